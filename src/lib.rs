@@ -1,0 +1,1 @@
+//! A Redis-compatible in-memory store in which a Lua script is an optimistic transaction.

@@ -1,0 +1,3 @@
+//! An ordered in-memory key-value store with snapshots and strictly serializable transactions.
+
+mod value;
