@@ -1,0 +1,54 @@
+//! Where a command writes its reply.
+//!
+//! A command describes its reply once, in RESP3's terms. Who listens decides what becomes of it:
+//! a RESP3 client gets it as it is, a RESP2 client a flattened form, a script Lua values.
+
+/// A position in a sink, to which an unfinished reply can be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(pub usize);
+
+/// A sink for exactly one reply (or, for subscriptions, several).
+///
+/// After `array(n)`, `set(n)` or `push(n)` the next `n` replies are its elements, after `map(n)`
+/// the next `2 * n`, key before value.
+pub trait Reply {
+    /// A signed integer.
+    fn integer(&mut self, value: i64);
+    /// A binary-safe string.
+    fn bulk(&mut self, bytes: &[u8]);
+    /// A binary-safe string of `length` bytes that comes in pieces which follow as `bulk_part`.
+    fn bulk_start(&mut self, length: usize);
+    /// The next piece of the string begun by `bulk_start`; the last one ends it.
+    fn bulk_part(&mut self, bytes: &[u8]);
+    /// A status such as `OK`: one line of text.
+    fn status(&mut self, text: &str);
+    /// An error: its code, a space, and the message, on one line (CR and LF become spaces).
+    fn error(&mut self, text: &[u8]);
+    /// Absence where a string could stand (RESP2: a null bulk string).
+    fn null(&mut self);
+    /// Absence where an array could stand (RESP2: a null array).
+    fn null_array(&mut self);
+    /// An array of `length` replies.
+    fn array(&mut self, length: usize);
+    /// A map of `pairs` keys and values (RESP2: an array of `2 * pairs`).
+    fn map(&mut self, pairs: usize);
+    /// A set of `length` replies (RESP2: an array).
+    fn set(&mut self, length: usize);
+    /// Out-of-band data of `length` replies (RESP2: an array).
+    fn push(&mut self, length: usize);
+    /// A double (RESP2: a bulk string as Redis prints it).
+    fn double(&mut self, value: f64);
+    /// A truth value (RESP2: 1 or 0).
+    fn boolean(&mut self, value: bool);
+    /// An integer beyond 64 bits, in decimal digits (RESP2: a bulk string).
+    fn big_number(&mut self, digits: &str);
+    /// A text with a three-letter format such as `txt` (RESP2: a bulk string).
+    fn verbatim(&mut self, format: &str, bytes: &[u8]);
+    /// Where the sink stands now.
+    fn mark(&self) -> Mark;
+    /// Takes back everything written since `mark`.
+    fn rewind(&mut self, mark: Mark);
+    /// The protocol version that the listener speaks: 2 or 3. Few replies differ by more than
+    /// their framing; those ask.
+    fn protocol(&self) -> u8;
+}
