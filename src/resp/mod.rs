@@ -1,3 +1,6 @@
 //! The protocol: bytes to requests, and replies to bytes. No I/O happens here.
 
+pub mod encode;
+pub mod number;
+pub mod parser;
 pub mod reply;

@@ -18,8 +18,8 @@ pub trait Reply {
     fn bulk(&mut self, bytes: &[u8]);
     /// A binary-safe string of `length` bytes that comes in pieces which follow as `bulk_part`.
     fn bulk_start(&mut self, length: usize);
-    /// The next piece of the string begun by `bulk_start`; the last one ends it.
-    fn bulk_part(&mut self, bytes: &[u8]);
+    /// The next piece of a string of at least one byte begun by `bulk_start`.
+    fn bulk_part(&mut self, bytes: &[u8], is_last: bool);
     /// A status such as `OK`: one line of text.
     fn status(&mut self, text: &str);
     /// An error: its code, a space, and the message, on one line (CR and LF become spaces).

@@ -1,3 +1,62 @@
 //! An ordered in-memory key-value store with snapshots and strictly serializable transactions.
+//!
+//! ```
+//! use darter_storage::{Error, Store};
+//!
+//! let store = Store::new();
+//! store.set("alice", "10");
+//! let before = store.snapshot();
+//! store.transaction(|tx| {
+//!     let balance = tx.integer(0, b"alice")?.unwrap_or(0);
+//!     tx.set_integer(0, b"alice", balance - 4)?;
+//!     tx.set_integer(0, b"bob", 4)
+//! })?;
+//! assert_eq!(store.get("bob")?.as_deref(), Some(&b"4"[..]));
+//! assert_eq!(before.get("alice")?.as_deref(), Some(&b"10"[..]));
+//! # Ok::<(), Error>(())
+//! ```
 
+mod afterwards;
+mod clock;
+mod commit;
+mod descriptor;
+mod directory;
+mod effects;
+mod entry;
+mod error;
+mod escalation;
+mod gate;
+mod keyspace;
+mod listen;
+mod maintenance;
+mod protocol;
+mod queue;
+mod range;
+mod record;
+mod registry;
+mod ring;
+mod simple;
+mod snapshot;
+mod space;
+mod store;
+mod thread;
+mod transaction;
+mod trim;
 mod value;
+mod version;
+
+pub use commit::{CommitError, Committed};
+pub use effects::{Change, ChangeKind, Effect, Message};
+pub use error::{Conflict, Error};
+pub use escalation::{Escalation, TryError};
+pub use listen::Listener;
+pub use snapshot::{Snapshot, prefix_end};
+pub use store::{Options, Store, TimeSource};
+pub use thread::Counts;
+pub use transaction::{Deadline, Mode, Transaction};
+pub use value::{
+    HashRef, HashValue, ListRef, ListValue, SetEncoding, SetRef, SetValue, SortedSetRef,
+    SortedSetValue, StreamEntry, StreamId, StreamRef, StreamValue, StringRef, StringValue, Type,
+    Value, ValueRef,
+};
+pub use version::Reason;

@@ -1,0 +1,183 @@
+//! What a command sees of the data. It cannot tell whether it runs by itself, in MULTI, in a
+//! script of any mode, or again after a conflict.
+
+use darter_storage::{
+    Deadline, HashRef, HashValue, ListRef, ListValue, Message, SetRef, SetValue, SortedSetRef,
+    SortedSetValue, StreamRef, StreamValue, StringRef, StringValue, Transaction, Type, Value,
+    ValueRef,
+};
+
+use super::error::CommandError;
+use crate::services::Services;
+
+/// See the module's text.
+pub struct View<'t> {
+    transaction: &'t mut Transaction,
+    /// The database that unqualified keys are in.
+    pub database: usize,
+    /// What all threads share.
+    pub services: &'t Services,
+}
+
+/// Typed access to one kind of value.
+macro_rules! typed {
+    ($read:ident, $existing:ident, $upsert:ident, $variant:ident, $reference:ident, $value:ident) => {
+        /// The value of a key, if it is there.
+        ///
+        /// # Errors
+        /// [`CommandError::WrongType`].
+        pub fn $read(&self, key: &[u8]) -> Result<Option<$reference<'_>>, CommandError> {
+            match self.get(key)? {
+                None => Ok(None),
+                Some(ValueRef::$variant(value)) => Ok(Some(value)),
+                Some(_) => Err(CommandError::WrongType),
+            }
+        }
+
+        /// The value of a key, to be changed, if it is there. What is emptied is deleted.
+        ///
+        /// # Errors
+        /// [`CommandError::WrongType`].
+        pub fn $existing(&mut self, key: &[u8]) -> Result<Option<&mut $value>, CommandError> {
+            if self.$read(key)?.is_none() {
+                return Ok(None);
+            }
+            match self.transaction.update(self.database, key)? {
+                Some(Value::$variant(value)) => Ok(Some(value)),
+                _ => Ok(None),
+            }
+        }
+
+        /// The value of a key, to be changed; a new one if the key is not there.
+        ///
+        /// # Errors
+        /// [`CommandError::WrongType`].
+        pub fn $upsert(&mut self, key: &[u8]) -> Result<&mut $value, CommandError> {
+            self.$read(key)?;
+            let make = || Value::$variant($value::new());
+            match self.transaction.upsert(self.database, key, make)? {
+                Value::$variant(value) => Ok(value),
+                _ => Err(CommandError::WrongType),
+            }
+        }
+    };
+}
+
+impl<'t> View<'t> {
+    /// A view through `transaction`.
+    pub fn new(
+        transaction: &'t mut Transaction,
+        database: usize,
+        services: &'t Services,
+    ) -> View<'t> {
+        View { transaction, database, services }
+    }
+
+    typed!(hash, hash_mut, hash_or_new, Hash, HashRef, HashValue);
+    typed!(list, list_mut, list_or_new, List, ListRef, ListValue);
+    typed!(set_of, set_mut, set_or_new, Set, SetRef, SetValue);
+    typed!(sorted_set, sorted_set_mut, sorted_set_or_new, SortedSet, SortedSetRef, SortedSetValue);
+    typed!(stream, stream_mut, stream_or_new, Stream, StreamRef, StreamValue);
+    typed!(string, string_mut, string_or_new, String, StringRef, StringValue);
+
+    /// What a key holds.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchDatabase`].
+    pub fn get(&self, key: &[u8]) -> Result<Option<ValueRef<'_>>, CommandError> {
+        Ok(self.transaction.get(self.database, key)?)
+    }
+
+    /// What a key holds, and when it expires in milliseconds since 1970 (0: never).
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchDatabase`].
+    pub fn get_with_deadline(
+        &self,
+        key: &[u8],
+    ) -> Result<Option<(ValueRef<'_>, u64)>, CommandError> {
+        Ok(self.transaction.get_with_deadline(self.database, key)?)
+    }
+
+    /// Which type a key holds.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchDatabase`].
+    pub fn kind(&self, key: &[u8]) -> Result<Option<Type>, CommandError> {
+        Ok(self.get(key)?.map(ValueRef::kind))
+    }
+
+    /// Whether a key is there.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchDatabase`].
+    pub fn exists(&self, key: &[u8]) -> Result<bool, CommandError> {
+        Ok(self.get(key)?.is_some())
+    }
+
+    /// Puts a value in a key, whatever is there. An empty collection deletes the key.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchDatabase`].
+    pub fn set(
+        &mut self,
+        key: &[u8],
+        value: Value,
+        deadline: Deadline,
+    ) -> Result<(), CommandError> {
+        Ok(self.transaction.set(self.database, key, value, deadline)?)
+    }
+
+    /// Puts a string in a key, whatever is there, for ever.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchDatabase`].
+    pub fn set_string(&mut self, key: &[u8], bytes: &[u8]) -> Result<(), CommandError> {
+        self.set(key, Value::String(StringValue::of(bytes)), Deadline::Never)
+    }
+
+    /// Deletes a key. `true` if it was there.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchDatabase`].
+    pub fn delete(&mut self, key: &[u8]) -> Result<bool, CommandError> {
+        Ok(self.transaction.delete(self.database, key)?)
+    }
+
+    /// Sets when a key expires, in milliseconds since 1970 (0: never); a time that has passed
+    /// deletes it. `true` if it is there.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchDatabase`].
+    pub fn set_deadline(&mut self, key: &[u8], deadline_ms: u64) -> Result<bool, CommandError> {
+        if deadline_ms != 0 && deadline_ms <= self.now_ms() {
+            return self.delete(key);
+        }
+        Ok(self.transaction.set_deadline(self.database, key, deadline_ms)?)
+    }
+
+    /// The frozen time, in milliseconds since 1970.
+    pub fn now_ms(&self) -> u64 {
+        self.transaction.now_ms()
+    }
+
+    /// A number drawn at random.
+    pub fn random(&self) -> u64 {
+        self.services.random()
+    }
+
+    /// Publishes a message when and if this becomes part of history.
+    pub fn publish(&mut self, message: Message) {
+        self.transaction.publish(message);
+    }
+
+    /// The transaction itself, for what concerns whole databases.
+    pub fn transaction(&mut self) -> &mut Transaction {
+        self.transaction
+    }
+
+    /// The transaction itself, to read from.
+    pub fn reader(&self) -> &Transaction {
+        self.transaction
+    }
+}

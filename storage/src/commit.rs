@@ -1,0 +1,642 @@
+//! How a transaction becomes part of history, from its owner's side.
+
+use std::ptr;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64};
+
+use crossbeam_epoch::Guard;
+
+use crate::afterwards::Job;
+use crate::descriptor::{Descriptor, Read, State, Write};
+use crate::effects::release_share;
+use crate::entry::{Seen, Written};
+use crate::error::Conflict;
+use crate::keyspace::Lookup;
+use crate::protocol::Settled;
+use crate::record::Record;
+use crate::ring::Announced;
+use crate::space::Space;
+use crate::store::Inner;
+use crate::thread::{Local, count};
+use crate::transaction::{Mode, Transaction};
+use crate::value::{Stored, TreeState};
+use crate::version::{ABORTED, Number, Reason, UNSTAMPED, Version, committed_word, owned_word};
+
+/// How a commit ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// At this place in the commit order. What was read or written is in the stream's ticks that
+    /// end above it.
+    At(u64),
+    /// Nothing was changed, so there was nothing to commit.
+    Unchanged,
+}
+
+/// Why a commit did not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Somebody else changed what was read: run the transaction again.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// The gate is closed. Nothing has been tried: commit again when it is open.
+    #[error("the gate is closed")]
+    GateClosed,
+}
+
+/// A private version on its way, with what it was built over.
+struct Prepared {
+    record: *const Record,
+    space: *const Space,
+    base: *mut Version,
+    new: *mut Version,
+}
+
+/// What a base that was replaced says about the counts of keys.
+fn count_change(space: *const Space, base: *mut Version, new: *mut Version, salt: usize) {
+    // SAFETY: both are reached under the caller's pin.
+    let facts = |version: *mut Version| match unsafe { version.as_ref() } {
+        Some(version) if !version.is_tombstone() => (1, i64::from(version.deadline_ms() != 0)),
+        _ => (0, 0),
+    };
+    let (before, after) = (facts(base), facts(new));
+    // SAFETY: named by a table that the caller's pin or number protects.
+    unsafe { &*space }.count(salt, after.0 - before.0, after.1 - before.1);
+}
+
+/// The state that a version without roots must carry when it is put over `base`.
+fn tree_over(base: *mut Version) -> *mut TreeState {
+    // SAFETY: reached under the caller's pin.
+    let Some(base) = (unsafe { base.as_ref() }) else { return ptr::null_mut() };
+    // SAFETY: a version's state lives as long as it.
+    match unsafe { base.tree().as_ref() } {
+        Some(state) => Box::into_raw(TreeState::replacing(state)),
+        None => ptr::null_mut(),
+    }
+}
+
+/// A value, private until now, as a version over `base`. `forked` if it was made from `base`.
+fn version_over(stored: Stored, deadline_ms: u64, base: *mut Version, forked: bool) -> *mut Version {
+    match stored {
+        Stored::Flat { kind, encoding, bytes } => {
+            Version::flat(kind, encoding, &bytes, deadline_ms, tree_over(base))
+        }
+        Stored::Tree(mut state) => {
+            // SAFETY: reached under the caller's pin.
+            let tree = unsafe { base.as_ref() }.map_or(ptr::null_mut(), Version::tree);
+            // SAFETY: a version's state lives as long as it.
+            if !forked && let Some(base_state) = unsafe { tree.as_ref() } {
+                state.replace_base(base_state);
+            }
+            Version::large(state, deadline_ms)
+        }
+    }
+}
+
+impl Transaction {
+    /// Makes everything that was written part of history at one instant, if all that was read
+    /// still holds then. O(keys read and written).
+    ///
+    /// After a conflict the transaction is spent: `restart` it and do everything again. After
+    /// `GateClosed` an optimistic one is as it was and may be committed again later; a direct one
+    /// should be restarted, for it holds a pin.
+    ///
+    /// # Errors
+    /// [`CommitError`]. Nothing of the transaction has happened then.
+    pub fn commit(&mut self) -> Result<Committed, CommitError> {
+        if self.mode == Mode::Snapshot {
+            return Ok(Committed::Unchanged);
+        }
+        let writes: Vec<usize> =
+            (0..self.entries.len()).filter(|index| self.is_write(*index)).collect();
+        if !self.wants_commit(&writes) {
+            return Ok(Committed::Unchanged);
+        }
+        if self.needs_gate.get() && self.mode != Mode::Exclusive {
+            return Err(Conflict.into());
+        }
+        let inner = std::sync::Arc::clone(&self.inner);
+        let local = std::rc::Rc::clone(&self.local);
+        let owns_gate = self.mode == Mode::Exclusive;
+        if !owns_gate && !inner.gate.enter(&local.state().flag) {
+            count(&local.state().counters.gate_waits, 1);
+            return Err(CommitError::GateClosed);
+        }
+        self.pin();
+        let guard = local.pin();
+        let result = self.commit_inside(&inner, &local, &guard, &writes);
+        if !owns_gate {
+            inner.gate.leave(&local.state().flag);
+        }
+        match result {
+            Ok(_) => count(&local.state().counters.commits, 1),
+            Err(_) => count(&local.state().counters.conflicts, 1),
+        }
+        inner.run_afterwards(&local, &guard);
+        Ok(result?)
+    }
+
+    /// Whether there is anything to make part of history or to compare.
+    fn wants_commit(&self, writes: &[usize]) -> bool {
+        if !writes.is_empty() || self.new_table.is_some() {
+            return true;
+        }
+        if !self.messages.is_empty() && self.inner.effects.is_active() {
+            return true;
+        }
+        // Several newest versions, read one after the other, need not have stood together.
+        self.mode == Mode::Direct
+            && self.records_reads
+            && (self.entries.len() > 1 || !self.ranges.borrow().is_empty())
+    }
+
+    fn commit_inside(
+        &mut self,
+        inner: &Inner,
+        local: &Local,
+        guard: &Guard,
+        writes: &[usize],
+    ) -> Result<Committed, Conflict> {
+        if self.mode != Mode::Exclusive {
+            // Inside the gate the table cannot change.
+            let newest = inner.table(None, guard);
+            if !ptr::eq(newest, self.base_table) {
+                return Err(Conflict);
+            }
+        }
+        let reads_only = (0..self.entries.len())
+            .any(|index| !writes.contains(&index) && self.entries.get(index).seen.get() != Seen::Nothing);
+        let single = writes.len() == 1
+            && (!reads_only || self.mode == Mode::Exclusive)
+            && self.ranges.borrow().is_empty()
+            && self.messages.is_empty()
+            && self.new_table.is_none()
+            && self.relied_until_ms() == u64::MAX;
+        if single && self.mode != Mode::Exclusive {
+            self.commit_single(inner, local, guard, writes[0])
+        } else {
+            self.commit_many(inner, local, guard, writes)
+        }
+    }
+
+    /// The earliest deadline among the live versions that the transaction relied on.
+    fn relied_until_ms(&self) -> u64 {
+        if self.mode == Mode::Exclusive {
+            return u64::MAX;
+        }
+        (0..self.entries.len())
+            .filter_map(|index| match self.entries.get(index).seen.get() {
+                // SAFETY: protected by the pin (direct) or by the number.
+                Seen::Alive(version) => Some(unsafe { (*version).deadline_ms() }),
+                _ => None,
+            })
+            .filter(|deadline_ms| *deadline_ms != 0)
+            .min()
+            .unwrap_or(u64::MAX)
+    }
+
+    /// Finds what a key's write goes on, and checks that it is what was read.
+    fn base_of(
+        &self,
+        inner: &Inner,
+        local: &Local,
+        guard: &Guard,
+        index: usize,
+    ) -> Result<(*const Record, *mut Version, *mut Version), Conflict> {
+        let entry = self.entries.get(index);
+        // SAFETY: named by the transaction's table.
+        let space = unsafe { &*entry.space };
+        let lookup = Lookup { hash: entry.hash, key: &entry.key };
+        loop {
+            let record = inner.keyspace.find_or_make(space, lookup, &inner.afterwards, guard);
+            let Settled::Head { head, base } = inner.settle(record, ptr::null_mut(), guard) else {
+                inner.keyspace.unlink(space, record, &inner.afterwards, guard);
+                continue;
+            };
+            // SAFETY: reached under the pin.
+            let version = unsafe { base.as_ref() };
+            if version.is_some_and(|version| version.is_expired(self.now_ms)) {
+                inner.expire_version(space, record, head, base, local, guard);
+                continue;
+            }
+            let alive = version.filter(|version| !version.is_tombstone());
+            let holds = match entry.seen.get() {
+                Seen::Nothing => true,
+                Seen::Absent => alive.is_none(),
+                Seen::Alive(seen) => alive.is_some_and(|alive| ptr::eq(alive, seen)),
+            };
+            if !holds {
+                inner.remove_if_empty(record, guard);
+                return Err(Conflict);
+            }
+            return Ok((record, head, base));
+        }
+    }
+
+    /// Takes what an entry means to write, as a private version over `base`; `None` if there is
+    /// nothing to delete.
+    fn build(&mut self, index: usize, base: *mut Version) -> Option<*mut Version> {
+        let entry = self.entries.get_mut(index);
+        let (is_forked, written) = match std::mem::replace(&mut entry.written, Written::No) {
+            Written::Value { value, deadline_ms, forked, .. } if !value.is_empty() => {
+                (forked, Some((value.store(), deadline_ms)))
+            }
+            Written::Moved { state, deadline_ms } => {
+                (false, Some((Stored::Tree(state), deadline_ms)))
+            }
+            Written::MovedAway(state) => {
+                return Some(Version::tombstone(Reason::Command, Box::into_raw(state)));
+            }
+            _ => (false, None),
+        };
+        let new = match written {
+            Some((stored, deadline_ms)) => version_over(stored, deadline_ms, base, is_forked),
+            None => {
+                // SAFETY: reached under the caller's pin.
+                let base_version = unsafe { base.as_ref() }?;
+                if base_version.is_tombstone() {
+                    return None;
+                }
+                Version::tombstone(Reason::Command, tree_over(base))
+            }
+        };
+        Some(new)
+    }
+
+    /// One key, nothing else: one compare-and-swap on its head, then a stamp from the clock.
+    fn commit_single(
+        &mut self,
+        inner: &Inner,
+        local: &Local,
+        guard: &Guard,
+        index: usize,
+    ) -> Result<Committed, Conflict> {
+        let (mut record, mut head, mut base) = self.base_of(inner, local, guard, index)?;
+        let Some(mut new) = self.build(index, base) else {
+            return Ok(Committed::Unchanged);
+        };
+        let space = self.entries.get(index).space;
+        loop {
+            // SAFETY: private until the CAS below.
+            unsafe { (*new).older.store(base, Relaxed) };
+            let announced = inner.announce_single(record, new, base, local);
+            // SAFETY: `base_of` reached it under the guard.
+            let record_ref = unsafe { &*record };
+            if record_ref.head.compare_exchange(head, new, SeqCst, SeqCst).is_ok() {
+                break;
+            }
+            match self.base_of(inner, local, guard, index) {
+                Ok((next_record, next_head, next_base)) => {
+                    new = inner.rebase(new, base, next_base, announced);
+                    (record, head, base) = (next_record, next_head, next_base);
+                }
+                Err(conflict) => {
+                    inner.drop_private(new, announced);
+                    return Err(conflict);
+                }
+            }
+        }
+        count(&local.state().counters.versions_made, 1);
+        // SAFETY: installed, and kept by the guard.
+        let version = unsafe { &*new };
+        inner.stamp(version);
+        count_change(space, base, new, ptr::from_ref(local).addr() >> 7);
+        // SAFETY: as above.
+        inner.trim(unsafe { &*record }, local, guard);
+        Ok(Committed::At(version.number().unwrap_or_default()))
+    }
+
+    /// Several keys, or one of which more than the key itself must hold: a descriptor.
+    fn commit_many(
+        &mut self,
+        inner: &Inner,
+        local: &Local,
+        guard: &Guard,
+        writes: &[usize],
+    ) -> Result<Committed, Conflict> {
+        let exclusive = self.mode == Mode::Exclusive;
+        let reads = if exclusive { Vec::new() } else { self.only_reads(writes) };
+        let relied_until_ms = self.relied_until_ms();
+        let mut prepared: Vec<Prepared> = Vec::with_capacity(writes.len() + 1);
+        let order = self.in_key_order(writes);
+        for index in order {
+            if !self.space_stays(index) {
+                continue;
+            }
+            match self.base_of(inner, local, guard, index) {
+                Ok((record, _, base)) => {
+                    let space = self.entries.get(index).space;
+                    if let Some(new) = self.build(index, base) {
+                        prepared.push(Prepared { record, space, base, new });
+                    } else {
+                        // SAFETY: reached under the guard.
+                        inner.remove_if_empty(unsafe { &*record }, guard);
+                    }
+                }
+                Err(conflict) => {
+                    for write in prepared {
+                        inner.drop_private(write.new, false);
+                        // SAFETY: reached under the guard.
+                        inner.remove_if_empty(unsafe { &*write.record }, guard);
+                    }
+                    return Err(conflict);
+                }
+            }
+        }
+        if let Some(table) = self.new_table.take() {
+            let base = self.base_table.cast_mut();
+            let record = ptr::from_ref(&inner.spaces.table);
+            prepared.push(Prepared { record, space: ptr::null(), base, new: table });
+        }
+        let slot = if reads.is_empty() && self.ranges.get_mut().is_empty() {
+            None
+        } else {
+            // Before the number is drawn: it is not known yet, and what it will have to look at
+            // lies between here and there.
+            let slot = local.state().slots.reserve();
+            let from = if self.slot.is_some() { self.number } else { inner.clock.now() + 1 };
+            slot.protect_from(from);
+            Some(slot)
+        };
+        let descriptor = Box::new(Descriptor {
+            status: AtomicU64::new(State::Installing.word()),
+            writes: prepared
+                .iter()
+                .map(|write| Write { record: write.record, expect: write.base, new: write.new })
+                .collect(),
+            reads,
+            ranges: if exclusive { Vec::new() } else { std::mem::take(self.ranges.get_mut()) },
+            now_ms: self.now_ms,
+            relied_until_ms,
+            messages: AtomicPtr::new(ptr::null_mut()),
+            shares: AtomicU8::new(1),
+        });
+        if !self.messages.is_empty() {
+            let messages = Box::into_raw(Box::new(std::mem::take(&mut self.messages)));
+            descriptor.messages.store(messages, Relaxed);
+        }
+        let fate = inner.run_descriptor(Box::into_raw(descriptor), local, guard);
+        if let Some(slot) = slot {
+            inner.trim_waiting(slot.release(), local, guard);
+        }
+        // Its own number must not be what keeps the versions that it has just replaced.
+        self.entries.clear();
+        self.release_slot();
+        match fate {
+            Some(number) => {
+                count(&local.state().counters.versions_made, prepared.len() as u64);
+                let salt = ptr::from_ref(local).addr() >> 7;
+                for write in &prepared {
+                    if !write.space.is_null() {
+                        count_change(write.space, write.base, write.new, salt);
+                    }
+                    // SAFETY: kept by the guard.
+                    inner.trim(unsafe { &*write.record }, local, guard);
+                }
+                self.open_spaces(inner);
+                Ok(Committed::At(number))
+            }
+            None => {
+                inner.clean_up_aborted(&prepared, guard);
+                Err(Conflict)
+            }
+        }
+    }
+
+    /// The keyspaces made for a table that is committed belong to the sweeper once no table names
+    /// them; those that it no longer names are swept from here on.
+    fn open_spaces(&mut self, inner: &Inner) {
+        for space in self.made_spaces.drain(..) {
+            // SAFETY: in its slot until the sweeper forgets it.
+            unsafe { &*space }.open_to_sweeper();
+            inner.spaces.ask_sweeper();
+        }
+    }
+
+    /// What was read of keys that are not written.
+    fn only_reads(&self, writes: &[usize]) -> Vec<Read> {
+        (0..self.entries.len())
+            .filter(|index| !writes.contains(index))
+            .map(|index| self.entries.get(index))
+            .filter_map(|entry| {
+                let seen = match entry.seen.get() {
+                    Seen::Nothing => return None,
+                    Seen::Absent => ptr::null(),
+                    Seen::Alive(version) => version,
+                };
+                let key = entry.key.clone();
+                Some(Read { space: entry.space, hash: entry.hash, key, seen })
+            })
+            .collect()
+    }
+
+    fn in_key_order(&self, writes: &[usize]) -> Vec<usize> {
+        let mut order = writes.to_vec();
+        order.sort_by(|one, other| {
+            let (one, other) = (self.entries.get(*one), self.entries.get(*other));
+            // SAFETY: named by the transaction's table.
+            let (left, right) = unsafe { ((*one.space).id, (*other.space).id) };
+            left.cmp(&right).then_with(|| one.key.cmp(&other.key))
+        });
+        order
+    }
+}
+
+impl Inner {
+    /// Announces a single write if anybody listens; `true` if so.
+    fn announce_single(
+        &self,
+        record: *const Record,
+        new: *mut Version,
+        base: *mut Version,
+        local: &Local,
+    ) -> bool {
+        if !self.effects.is_active() {
+            return false;
+        }
+        // SAFETY: reached under the caller's pin.
+        let below = unsafe { base.as_ref() }.map_or(0, |base| base.lamport);
+        local.saw_lamport(below);
+        let lamport = local.lamport.get() + 1;
+        local.lamport.set(lamport);
+        // SAFETY: private until installed.
+        unsafe { (*new).lamport = lamport };
+        self.announce(Announced::Single(record, new), local);
+        true
+    }
+
+    /// The same private version over another base. One that was announced is left to the stream
+    /// as aborted, for its announcement would name what is no longer true.
+    fn rebase(
+        &self,
+        new: *mut Version,
+        old_base: *mut Version,
+        base: *mut Version,
+        announced: bool,
+    ) -> *mut Version {
+        // SAFETY: private (a lost CAS never showed it).
+        let version = unsafe { &mut *new };
+        let tree = version.tree();
+        // SAFETY: both bases are reached under the caller's pin.
+        let bare = |base: *mut Version| unsafe { base.as_ref() }.is_none_or(|b| b.tree().is_null());
+        if !announced && tree.is_null() && bare(old_base) && bare(base) {
+            return new;
+        }
+        // SAFETY: the state is the private version's own.
+        let roots = unsafe { tree.as_ref() }.is_some_and(TreeState::has_roots);
+        let fresh = if roots {
+            // SAFETY: as above; the old block is given up below without its state.
+            let mut state = unsafe { Box::from_raw(tree) };
+            // SAFETY: reached under the caller's pin; a version's state lives as long as it.
+            if let Some(over) = unsafe { base.as_ref().and_then(|b| b.tree().as_ref()) } {
+                state.replace_base(over);
+            } else {
+                state.forget_base();
+            }
+            Version::large(state, version.deadline_ms())
+        } else {
+            Version::with_tree(version, tree_over(base))
+        };
+        if announced {
+            if roots {
+                version.forget_tree();
+            }
+            version.stamp.store(ABORTED, Release);
+        } else {
+            // SAFETY: never shared; a rootless state is dropped, a moved one is forgotten.
+            unsafe {
+                if !roots && !tree.is_null() {
+                    TreeState::abort(Box::from_raw(tree));
+                }
+                Version::free_block(new);
+            }
+        }
+        fresh
+    }
+
+    /// Gives up a version that was never installed; an announced one is freed by the stream.
+    fn drop_private(&self, new: *mut Version, announced: bool) {
+        if announced {
+            // SAFETY: kept until the stream frees it, which it does only after this.
+            unsafe { (*new).stamp.store(ABORTED, Release) };
+        } else {
+            // SAFETY: never shared.
+            unsafe { Version::free_aborted(new) };
+        }
+    }
+
+    /// Carries out a descriptor's commit; the owner's share of it is gone afterwards.
+    fn run_descriptor(
+        &self,
+        descriptor: *mut Descriptor,
+        local: &Local,
+        guard: &Guard,
+    ) -> Option<Number> {
+        // SAFETY: the owner's share keeps it until the end of this function.
+        let own = unsafe { &*descriptor };
+        let active = self.effects.is_active();
+        let mut lamport = local.lamport.get();
+        for write in &own.writes {
+            // SAFETY: reached under the caller's pin.
+            lamport = lamport.max(unsafe { write.expect.as_ref() }.map_or(0, |base| base.lamport));
+        }
+        lamport += 1;
+        for write in &own.writes {
+            // SAFETY: private until installed.
+            unsafe {
+                (*write.new).lamport = lamport;
+                (*write.new).older.store(write.expect, Relaxed);
+                (*write.new).stamp.store(owned_word(descriptor), Release);
+            }
+        }
+        if active {
+            local.lamport.set(lamport);
+            own.shares.fetch_add(1, AcqRel);
+            self.announce(Announced::Descriptor(descriptor), local);
+        }
+        let fate = self.help(own, guard);
+        // Every version, installed or not: nobody who pins later may meet the descriptor.
+        let last = fate.map_or(ABORTED, committed_word);
+        for write in &own.writes {
+            // SAFETY: kept by the guard. Release: the outcome goes with it.
+            unsafe { (*write.new).stamp.store(last, Release) };
+        }
+        // SAFETY: the owner's share.
+        unsafe { release_share(descriptor, guard) };
+        fate
+    }
+
+    /// Takes aborted versions off their heads when no helper can be left who might install over
+    /// what lies below, and frees them when nobody can be left who looks at them.
+    fn clean_up_aborted(&self, prepared: &[Prepared], guard: &Guard) {
+        for write in prepared {
+            if write.space.is_null() {
+                // Only the gate's owner writes the table, and its commits do not fail.
+                continue;
+            }
+            // SAFETY: reached under the guard.
+            let record = unsafe { &*write.record };
+            // SAFETY: named by the transaction's table.
+            let space = unsafe { &*write.space };
+            space.removals.fetch_add(1, Relaxed);
+            self.afterwards.after_grace(
+                Job::Restore {
+                    space,
+                    hash: record.hash(),
+                    key: record.key().into(),
+                    new: write.new,
+                    expect: write.base,
+                },
+                guard,
+            );
+        }
+    }
+
+    /// The middle of an aborted version's end; see `clean_up_aborted`.
+    pub(crate) fn restore(
+        &self,
+        space: *const Space,
+        lookup: Lookup<'_>,
+        new: *mut Version,
+        expect: *mut Version,
+        guard: &Guard,
+    ) {
+        // SAFETY: a space with removals outstanding is not forgotten.
+        let space = unsafe { &*space };
+        if let Some(record) = self.keyspace.find(space, lookup, guard)
+            && record.head.compare_exchange(new, expect, SeqCst, SeqCst).is_ok()
+        {
+            self.remove_if_empty(record, guard);
+        }
+        space.removals.fetch_sub(1, Relaxed);
+        // SAFETY: off its head, or never on it; today's readers are waited for.
+        unsafe { guard.defer_unchecked(move || Version::free_aborted(new)) };
+    }
+
+    /// Puts a tombstone over a version whose deadline has passed: an explicit change, made by
+    /// exactly one. Inside the gate.
+    pub(crate) fn expire_version(
+        &self,
+        space: &Space,
+        record: &Record,
+        head: *mut Version,
+        base: *mut Version,
+        local: &Local,
+        guard: &Guard,
+    ) {
+        let new = Version::tombstone(Reason::Expired, tree_over(base));
+        // SAFETY: private until the CAS.
+        unsafe { (*new).older.store(base, Relaxed) };
+        let announced = self.announce_single(record, new, base, local);
+        if record.head.compare_exchange(head, new, SeqCst, SeqCst).is_err() {
+            self.drop_private(new, announced);
+            return;
+        }
+        // SAFETY: installed, and kept by the guard.
+        self.stamp(unsafe { &*new });
+        debug_assert_ne!(unsafe { (*new).stamp.load(Acquire) }, UNSTAMPED);
+        count(&local.state().counters.versions_made, 1);
+        count(&local.state().counters.expired, 1);
+        count_change(space, base, new, ptr::from_ref(local).addr() >> 7);
+        self.trim(record, local, guard);
+    }
+}

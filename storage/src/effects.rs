@@ -1,0 +1,406 @@
+//! The effects stream: every commit once, whole, in commit order.
+//!
+//! While nobody listens nothing is announced and nothing costs. The first listener closes the gate
+//! for a moment, so that from one number on every commit is in the stream. From then on a thread
+//! announces its version or descriptor in its own ring before it installs; whoever merges draws a
+//! number S, settles what is not yet settled, takes everything below S from all rings, and sorts
+//! it by (number, numbered commits first, Lamport number). A tick's end is the state at S.
+//!
+//! The stream holds a slot that protects every number from its closed position on, so nothing is
+//! cut that it has still to show.
+
+use std::collections::BinaryHeap;
+use std::ptr;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64};
+
+use crossbeam_epoch::Guard;
+
+use crate::descriptor::{Descriptor, State};
+use crate::record::Record;
+use crate::registry::Slot;
+use crate::ring::Announced;
+use crate::store::Inner;
+use crate::thread::Local;
+use crate::value::Type;
+use crate::version::{ABORTED, Number, Reason, Stamp, UNSTAMPED, Version, read_stamp};
+
+const ROLE_FREE: u8 = 0;
+const ROLE_BUSY: u8 = 1;
+const ROLE_AGAIN: u8 = 2;
+
+/// A message that a transaction publishes with its commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The channel.
+    pub channel: Box<[u8]>,
+    /// What is said on it.
+    pub payload: Box<[u8]>,
+    /// Whether the channel is a shard channel.
+    pub sharded: bool,
+}
+
+/// What became of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// It holds a value of this type now.
+    Written(Type),
+    /// It was deleted by a command.
+    Deleted,
+    /// It was removed because its deadline had passed.
+    Expired,
+}
+
+/// One key that a commit changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The database that held the key when the stream was read; `None` if it was flushed since.
+    pub database: Option<usize>,
+    /// The key.
+    pub key: Box<[u8]>,
+    /// What became of it.
+    pub kind: ChangeKind,
+}
+
+/// One commit, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// Its place in the stream: without gaps, from 1 on.
+    pub sequence: u64,
+    /// Its place in the commit order, which commits on different keys may share.
+    pub number: u64,
+    /// The keys that it changed, in key order.
+    pub changes: Vec<Change>,
+    /// What it published, in the order of the calls.
+    pub messages: Vec<Message>,
+}
+
+/// See the module's text.
+pub(crate) struct Effects {
+    active: AtomicBool,
+    role: AtomicU8,
+    /// Everything below is in the stream.
+    closed: AtomicU64,
+    slot: AtomicPtr<Slot>,
+    listeners: AtomicU64,
+    sequence: AtomicU64,
+    /// Who is told, besides the caller of a merge. A lock that only readers of the stream touch.
+    readers: Mutex<Vec<Box<dyn FnMut(&Effect) + Send>>>,
+}
+
+enum Fate {
+    /// Part of history below the tick's number.
+    Take(Number),
+    /// Never happened.
+    Skip,
+    /// Not before this tick's end.
+    Wait,
+}
+
+impl Effects {
+    pub(crate) fn new() -> Effects {
+        Effects {
+            active: AtomicBool::new(false),
+            role: AtomicU8::new(ROLE_FREE),
+            closed: AtomicU64::new(0),
+            slot: AtomicPtr::new(ptr::null_mut()),
+            listeners: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
+            readers: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Whether commits are announced. Changes only while the gate is closed, so inside the gate it
+    /// holds for the whole call.
+    #[inline]
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.load(Relaxed)
+    }
+
+    /// Everything numbered below has been shown.
+    pub(crate) fn closed(&self) -> Number {
+        self.closed.load(SeqCst)
+    }
+
+    /// The stream's slot while it is active.
+    pub(crate) fn slot(&self) -> Option<*const Slot> {
+        let slot = self.slot.load(Acquire);
+        (!slot.is_null()).then_some(slot.cast_const())
+    }
+
+    pub(crate) fn listeners(&self) -> &AtomicU64 {
+        &self.listeners
+    }
+
+    /// Adds somebody who is told of every effect, by whichever thread merges.
+    pub(crate) fn add_reader(&self, reader: Box<dyn FnMut(&Effect) + Send>) {
+        self.readers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(reader);
+    }
+}
+
+/// A taken announcement, before it is sorted.
+struct Taken {
+    number: Number,
+    single: bool,
+    lamport: u64,
+    order: usize,
+    what: Announced,
+}
+
+impl Taken {
+    fn key(&self) -> (Number, bool, u64, usize) {
+        (self.number, self.single, self.lamport, self.order)
+    }
+}
+
+impl PartialEq for Taken {
+    fn eq(&self, other: &Taken) -> bool {
+        self.key() == other.key()
+    }
+}
+impl Eq for Taken {}
+impl PartialOrd for Taken {
+    fn partial_cmp(&self, other: &Taken) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Taken {
+    fn cmp(&self, other: &Taken) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl Inner {
+    /// Announces a commit before it is installed. Inside the gate.
+    pub(crate) fn announce(&self, what: Announced, local: &Local) {
+        // SAFETY: the state is the calling thread's own.
+        unsafe { local.state().ring.push(what) };
+    }
+
+    /// Starts the stream. The caller owns the gate: no commit is in flight.
+    pub(crate) fn start_effects(&self, local: &Local) {
+        let slot = local.state().slots.reserve();
+        let from = self.clock.draw();
+        slot.protect_from(from);
+        self.effects.closed.store(from, SeqCst);
+        self.effects.slot.store(ptr::from_ref(slot).cast_mut(), Release);
+        self.effects.active.store(true, Relaxed);
+    }
+
+    /// Shows what is left and ends the stream. The caller owns the gate.
+    pub(crate) fn stop_effects(&self, local: &Local, guard: &Guard) {
+        self.effects.active.store(false, Relaxed);
+        self.merge_effects(local, guard, &mut |_| {});
+        let slot = self.effects.slot.swap(ptr::null_mut(), AcqRel);
+        // SAFETY: slots live as long as the store's threads list.
+        if let Some(slot) = unsafe { slot.as_ref() } {
+            let keys = slot.release();
+            self.trim_waiting(keys, local, guard);
+        }
+    }
+
+    /// Merges what has been committed, unless somebody is at it, who then goes round once more.
+    /// Calls `tell` for each effect in order.
+    pub(crate) fn merge_effects(
+        &self,
+        local: &Local,
+        guard: &Guard,
+        tell: &mut dyn FnMut(&Effect),
+    ) {
+        let role = &self.effects.role;
+        while role.compare_exchange(ROLE_FREE, ROLE_BUSY, AcqRel, Acquire).is_err() {
+            if role.compare_exchange(ROLE_BUSY, ROLE_AGAIN, AcqRel, Acquire).is_ok()
+                || role.load(Acquire) == ROLE_AGAIN
+            {
+                return;
+            }
+        }
+        loop {
+            self.tick(local, guard, tell);
+            if role.compare_exchange(ROLE_BUSY, ROLE_FREE, AcqRel, Acquire).is_ok() {
+                return;
+            }
+            role.store(ROLE_BUSY, Release);
+        }
+    }
+
+    fn tick(&self, local: &Local, guard: &Guard, tell: &mut dyn FnMut(&Effect)) {
+        let Some(slot) = self.effects.slot() else { return };
+        let end = self.clock.draw();
+        let mut taken = BinaryHeap::new();
+        for state in self.threads.iter() {
+            // SAFETY: the merger's role is ours.
+            while let Some(what) = unsafe { state.ring.peek() } {
+                match self.fate(what, end, guard) {
+                    Fate::Wait => break,
+                    Fate::Skip => self.forget(what, guard),
+                    Fate::Take(number) => {
+                        let order = taken.len();
+                        taken.push(std::cmp::Reverse(Taken {
+                            number,
+                            single: matches!(what, Announced::Single(..)),
+                            lamport: lamport_of(what),
+                            order,
+                            what,
+                        }));
+                    }
+                }
+                // SAFETY: as above, right after `peek`.
+                unsafe { state.ring.pop() };
+            }
+        }
+        if !taken.is_empty() {
+            let mut readers = self
+                .effects
+                .readers
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            while let Some(std::cmp::Reverse(next)) = taken.pop() {
+                let effect = self.effect_of(&next, guard);
+                tell(&effect);
+                for reader in readers.iter_mut() {
+                    reader(&effect);
+                }
+                self.forget(next.what, guard);
+            }
+        }
+        self.effects.closed.store(end, SeqCst);
+        // SAFETY: slots live as long as the store's threads list.
+        let slot = unsafe { &*slot };
+        slot.protect_from(end);
+        self.trim_waiting(slot.drain(), local, guard);
+    }
+
+    fn fate(&self, what: Announced, end: Number, guard: &Guard) -> Fate {
+        match what {
+            Announced::Single(record, version) => self.single_fate(record, version, end),
+            Announced::Descriptor(descriptor) => {
+                // SAFETY: the stream's share keeps it.
+                let descriptor = unsafe { &*descriptor };
+                loop {
+                    match State::of(descriptor.status.load(SeqCst)) {
+                        State::Installing => return Fate::Wait,
+                        State::Numbered(number) if number >= end => return Fate::Wait,
+                        State::Ready | State::Numbered(_) => {
+                            self.help(descriptor, guard);
+                        }
+                        State::Committed(number) if number < end => return Fate::Take(number),
+                        State::Committed(_) => return Fate::Wait,
+                        State::Failed => return Fate::Skip,
+                    }
+                }
+            }
+        }
+    }
+
+    fn single_fate(&self, record: *const Record, version: *mut Version, end: Number) -> Fate {
+        // SAFETY: kept until the stream has shown it: a committed one by the stream's slot, an
+        // aborted one because the stream frees it, a pending one by its writer.
+        let version_ref = unsafe { &*version };
+        loop {
+            match read_stamp(version_ref.stamp.load(SeqCst)) {
+                Stamp::Committed(number) if number < end => return Fate::Take(number),
+                Stamp::Committed(_) => return Fate::Wait,
+                Stamp::Aborted => return Fate::Skip,
+                Stamp::Unstamped | Stamp::Owned(_) => {
+                    // SAFETY: its writer is in the middle of its call, pinned, so the record is
+                    // kept, or the version has got its stamp and the next round sees it.
+                    if unsafe { (*record).head.load(SeqCst) } == version {
+                        self.stamp(version_ref);
+                    } else if version_ref.stamp.load(SeqCst) == UNSTAMPED {
+                        // Not installed: it will get a later number.
+                        return Fate::Wait;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives up the stream's hold on what was announced.
+    fn forget(&self, what: Announced, guard: &Guard) {
+        match what {
+            Announced::Single(_, version) => {
+                // SAFETY: still held, see `single_fate`.
+                if unsafe { (*version).stamp.load(Acquire) } == ABORTED {
+                    // SAFETY: never installed, and its writer left it to the stream.
+                    unsafe { guard.defer_unchecked(move || Version::free_aborted(version)) };
+                }
+            }
+            Announced::Descriptor(descriptor) => {
+                // SAFETY: the stream's share, dropped once.
+                unsafe { release_share(descriptor.cast_mut(), guard) };
+            }
+        }
+    }
+
+    fn effect_of(&self, taken: &Taken, guard: &Guard) -> Effect {
+        let sequence = self.effects.sequence.fetch_add(1, Relaxed) + 1;
+        let (changes, messages) = match taken.what {
+            // SAFETY: as in `single_fate`.
+            Announced::Single(record, version) => unsafe {
+                (vec![self.change_of(&*record, &*version, guard)], Vec::new())
+            },
+            Announced::Descriptor(descriptor) => {
+                // SAFETY: the stream's share keeps it, and with it what it names.
+                let descriptor = unsafe { &*descriptor };
+                let changes = descriptor
+                    .writes
+                    .iter()
+                    .filter(|write| !ptr::eq(write.record, &self.spaces.table))
+                    // SAFETY: as above.
+                    .map(|write| unsafe { self.change_of(&*write.record, &*write.new, guard) })
+                    .collect();
+                let messages = descriptor.messages.swap(ptr::null_mut(), AcqRel);
+                let messages = if messages.is_null() {
+                    Vec::new()
+                } else {
+                    // SAFETY: boxed by the commit; the swap made it ours.
+                    *unsafe { Box::from_raw(messages) }
+                };
+                (changes, messages)
+            }
+        };
+        Effect { sequence, number: taken.number, changes, messages }
+    }
+
+    fn change_of(&self, record: &Record, version: &Version, guard: &Guard) -> Change {
+        let kind = match version.value() {
+            Some(value) => ChangeKind::Written(value.kind()),
+            None if version.reason() == Reason::Expired => ChangeKind::Expired,
+            None => ChangeKind::Deleted,
+        };
+        Change { database: self.database_of(record.space(), guard), key: record.key().into(), kind }
+    }
+}
+
+fn lamport_of(what: Announced) -> u64 {
+    match what {
+        // SAFETY: held as in `single_fate`.
+        Announced::Single(_, version) => unsafe { (*version).lamport },
+        Announced::Descriptor(descriptor) => {
+            // SAFETY: the stream's share keeps it and what it names.
+            unsafe { (*descriptor).writes.first().map_or(0, |write| (*write.new).lamport) }
+        }
+    }
+}
+
+/// Drops one share of a descriptor; the last one frees it when today's helpers are gone.
+///
+/// # Safety
+/// The caller owns a share.
+pub(crate) unsafe fn release_share(descriptor: *mut Descriptor, guard: &Guard) {
+    // SAFETY: the caller's share keeps it until here. AcqRel: the last sees what all others did.
+    if unsafe { (*descriptor).shares.fetch_sub(1, AcqRel) } == 1 {
+        // SAFETY: every version has its final stamp, so nobody who pins later meets it.
+        unsafe {
+            guard.defer_unchecked(move || {
+                let own = Box::from_raw(descriptor);
+                let messages = own.messages.load(Relaxed);
+                if !messages.is_null() {
+                    drop(Box::from_raw(messages));
+                }
+            });
+        }
+    }
+}

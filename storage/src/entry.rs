@@ -1,0 +1,136 @@
+//! What one transaction knows of one key: what it saw, and what it means to write.
+
+use std::cell::{Cell, UnsafeCell};
+use std::collections::HashMap;
+use std::ptr;
+
+use crate::space::Space;
+use crate::value::{TreeState, Value};
+use crate::version::Version;
+
+/// Entries up to this many are found by looking at each.
+const LINEAR_MAX: usize = 12;
+
+/// What the transaction has read of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// Not read: a blind write does not care.
+    Nothing,
+    /// Not there, deleted, or expired.
+    Absent,
+    /// There, as this version.
+    Alive(*const Version),
+}
+
+/// What the transaction means to write.
+pub(crate) enum Written {
+    /// Nothing.
+    No,
+    /// This value, until `deadline_ms` (0: for ever). `forked` if it was made from the version
+    /// seen, and then `changed_deadline` says whether only the value can tell if it changed.
+    Value { value: Box<Value>, deadline_ms: u64, forked: bool, changed_deadline: bool },
+    /// The large value of another key, moved here whole.
+    Moved { state: Box<TreeState>, deadline_ms: u64 },
+    /// Its large value moved away: what stays is a tombstone with this state.
+    MovedAway(Box<TreeState>),
+    /// Nothing is to be there.
+    Deleted,
+}
+
+pub(crate) struct Entry {
+    pub(crate) space: *const Space,
+    pub(crate) database: usize,
+    pub(crate) hash: u64,
+    pub(crate) key: Box<[u8]>,
+    pub(crate) seen: Cell<Seen>,
+    pub(crate) written: Written,
+    next: Option<usize>,
+}
+
+/// The keys of a transaction. Entries never move, so what was borrowed from one stays good while
+/// others are added.
+#[derive(Default)]
+pub(crate) struct Entries {
+    all: UnsafeCell<Vec<*mut Entry>>,
+    by_hash: UnsafeCell<HashMap<u64, usize>>,
+}
+
+impl Entries {
+    fn list(&self) -> &Vec<*mut Entry> {
+        // SAFETY: changed by `add` and `clear` alone, which return before anything else can run:
+        // the type is not Sync, and neither calls out.
+        unsafe { &*self.all.get() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list().len()
+    }
+
+    pub(crate) fn find(&self, space: *const Space, hash: u64, key: &[u8]) -> Option<usize> {
+        let list = self.list();
+        let fits = |index: &usize| {
+            let entry = self.get(*index);
+            entry.hash == hash && ptr::eq(entry.space, space) && *entry.key == *key
+        };
+        if list.len() <= LINEAR_MAX {
+            return (0..list.len()).find(fits);
+        }
+        // SAFETY: as in `list`.
+        let mut at = unsafe { &*self.by_hash.get() }.get(&hash).copied();
+        while let Some(index) = at {
+            if fits(&index) {
+                return Some(index);
+            }
+            at = self.get(index).next;
+        }
+        None
+    }
+
+    pub(crate) fn get(&self, index: usize) -> &Entry {
+        // SAFETY: entries are boxed and live until `clear`, which takes `&mut self`.
+        unsafe { &*self.list()[index] }
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> &mut Entry {
+        // SAFETY: as in `get`, and `&mut self` makes the borrow the only one.
+        unsafe { &mut *self.list()[index] }
+    }
+
+    pub(crate) fn add(
+        &self,
+        space: *const Space,
+        database: usize,
+        hash: u64,
+        key: &[u8],
+        seen: Seen,
+    ) -> usize {
+        // SAFETY: as in `list`.
+        let (all, by_hash) = unsafe { (&mut *self.all.get(), &mut *self.by_hash.get()) };
+        let index = all.len();
+        let next = by_hash.insert(hash, index);
+        all.push(Box::into_raw(Box::new(Entry {
+            space,
+            database,
+            hash,
+            key: key.into(),
+            seen: Cell::new(seen),
+            written: Written::No,
+            next,
+        })));
+        index
+    }
+
+    pub(crate) fn clear(&mut self) {
+        for entry in self.all.get_mut().drain(..) {
+            // SAFETY: boxed by `add`; `&mut self` says that nobody borrows it.
+            drop(unsafe { Box::from_raw(entry) });
+        }
+        self.by_hash.get_mut().clear();
+    }
+}
+
+impl Drop for Entries {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

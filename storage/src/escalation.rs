@@ -1,0 +1,398 @@
+//! Guaranteed progress: what a transaction does that has lost.
+//!
+//! A transaction that fails a few times lines up with others for its keys, and in the last resort
+//! takes the gate; on keys where many lost lately it lines up sooner. The policy is here once, for
+//! the store's own closures and for programs that suspend transactions in their middle.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
+
+use crate::error::Error;
+use crate::queue::Place;
+use crate::store::{Inner, Store};
+use crate::thread::count;
+use crate::transaction::{Mode, Transaction};
+
+/// Attempts before a transaction lines up, on keys without recent conflicts and with many.
+const FREE_ATTEMPTS: u32 = 3;
+const FREE_ATTEMPTS_HOT: u32 = 1;
+/// Attempts at the head of the line before it takes the gate.
+const QUEUED_ATTEMPTS: u32 = 16;
+
+enum Stage {
+    Free,
+    Queued(Place),
+    /// Waits for the gate, or has closed it and waits for the calls in flight.
+    Gate { ticket: Option<u64> },
+}
+
+/// One transaction's way to its commit, over all its attempts. Not tied to a thread; dropping it
+/// gives up its place.
+///
+/// ```
+/// use darter_storage::{Deadline, Escalation, Mode, Store, Value};
+/// let store = Store::new();
+/// let mut escalation = Escalation::new(&store);
+/// assert!(escalation.poll(std::task::Waker::noop()));
+/// let mut tx = escalation.begin(Mode::Optimistic);
+/// tx.set(0, b"key", Value::string(b"value"), Deadline::Never)?;
+/// assert!(tx.commit().is_ok());
+/// # Ok::<(), darter_storage::Error>(())
+/// ```
+pub struct Escalation {
+    store: Store,
+    attempts: u32,
+    stage: Stage,
+}
+
+impl Escalation {
+    /// The way of a transaction that has not been tried yet.
+    pub fn new(store: &Store) -> Escalation {
+        Escalation { store: store.clone(), attempts: 0, stage: Stage::Free }
+    }
+
+    /// The way of a transaction that must own the gate from the start.
+    pub fn exclusive(store: &Store) -> Escalation {
+        let mut escalation = Escalation::new(store);
+        escalation.take_gate();
+        escalation
+    }
+
+    /// Says that an attempt met a conflict, before `transaction` is restarted or dropped: the
+    /// keys that it used are those it may have to line up for.
+    pub fn failed(&mut self, transaction: &Transaction) {
+        let inner = &self.store.inner;
+        let local = self.store.local();
+        let counters = &local.state().counters;
+        count(&counters.retries, 1);
+        self.attempts += 1;
+        if transaction.needs_gate() {
+            return self.take_gate();
+        }
+        let entries = &transaction.entries;
+        let hashes = || (0..entries.len()).map(|index| entries.get(index).hash);
+        match &self.stage {
+            Stage::Free => {
+                let is_hot = inner.queues.heat_up(hashes());
+                let free = if is_hot { FREE_ATTEMPTS_HOT } else { FREE_ATTEMPTS };
+                if self.attempts >= free {
+                    self.attempts = 0;
+                    self.stage = Stage::Queued(inner.queues.place(hashes()));
+                    count(&counters.escalations_queue, 1);
+                }
+            }
+            Stage::Queued(_) if self.attempts >= QUEUED_ATTEMPTS => {
+                count(&counters.escalations_gate, 1);
+                self.take_gate();
+            }
+            Stage::Queued(_) | Stage::Gate { .. } => {}
+        }
+    }
+
+    /// From now on every attempt owns the gate.
+    pub fn take_gate(&mut self) {
+        if !matches!(self.stage, Stage::Gate { .. }) {
+            self.leave();
+            self.stage = Stage::Gate { ticket: None };
+        }
+    }
+
+    /// Whether every attempt owns the gate from now on.
+    pub fn is_exclusive(&self) -> bool {
+        matches!(self.stage, Stage::Gate { .. })
+    }
+
+    /// Whether the next attempt may begin. If not, `waker` is woken when it is worth asking again.
+    pub fn poll(&mut self, waker: &Waker) -> bool {
+        let inner = &self.store.inner;
+        match &mut self.stage {
+            Stage::Free => true,
+            Stage::Queued(place) => inner.queues.poll(place, waker),
+            Stage::Gate { ticket } => inner.poll_closed(ticket, waker),
+        }
+    }
+
+    /// Begins the next attempt, once `poll` has said `true`: in `mode`, or exclusive if it has
+    /// come to that.
+    pub fn begin(&mut self, mode: Mode) -> Transaction {
+        let inner = &self.store.inner;
+        let local = self.store.local();
+        match &mut self.stage {
+            Stage::Gate { ticket } => {
+                let ticket = ticket.take();
+                debug_assert!(ticket.is_some(), "begun before poll said so");
+                inner.read_clock();
+                count(&local.state().counters.exclusives, 1);
+                Transaction::begin_exclusive(inner, local, ticket)
+            }
+            _ => self.store.begin(mode),
+        }
+    }
+
+    fn leave(&mut self) {
+        match std::mem::replace(&mut self.stage, Stage::Free) {
+            Stage::Free => {}
+            Stage::Queued(place) => self.store.inner.queues.leave(place),
+            Stage::Gate { ticket } => open(&self.store.inner, ticket),
+        }
+    }
+}
+
+fn open(inner: &Inner, ticket: Option<u64>) {
+    if let Some(ticket) = ticket {
+        inner.gate.open(ticket);
+    }
+}
+
+impl Inner {
+    /// Closes the gate for the caller, who keeps `ticket` from call to call; `true` once nobody
+    /// else commits. Else `waker` is woken when it is worth asking again.
+    fn poll_closed(&self, ticket: &mut Option<u64>, waker: &Waker) -> bool {
+        while ticket.is_none() {
+            *ticket = self.gate.try_close();
+            if ticket.is_none() && !self.gate.poll_open(waker) {
+                return false;
+            }
+        }
+        if self.threads.iter().any(|state| state.flag.is_raised()) {
+            // A storage call in flight ends within microseconds: yield, then look again.
+            waker.wake_by_ref();
+            return false;
+        }
+        true
+    }
+
+    /// Runs `work` while no commit is in flight; waits on the calling thread.
+    pub(crate) fn with_gate_closed(&self, work: impl FnOnce()) {
+        let mut ticket = None;
+        block_on(|waker| self.poll_closed(&mut ticket, waker));
+        work();
+        open(self, ticket);
+    }
+}
+
+impl Drop for Escalation {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// Unparks a thread that waits in `block_on`.
+struct Unpark(std::thread::Thread, AtomicBool);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        // Release: pairs with the Acquire of the waiting thread's swap.
+        self.1.store(true, Ordering::Release);
+        self.0.unpark();
+    }
+}
+
+/// Waits on the calling thread until `poll` says `true`.
+pub(crate) fn block_on(mut poll: impl FnMut(&Waker) -> bool) {
+    if poll(Waker::noop()) {
+        return;
+    }
+    let unpark = Arc::new(Unpark(std::thread::current(), AtomicBool::new(false)));
+    let waker = Waker::from(Arc::clone(&unpark));
+    while !poll(&waker) {
+        while !unpark.1.swap(false, Ordering::Acquire) {
+            std::thread::park();
+        }
+    }
+}
+
+impl Store {
+    /// Enlists `waker` until the gate is open; `true` if it is open.
+    pub fn poll_open(&self, waker: &Waker) -> bool {
+        self.inner.gate.poll_open(waker)
+    }
+
+    /// Runs `body` as one transaction, again and again until what it read still holds at its
+    /// commit; it always commits in the end. `Err` from the body ends it without a trace. Waits
+    /// only in the queue of its keys and for the gate.
+    ///
+    /// # Errors
+    /// What `body` returned.
+    ///
+    /// ```
+    /// use darter_storage::{Error, Store};
+    /// let store = Store::new();
+    /// store.set("from", "10");
+    /// store.transaction(|tx| {
+    ///     let balance = tx.integer(0, b"from")?.unwrap_or(0);
+    ///     tx.set_integer(0, b"from", balance - 3)?;
+    ///     tx.set_integer(0, b"to", 3)
+    /// })?;
+    /// assert_eq!(store.get("to")?.as_deref(), Some(&b"3"[..]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn transaction<T, E>(
+        &self,
+        mut body: impl FnMut(&mut Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut escalation = Escalation::new(self);
+        loop {
+            block_on(|waker| escalation.poll(waker));
+            if let Some(done) = self.attempt(&mut escalation, &mut body) {
+                return done;
+            }
+        }
+    }
+
+    /// As [`Store::transaction`], for use inside a runtime: where it must wait, it yields.
+    ///
+    /// # Errors
+    /// What `body` returned.
+    ///
+    /// ```
+    /// # use std::task::{Context, Poll, Waker};
+    /// use darter_storage::{Error, Store};
+    /// let store = Store::new();
+    /// let future = store.transaction_async(|tx| tx.set_integer(0, b"n", 1));
+    /// # let mut future = std::pin::pin!(future);
+    /// # let done = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    /// # assert!(matches!(done, Poll::Ready(Ok(()))));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub async fn transaction_async<T, E>(
+        &self,
+        mut body: impl FnMut(&mut Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut escalation = Escalation::new(self);
+        loop {
+            std::future::poll_fn(|context| match escalation.poll(context.waker()) {
+                true => std::task::Poll::Ready(()),
+                false => std::task::Poll::Pending,
+            })
+            .await;
+            if let Some(done) = self.attempt(&mut escalation, &mut body) {
+                return done;
+            }
+        }
+    }
+
+    /// Runs `body` while nobody else commits; readers go on. For what reads or changes so much
+    /// that it would always lose.
+    ///
+    /// # Errors
+    /// What `body` returned.
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// store.set("a", "1");
+    /// store.exclusive(|tx| tx.flush(0))?;
+    /// assert_eq!(store.get("a")?, None);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
+    pub fn exclusive<T, E>(
+        &self,
+        mut body: impl FnMut(&mut Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut escalation = Escalation::exclusive(self);
+        loop {
+            block_on(|waker| escalation.poll(waker));
+            if let Some(done) = self.attempt(&mut escalation, &mut body) {
+                return done;
+            }
+        }
+    }
+
+    /// One attempt; `None` if it must be made again.
+    fn attempt<T, E>(
+        &self,
+        escalation: &mut Escalation,
+        body: &mut impl FnMut(&mut Transaction) -> Result<T, E>,
+    ) -> Option<Result<T, E>> {
+        let mut transaction = escalation.begin(Mode::Optimistic);
+        match body(&mut transaction) {
+            Ok(value) => match transaction.try_commit() {
+                Ok(_) => Some(Ok(value)),
+                Err(_) => {
+                    escalation.failed(&transaction);
+                    None
+                }
+            },
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Runs `body` as one transaction, once.
+    ///
+    /// # Errors
+    /// [`TryError::Conflict`] if somebody else changed what it read meanwhile, else what `body`
+    /// returned.
+    ///
+    /// ```
+    /// use darter_storage::{Error, Store, TryError};
+    /// let store = Store::new();
+    /// let result: Result<(), TryError<Error>> = store.try_transaction(|tx| {
+    ///     let n = tx.integer(0, b"n")?.unwrap_or(0);
+    ///     store.set("n", "5"); // somebody else
+    ///     tx.set_integer(0, b"n", n + 1)
+    /// });
+    /// assert!(matches!(result, Err(TryError::Conflict(_))));
+    /// ```
+    pub fn try_transaction<T, E>(
+        &self,
+        body: impl FnOnce(&mut Transaction) -> Result<T, E>,
+    ) -> Result<T, TryError<E>> {
+        let mut transaction = self.begin(Mode::Optimistic);
+        let value = body(&mut transaction).map_err(TryError::Body)?;
+        transaction.try_commit().map_err(TryError::Conflict)?;
+        Ok(value)
+    }
+}
+
+/// How a transaction that is tried once can end without a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TryError<E> {
+    /// Somebody else changed what it read.
+    #[error(transparent)]
+    Conflict(crate::error::Conflict),
+    /// The closure gave up.
+    #[error("{0}")]
+    Body(E),
+}
+
+impl Transaction {
+    /// Commits; waits on the calling thread while the gate is closed.
+    fn try_commit(&mut self) -> Result<crate::commit::Committed, crate::error::Conflict> {
+        use crate::commit::CommitError;
+        loop {
+            match self.commit() {
+                Ok(committed) => return Ok(committed),
+                Err(CommitError::Conflict(conflict)) => return Err(conflict),
+                Err(CommitError::GateClosed) => {
+                    let inner = Arc::clone(&self.inner);
+                    self.unpin();
+                    block_on(|waker| inner.gate.poll_open(waker));
+                    self.pin();
+                }
+            }
+        }
+    }
+
+    /// A number kept as decimal text, as INCR keeps it; `None` if the key is not there.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::NotAnInteger`], [`Error::NoSuchDatabase`].
+    pub fn integer(&self, database: usize, key: &[u8]) -> Result<Option<i64>, Error> {
+        let Some(bytes) = self.bytes(database, key)? else { return Ok(None) };
+        std::str::from_utf8(&bytes)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .map(Some)
+            .ok_or(Error::NotAnInteger)
+    }
+
+    /// Keeps a number as decimal text, without a deadline.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    pub fn set_integer(&mut self, database: usize, key: &[u8], value: i64) -> Result<(), Error> {
+        let value = crate::value::Value::string(value.to_string().as_bytes());
+        self.set(database, key, value, crate::transaction::Deadline::Never)
+    }
+}

@@ -1,0 +1,127 @@
+//! The gate: while its owner runs, nobody else commits.
+//!
+//! Every storage call that writes (a single write, or one whole commit) enters by raising its
+//! thread's flag and looking at the gate; the taker closes the gate, makes every thread's flag
+//! visible with one expensive barrier, and waits for the calls in flight. Readers never look here.
+//!
+//! Ordering: flag := 1 (Relaxed), compiler fence, load gate | gate := id (SeqCst), membarrier,
+//! load flags (Acquire). If the writer's store is first, the taker sees the flag; if the barrier
+//! is first, the writer sees the gate. Where the kernel has no membarrier the writer's compiler
+//! fence is a full fence instead.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence, fence};
+use std::task::Waker;
+
+/// One thread's flag: raised while it is inside a storage call that writes.
+#[repr(align(128))]
+#[derive(Default)]
+pub(crate) struct Flag(AtomicBool);
+
+impl Flag {
+    pub(crate) fn is_raised(&self) -> bool {
+        // Acquire: pairs with the Release in `Gate::leave`: what the call wrote is seen.
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// See the module's text.
+pub(crate) struct Gate {
+    /// 0 = open, else the owner's ticket.
+    owner: AtomicU64,
+    tickets: AtomicU64,
+    /// Who waits for it to open. A lock, but one that only waiters and the opener touch.
+    waiting: Mutex<Vec<Waker>>,
+    cheap_enter: bool,
+}
+
+impl Gate {
+    pub(crate) fn new() -> Gate {
+        Gate {
+            owner: AtomicU64::new(0),
+            tickets: AtomicU64::new(1),
+            waiting: Mutex::new(Vec::new()),
+            cheap_enter: register_membarrier(),
+        }
+    }
+
+    /// Enters with the thread's flag; `false` if the gate is closed.
+    #[inline]
+    pub(crate) fn enter(&self, flag: &Flag) -> bool {
+        debug_assert!(!flag.is_raised(), "a storage call inside a storage call");
+        flag.0.store(true, Ordering::Relaxed);
+        if self.cheap_enter {
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            fence(Ordering::SeqCst);
+        }
+        // Acquire: what the last owner committed is seen behind the gate.
+        if self.owner.load(Ordering::Acquire) == 0 {
+            return true;
+        }
+        self.leave(flag);
+        false
+    }
+
+    #[inline]
+    pub(crate) fn leave(&self, flag: &Flag) {
+        flag.0.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.owner.load(Ordering::SeqCst) != 0
+    }
+
+    /// Closes the gate; `None` if somebody else has it. The taker then waits until no thread's
+    /// flag is raised.
+    pub(crate) fn try_close(&self) -> Option<u64> {
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+        self.owner.compare_exchange(0, ticket, Ordering::SeqCst, Ordering::SeqCst).ok()?;
+        if self.cheap_enter {
+            membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+        } else {
+            fence(Ordering::SeqCst);
+        }
+        Some(ticket)
+    }
+
+    /// Opens the gate and wakes who waited.
+    pub(crate) fn open(&self, ticket: u64) {
+        debug_assert_eq!(self.owner.load(Ordering::Relaxed), ticket);
+        // SeqCst: a waiter that has just enlisted sees it open, or is seen in the list below.
+        self.owner.store(0, Ordering::SeqCst);
+        let woken = std::mem::take(&mut *self.lock());
+        for waker in woken {
+            waker.wake();
+        }
+    }
+
+    /// Enlists `waker` unless the gate is open; `true` if it is open.
+    pub(crate) fn poll_open(&self, waker: &Waker) -> bool {
+        if !self.is_closed() {
+            return true;
+        }
+        {
+            let mut waiting = self.lock();
+            if !waiting.iter().any(|known| known.will_wake(waker)) {
+                waiting.push(waker.clone());
+            }
+        }
+        !self.is_closed()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
+        // A waker that panicked while it was cloned leaves a list that is still good.
+        self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn membarrier(command: libc::c_int) -> bool {
+    // SAFETY: the call has no pointer arguments.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+}
+
+fn register_membarrier() -> bool {
+    membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
+        && membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
+}

@@ -1,0 +1,74 @@
+//! Listening to the effects stream.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use crate::effects::Effect;
+use crate::store::{Inner, Store};
+use crate::thread::local;
+
+/// Keeps the effects stream going; see [`Store::listen`]. The stream ends with the last one.
+pub struct Listener {
+    inner: Arc<Inner>,
+}
+
+impl Store {
+    /// Starts the stream of effects, unless it goes already: from here on every commit is in it,
+    /// once, whole, in commit order. `reader` is told of each, by whichever thread merges, and
+    /// must be quick. Closes the gate for a moment.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// let store = darter_storage::Store::new();
+    /// let (sender, receiver) = mpsc::channel();
+    /// let listener = store.listen(Box::new(move |effect| drop(sender.send(effect.clone()))));
+    /// store.set("a", "1");
+    /// store.merge_effects();
+    /// assert_eq!(&*receiver.recv().unwrap().changes[0].key, b"a");
+    /// drop(listener);
+    /// ```
+    pub fn listen(&self, reader: Box<dyn FnMut(&Effect) + Send>) -> Listener {
+        self.inner.effects.add_reader(reader);
+        if self.inner.effects.listeners().fetch_add(1, SeqCst) == 0 {
+            self.inner.with_gate_closed(|| {
+                if self.inner.effects.listeners().load(SeqCst) > 0
+                    && !self.inner.effects.is_active()
+                {
+                    self.inner.start_effects(&self.local());
+                }
+            });
+        }
+        Listener { inner: Arc::clone(&self.inner) }
+    }
+
+    /// Whether anybody listens to the effects stream.
+    pub fn has_listeners(&self) -> bool {
+        self.inner.effects.is_active()
+    }
+
+    /// Merges what has been committed into the effects stream and tells its readers, unless
+    /// another thread is at it, which then goes round once more. A thread that has committed
+    /// calls it at the end of its turn.
+    pub fn merge_effects(&self) {
+        if self.inner.effects.is_active() {
+            let local = self.local();
+            let guard = local.pin();
+            self.inner.merge_effects(&local, &guard, &mut |_| {});
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if self.inner.effects.listeners().fetch_sub(1, SeqCst) == 1 {
+            let inner = &self.inner;
+            inner.with_gate_closed(|| {
+                if inner.effects.listeners().load(SeqCst) == 0 && inner.effects.is_active() {
+                    let local = local(inner);
+                    let guard = local.pin();
+                    inner.stop_effects(&local, &guard);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! What is done beside the commits: removing expired keys, freeing what a grace period has freed,
+//! trimming what could not be trimmed at once, sweeping flushed databases.
+//!
+//! Each committing call does a bounded piece of it; `Store::maintain` does it where nobody
+//! commits.
+
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+use crossbeam_epoch::Guard;
+
+use crate::afterwards::Job;
+use crate::keyspace::{Keyspace, Lookup};
+use crate::protocol::Settled;
+use crate::record::{DEAD, Record};
+use crate::space::{Space, table_space};
+use crate::store::{Inner, Store};
+use crate::thread::Local;
+use crate::value::{Garbage, TreeState};
+use crate::version::Version;
+
+/// Nodes of a large value freed in one slice.
+const FREED_PER_SLICE: usize = 1024;
+/// Keys of a flushed database removed in one piece.
+const SWEPT_PER_PIECE: usize = 256;
+
+impl Store {
+    /// Does a bounded piece of the store's housekeeping: looks at up to `keys` keys for expired
+    /// ones and carries on with what is due. `true` if more is due at once. A program calls it
+    /// now and then (a server some ten times a second), from any thread; without it, expired keys
+    /// take up memory until they are touched.
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// while store.maintain(1000) {}
+    /// ```
+    pub fn maintain(&self, keys: usize) -> bool {
+        let inner = &self.inner;
+        inner.read_clock();
+        let local = self.local();
+        let guard = local.pin();
+        inner.run_afterwards(&local, &guard);
+        inner.trim_waiting(inner.trim_stack.drain(), &local, &guard);
+        let more = inner.expire_some(keys, &local, &guard);
+        guard.flush();
+        more || inner.afterwards.is_due() || inner.spaces.is_sweep_due()
+    }
+}
+
+impl Inner {
+    /// A bounded piece of what is due.
+    pub(crate) fn run_afterwards(&self, local: &Local, guard: &Guard) {
+        if self.afterwards.is_due() {
+            for job in self.afterwards.take() {
+                self.run_job(job, FREED_PER_SLICE, guard);
+            }
+        }
+        if !self.trim_stack.is_empty() {
+            self.trim_waiting(self.trim_stack.drain(), local, guard);
+        }
+        if self.spaces.is_sweep_due() {
+            self.sweep(SWEPT_PER_PIECE, local, guard);
+        }
+    }
+
+    /// Does one job, or a slice of it.
+    pub(crate) fn run_job(&self, job: Job, nodes: usize, guard: &Guard) {
+        match job {
+            Job::Remove { space, entry } => {
+                // SAFETY: a space with removals outstanding is not forgotten.
+                Keyspace::remove_again(unsafe { &*space }, entry, guard);
+            }
+            Job::Restore { space, hash, key, new, expect } => {
+                self.restore(space, Lookup { hash, key: &key }, new, expect, guard);
+            }
+            Job::Free(mut garbage) => {
+                if garbage.free_some(nodes) > 0 && !garbage.is_empty() {
+                    self.afterwards.again(Job::Free(garbage));
+                    return;
+                }
+            }
+            Job::Forget(space) => self.forget_space(space, guard),
+        }
+        self.afterwards.done();
+    }
+
+    /// Takes a DEAD record out of the keyspace.
+    pub(crate) fn unlink(&self, record: &Record, guard: &Guard) {
+        if let Some(space) = self.space_of(record.space()) {
+            self.keyspace.unlink(space, record, &self.afterwards, guard);
+        }
+    }
+
+    /// Cuts everything below the newest version of a chain, and empties that one too. Returns
+    /// what is to be freed. The versions' blocks stay linked as they were.
+    ///
+    /// # Safety
+    /// Nobody else looks at the chain's links or dead lists, now or later.
+    pub(crate) unsafe fn empty_chain(&self, newest: *mut Version) -> Option<Garbage> {
+        let mut all: Option<Garbage> = None;
+        let mut add = |garbage: Garbage| match &mut all {
+            Some(known) => known.append(garbage),
+            None => all = Some(garbage),
+        };
+        // SAFETY: the caller's promise; versions live until they are freed one by one.
+        unsafe {
+            let tree_of = |version: *mut Version| {
+                version.as_ref().map_or(std::ptr::null_mut(), Version::tree)
+            };
+            let mut upper = newest;
+            while let Some(version) = upper.as_ref() {
+                let below = version.older.load(SeqCst);
+                let tree = tree_of(below);
+                if !tree.is_null() {
+                    // From the top down each is cut as if what lies below it came next.
+                    let older = tree_of((*below).older.load(SeqCst));
+                    let older = (!older.is_null()).then_some(older.cast_const());
+                    loop {
+                        let cut = TreeState::cut(tree_of(newest), tree, older);
+                        add(cut.garbage);
+                        if !cut.more {
+                            break;
+                        }
+                    }
+                }
+                upper = below;
+            }
+            if let Some(state) = tree_of(newest).as_mut() {
+                let end = Box::into_raw(TreeState::replacing(state));
+                loop {
+                    let cut = TreeState::cut(end, state, None);
+                    add(cut.garbage);
+                    if !cut.more {
+                        break;
+                    }
+                }
+                drop(Box::from_raw(end));
+            }
+        }
+        all
+    }
+
+    /// Gives back a whole chain whose record is DEAD and whose `trim` is taken for good.
+    pub(crate) fn discard_chain(&self, head: *mut Version, local: &Local, guard: &Guard) {
+        if head.is_null() {
+            return;
+        }
+        // SAFETY: reached from a head under the pin.
+        let version = unsafe { &*head };
+        let newest = if version.number().is_some() {
+            head
+        } else {
+            // An aborted one is freed by its own `Restore`.
+            version.older.load(SeqCst)
+        };
+        // SAFETY: no snapshot can name the keyspace, the head is DEAD and `trim` is ours: nobody
+        // walks the chain but readers pinned before, who see neither links nor nodes change.
+        let garbage = unsafe { self.empty_chain(newest) };
+        let mut at = newest;
+        while !at.is_null() {
+            // SAFETY: as above.
+            let older = unsafe { (*at).older.load(SeqCst) };
+            crate::thread::count(&local.state().counters.versions_freed, 1);
+            self.retire(at, None, guard);
+            at = older;
+        }
+        if let Some(garbage) = garbage
+            && !garbage.is_empty()
+        {
+            self.retire_garbage(garbage, guard);
+        }
+    }
+
+    /// Looks at some keys for expired ones and removes those. `true` if the last look found so
+    /// many that another one pays at once.
+    fn expire_some(&self, keys: usize, local: &Local, guard: &Guard) -> bool {
+        let databases = crate::space::table_spaces(self.table(None, guard)).count();
+        if databases == 0 || !self.gate.enter(&local.state().flag) {
+            return false;
+        }
+        let mut expired = 0;
+        for _ in 0..databases {
+            // Relaxed: a hint where to go on; two callers at once look at some keys twice.
+            let database = self.expiry_database.load(Relaxed) % databases;
+            let space = table_space(self.table(None, guard), database);
+            // SAFETY: named by the newest table, under the pin.
+            let space = space.map(|space| unsafe { &*space });
+            if let Some(space) = space.filter(|space| space.counts().1 > 0) {
+                let from = self.expiry_position.load(Relaxed);
+                let mut due = Vec::new();
+                let next = self.scan_records(space, from, keys, guard, |record| due.push(record));
+                expired += due.iter().filter(|r| self.expire_if_due(space, r, local, guard)).count();
+                self.expiry_position.store(next, Relaxed);
+                if next != 0 {
+                    break;
+                }
+            }
+            self.expiry_database.store(database + 1, Relaxed);
+            self.expiry_position.store(0, Relaxed);
+        }
+        self.gate.leave(&local.state().flag);
+        expired * 4 > keys
+    }
+
+    /// Removes a key if its deadline has passed; inside the gate.
+    fn expire_if_due(&self, space: &Space, record: &Record, local: &Local, guard: &Guard) -> bool {
+        let now_ms = self.wall_clock.now_ms();
+        let head = record.head.load(SeqCst);
+        if head.is_null() || head == DEAD {
+            return false;
+        }
+        let Settled::Head { head, base } = self.settle(record, std::ptr::null_mut(), guard) else {
+            return false;
+        };
+        // SAFETY: reached under the pin.
+        let Some(version) = (unsafe { base.as_ref() }) else { return false };
+        if version.is_tombstone() || !version.is_expired(now_ms) {
+            return false;
+        }
+        self.expire_version(space, record, head, base, local, guard);
+        true
+    }
+
+    /// Visits some records of a keyspace behind `cursor` and returns the next one, 0 at the end.
+    pub(crate) fn scan_records<'g>(
+        &'g self,
+        space: &'g Space,
+        cursor: u64,
+        count: usize,
+        guard: &'g Guard,
+        mut visit: impl FnMut(&'g Record),
+    ) -> u64 {
+        if !cfg!(darter_no_directory) {
+            // SAFETY: the directory's records are kept by the guard.
+            return space.directory.scan(cursor, count, guard, |r| visit(unsafe { &*r }));
+        }
+        self.keyspace.scan_by_hash(space, cursor, count, guard, visit)
+    }
+}

@@ -1,0 +1,343 @@
+//! Reads of more than one key: ranges in key order, cursors in hash order, one at random.
+//!
+//! In a transaction that may write, what such a read found is part of what must still hold at the
+//! commit (no phantoms): a range of up to a thousand keys is walked again then; for more, and for
+//! reads of a whole keyspace, only the gate will do.
+
+use std::collections::BTreeMap;
+
+use crossbeam_epoch::Guard;
+
+use crate::descriptor::RangeRead;
+use crate::entry::Written;
+use crate::error::Error;
+use crate::keyspace::Lookup;
+use crate::record::{DEAD, Record};
+use crate::space::Space;
+use crate::store::Inner;
+use crate::transaction::{Mode, Transaction};
+use crate::version::{Number, Version};
+
+/// Keys that a range read may find and still be compared at the commit.
+const COMPARED_MAX: usize = 1000;
+
+impl Transaction {
+    /// The version of a record that is alive where the transaction reads, without its own writes.
+    fn alive<'t>(&'t self, record: &'t Record) -> Option<&'t Version> {
+        let guard = self.guard();
+        let version = match self.mode {
+            Mode::Direct => self.inner.newest(record, guard),
+            _ => self.inner.visible(record, self.number, guard),
+        }?;
+        version.is_alive(self.now_ms).then_some(version)
+    }
+
+    /// The transaction's own writes in a keyspace: key → whether it is there.
+    fn own_writes(&self, space: &Space) -> BTreeMap<&[u8], bool> {
+        (0..self.entries.len())
+            .map(|index| (index, self.entries.get(index)))
+            .filter(|(_, entry)| {
+                std::ptr::eq(entry.space, space) && !matches!(entry.written, Written::No)
+            })
+            .map(|(index, entry)| (&*entry.key, self.shows(index)))
+            .collect()
+    }
+
+    /// The keys from `from` on, in key order, up to but without `until` (`None`: to the end), at
+    /// most `limit` of them. O(log n + keys walked).
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`].
+    pub fn keys(
+        &self,
+        database: usize,
+        from: &[u8],
+        until: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Box<[u8]>>, Error> {
+        let space = self.space(database)?;
+        let mut own = self.own_writes(space).into_iter().peekable();
+        let (mut keys, mut found) = (Vec::new(), Vec::new());
+        let mut own_before = |keys: &mut Vec<Box<[u8]>>, bound: Option<&[u8]>| {
+            let is_before = |key: &[u8]| bound.is_none_or(|bound| key < bound);
+            let mut same = None;
+            while let Some((key, is_there)) = own.next_if(|(key, _)| is_before(key)) {
+                if key >= from && is_there && keys.len() < limit {
+                    keys.push(key.into());
+                }
+            }
+            if let Some(bound) = bound {
+                same = own.next_if(|(key, _)| *key == bound).map(|(_, is_there)| is_there);
+            }
+            same
+        };
+        // Where the walk ended early, for the comparison at the commit.
+        let mut ended_before: Option<Box<[u8]>> = until.map(Into::into);
+        self.inner.keyspace.walk(space.id, from, self.guard(), |record| {
+            let key = record.key();
+            if until.is_some_and(|until| key >= until) {
+                return false;
+            }
+            if keys.len() >= limit {
+                ended_before = Some(key.into());
+                return false;
+            }
+            let is_there = self.alive(record).is_some();
+            if is_there && self.records_reads {
+                found.push(Box::from(key));
+            }
+            if own_before(&mut keys, Some(key)).unwrap_or(is_there) && keys.len() < limit {
+                keys.push(key.into());
+            }
+            true
+        });
+        if ended_before.as_deref() == until {
+            own_before(&mut keys, until);
+        }
+        self.record_range(space, from, ended_before, found);
+        Ok(keys)
+    }
+
+    fn record_range(
+        &self,
+        space: &Space,
+        from: &[u8],
+        until: Option<Box<[u8]>>,
+        keys: Vec<Box<[u8]>>,
+    ) {
+        if !self.records_reads {
+            return;
+        }
+        if keys.len() > COMPARED_MAX {
+            self.needs_gate.set(true);
+            return;
+        }
+        self.ranges.borrow_mut().push(RangeRead { space, from: from.into(), until, keys });
+    }
+
+    /// Some keys behind `cursor`, in no order that means anything, and the next cursor (0: from
+    /// the start, and at the end). A key that is there all the time from cursor 0 to cursor 0 is
+    /// shown at least once. O(count) expected.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`].
+    pub fn scan(
+        &self,
+        database: usize,
+        cursor: u64,
+        count: usize,
+    ) -> Result<(u64, Vec<Box<[u8]>>), Error> {
+        let space = self.space(database)?;
+        self.reads_whole_keyspace();
+        let own = self.own_writes(space);
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        let guard = self.guard();
+        let next = self.inner.scan_records(space, cursor, count, guard, |record| {
+            let key = record.key();
+            if own.get(key).copied().unwrap_or_else(|| self.alive(record).is_some()) {
+                keys.push(key.into());
+            }
+        });
+        if cursor == 0 {
+            // New keys of this transaction are in no structure yet.
+            let new = own.iter().filter(|(key, is_there)| {
+                **is_there && !keys.iter().any(|known| **known == ***key)
+            });
+            let new: Vec<Box<[u8]>> = new.map(|(key, _)| Box::from(*key)).collect();
+            keys.extend(new);
+        }
+        Ok((next, keys))
+    }
+
+    /// A key drawn at random, about evenly; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`].
+    pub fn random_key(&self, database: usize) -> Result<Option<Box<[u8]>>, Error> {
+        let space = self.space(database)?;
+        self.reads_whole_keyspace();
+        let own = self.own_writes(space);
+        let mut salt = self.inner.clock.now() ^ (std::ptr::from_ref(self).addr() as u64) << 20;
+        let accept = |record: &Record| match own.get(record.key()) {
+            Some(is_there) => *is_there,
+            None => self.alive(record).is_some(),
+        };
+        let random = || {
+            salt = self.inner.random(salt);
+            salt
+        };
+        let found = self.inner.sample(space, random, self.guard(), accept);
+        Ok(found.map(|record| record.key().into()).or_else(|| {
+            own.iter().find(|(_, is_there)| **is_there).map(|(key, _)| Box::from(*key))
+        }))
+    }
+
+    /// How many keys there are, counted one by one; exact as of where the transaction reads.
+    /// O(keys).
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`].
+    pub fn count_keys(&self, database: usize) -> Result<u64, Error> {
+        let space = self.space(database)?;
+        self.reads_whole_keyspace();
+        let own = self.own_writes(space);
+        let mut count = own.values().filter(|is_there| **is_there).count() as u64;
+        self.inner.keyspace.walk(space.id, b"", self.guard(), |record| {
+            if !own.contains_key(record.key()) && self.alive(record).is_some() {
+                count += 1;
+            }
+            true
+        });
+        Ok(count)
+    }
+
+    /// The key just before `until` in key order (`None`: the last one), if any. O(log n).
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`].
+    pub fn last_key_before(
+        &self,
+        database: usize,
+        until: Option<&[u8]>,
+    ) -> Result<Option<Box<[u8]>>, Error> {
+        let space = self.space(database)?;
+        self.reads_whole_keyspace();
+        let own = self.own_writes(space);
+        let mut found = None;
+        self.inner.keyspace.walk_back(space.id, until, self.guard(), |record| {
+            let key = record.key();
+            if own.get(key).copied().unwrap_or_else(|| self.alive(record).is_some()) {
+                found = Some(Box::from(key));
+            }
+            found.is_none()
+        });
+        let own_last = own
+            .iter()
+            .rfind(|(key, is_there)| **is_there && until.is_none_or(|until| **key < until))
+            .map(|(key, _)| Box::from(*key));
+        Ok(found.max(own_last))
+    }
+
+    fn reads_whole_keyspace(&self) {
+        if self.records_reads {
+            self.needs_gate.set(true);
+        }
+    }
+}
+
+impl Inner {
+    /// Whether a range holds, as of `number`, just the keys that were found in it.
+    pub(crate) fn range_holds(
+        &self,
+        range: &RangeRead,
+        now_ms: u64,
+        number: Number,
+        guard: &Guard,
+    ) -> bool {
+        // SAFETY: a space that a live descriptor names is forgotten only after its owner is gone.
+        let space = unsafe { &*range.space };
+        let mut expected = range.keys.iter();
+        let mut holds = true;
+        self.keyspace.walk(space.id, &range.from, guard, |record| {
+            let key = record.key();
+            if range.until.as_deref().is_some_and(|until| key >= until) {
+                return false;
+            }
+            let version = self.visible(record, number, guard);
+            if version.is_some_and(|version| version.is_alive(now_ms)) {
+                holds = expected.next().is_some_and(|expected| **expected == *key);
+            }
+            holds
+        });
+        holds && expected.next().is_none()
+    }
+
+    /// A record drawn at random among those that `accept` takes.
+    fn sample<'g>(
+        &'g self,
+        space: &'g Space,
+        mut random: impl FnMut() -> u64,
+        guard: &'g Guard,
+        accept: impl Fn(&Record) -> bool,
+    ) -> Option<&'g Record> {
+        if !cfg!(darter_no_directory) {
+            // SAFETY: the directory's records are kept by the guard.
+            let found = space.directory.sample(random, guard, |r| accept(unsafe { &*r }))?;
+            // SAFETY: as above.
+            return Some(unsafe { &*found });
+        }
+        let mut accepted = Vec::new();
+        self.keyspace.walk(space.id, b"", guard, |record| {
+            if record.head.load(std::sync::atomic::Ordering::SeqCst) != DEAD && accept(record) {
+                accepted.push(record);
+            }
+            true
+        });
+        let at = random() as usize % accepted.len().max(1);
+        accepted.get(at).copied()
+    }
+}
+
+impl crate::keyspace::Keyspace {
+    /// What the directory's scan does, without a directory: for checking it, not for speed.
+    pub(crate) fn scan_by_hash<'g>(
+        &self,
+        space: &Space,
+        cursor: u64,
+        count: usize,
+        guard: &'g Guard,
+        mut visit: impl FnMut(&'g Record),
+    ) -> u64 {
+        const SHIFT: u32 = 16;
+        let mut behind = Vec::new();
+        self.walk(space.id, b"", guard, |record| {
+            if record.hash() >> SHIFT >= cursor {
+                behind.push(record);
+            }
+            true
+        });
+        behind.sort_by_key(|record| record.hash());
+        let mut shown = 0;
+        let mut last = None;
+        for record in behind {
+            let place = record.hash() >> SHIFT;
+            if shown >= count && last != Some(place) {
+                return place;
+            }
+            visit(record);
+            shown += 1;
+            last = Some(place);
+        }
+        0
+    }
+}
+
+impl Transaction {
+    /// The version that a lookup sees is marked as used now, for idle times.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`].
+    pub fn touch(&self, database: usize, key: &[u8]) -> Result<(), Error> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let space = self.space(database)?;
+        let lookup = Lookup { hash: self.inner.hash(key), key };
+        if let Some(record) = self.inner.keyspace.find(space, lookup, self.guard()) {
+            let now_s = (self.now_ms / 1000) as u32;
+            // Stored only when it changes, so that readers seldom write a shared line.
+            if record.touched_s.load(Relaxed) != now_s {
+                record.touched_s.store(now_s, Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// When `touch` last marked a key that is there, in seconds since 1970.
+    pub fn touched_s(&self, database: usize, key: &[u8]) -> Option<u64> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let space = self.space(database).ok()?;
+        let lookup = Lookup { hash: self.inner.hash(key), key };
+        let record = self.inner.keyspace.find(space, lookup, self.guard())?;
+        self.alive(record)?;
+        Some(u64::from(record.touched_s.load(Relaxed)))
+    }
+}

@@ -1,0 +1,112 @@
+//! One-call operations on single keys of database 0, for embedding programs.
+
+use std::borrow::Cow;
+
+use crate::error::Error;
+use crate::store::Store;
+use crate::transaction::{Deadline, Mode, Transaction};
+use crate::value::{Value, ValueRef};
+
+impl Store {
+    /// The bytes of a string; `None` if the key is not there. O(length).
+    ///
+    /// # Errors
+    /// [`Error::WrongType`].
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// store.set("a", "1");
+    /// assert_eq!(store.get("a")?.as_deref(), Some(&b"1"[..]));
+    /// assert_eq!(store.get("b")?, None);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, Error> {
+        let mut transaction = self.begin(Mode::Direct);
+        transaction.skip_comparison();
+        Ok(transaction.bytes(0, key.as_ref())?.map(Cow::into_owned))
+    }
+
+    /// Puts a string in a key, whatever is there.
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// store.set("a", "1");
+    /// ```
+    pub fn set(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        // Nothing in it can fail: database 0 is there, and a blind write has no type to clash.
+        let _ = self.transaction(|tx| tx.set(0, key, Value::string(value), Deadline::Never));
+    }
+
+    /// Deletes a key. `true` if it was there.
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// store.set("a", "1");
+    /// assert!(store.remove("a"));
+    /// assert!(!store.remove("a"));
+    /// ```
+    pub fn remove(&self, key: impl AsRef<[u8]>) -> bool {
+        self.transaction(|tx| tx.delete(0, key.as_ref())).unwrap_or(false)
+    }
+
+    /// Calls `view` with what a key holds now.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`] if the store has none.
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// store.set("a", "1");
+    /// let kind = store.view("a", |value| value.map(|value| value.kind()))?;
+    /// assert_eq!(kind, Some(darter_storage::Type::String));
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
+    pub fn view<T>(
+        &self,
+        key: impl AsRef<[u8]>,
+        view: impl FnOnce(Option<ValueRef<'_>>) -> T,
+    ) -> Result<T, Error> {
+        let mut transaction = self.begin(Mode::Direct);
+        transaction.skip_comparison();
+        Ok(view(transaction.get(0, key.as_ref())?))
+    }
+
+    /// Changes what a key holds, atomically: `change` gets the value that is there, or what
+    /// `make` returns. It may run more than once. A collection that is left empty is deleted.
+    ///
+    /// # Errors
+    /// What `change` returned.
+    ///
+    /// ```
+    /// use darter_storage::{Error, HashValue, Store, Value};
+    /// let store = Store::new();
+    /// store.update("user:1", || Value::Hash(HashValue::new()), |value| match value {
+    ///     Value::Hash(hash) => Ok(hash.insert(b"name", b"Ada")),
+    ///     other => Err(Error::wrong_type(darter_storage::Type::Hash, other.kind())),
+    /// })?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn update<T, E: From<Error>>(
+        &self,
+        key: impl AsRef<[u8]>,
+        make: impl Fn() -> Value,
+        mut change: impl FnMut(&mut Value) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.transaction(|tx| change(tx.upsert(0, key.as_ref(), &make)?))
+    }
+}
+
+impl Transaction {
+    /// The bytes of a string; `None` if the key is not there. O(1) where they lie in one piece.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::NoSuchDatabase`].
+    pub fn bytes(&self, database: usize, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error> {
+        match self.get(database, key)? {
+            None => Ok(None),
+            Some(ValueRef::String(string)) => Ok(Some(string.to_cow())),
+            Some(other) => Err(Error::wrong_type(crate::value::Type::String, other.kind())),
+        }
+    }
+}

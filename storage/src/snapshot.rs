@@ -1,0 +1,171 @@
+//! A snapshot for embedding programs: the store as of one commit number, for as long as it lives.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::registry::Slot;
+use crate::store::{Inner, Store};
+use crate::thread::{count, local};
+use crate::transaction::{Mode, Transaction};
+use crate::value::ValueRef;
+use crate::version::Number;
+
+/// The whole store as it was at one moment: all of every commit before, nothing of any after. It
+/// costs O(1) to take and to hold, blocks nobody, and may be read from any thread. What it sees is
+/// kept in memory until it is dropped.
+///
+/// ```
+/// let store = darter_storage::Store::new();
+/// store.set("a", "1");
+/// let before = store.snapshot();
+/// store.set("a", "2");
+/// assert_eq!(before.get("a")?.as_deref(), Some(&b"1"[..]));
+/// # Ok::<(), darter_storage::Error>(())
+/// ```
+pub struct Snapshot {
+    inner: Arc<Inner>,
+    slot: *const Slot,
+    number: Number,
+    now_ms: u64,
+}
+
+// SAFETY: slots live as long as the store, which `inner` keeps, and are used through atomics.
+unsafe impl Send for Snapshot {}
+// SAFETY: as above.
+unsafe impl Sync for Snapshot {}
+
+impl Store {
+    /// The store as of now; see [`Snapshot`]. O(1).
+    pub fn snapshot(&self) -> Snapshot {
+        self.inner.read_clock();
+        let local = self.local();
+        let (slot, number) = self.inner.register_snapshot(&local);
+        count(&local.state().counters.snapshots, 1);
+        let now_ms = self.inner.wall_clock.now_ms();
+        Snapshot { inner: Arc::clone(&self.inner), slot, number, now_ms }
+    }
+}
+
+impl Snapshot {
+    /// Everything with a number below this one is in the snapshot.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Calls `read` with a transaction that reads here; see its methods for all that can be read.
+    /// The epoch is pinned for this call alone.
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// store.set("user:1", "a");
+    /// store.set("user:2", "b");
+    /// let keys = store.snapshot().read(|tx| tx.keys(0, b"user:", Some(b"user;"), 10))?;
+    /// assert_eq!(keys.len(), 2);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
+    pub fn read<T>(&self, read: impl FnOnce(&Transaction) -> T) -> T {
+        let transaction =
+            Transaction::at(&self.inner, local(&self.inner), self.number, self.now_ms);
+        debug_assert_eq!(transaction.mode(), Mode::Snapshot);
+        read(&transaction)
+    }
+
+    /// The bytes of a string in database 0; `None` if the key is not there. O(length).
+    ///
+    /// # Errors
+    /// [`Error::WrongType`].
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, Error> {
+        self.read(|tx| Ok(tx.bytes(0, key.as_ref())?.map(|bytes| bytes.into_owned())))
+    }
+
+    /// Calls `view` with what a key of database 0 holds.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`] if the store has none.
+    pub fn view<T>(
+        &self,
+        key: impl AsRef<[u8]>,
+        view: impl FnOnce(Option<ValueRef<'_>>) -> T,
+    ) -> Result<T, Error> {
+        self.read(|tx| Ok(view(tx.get(0, key.as_ref())?)))
+    }
+
+    /// Calls `visit` for each key of database 0 that begins with `prefix`, in key order, with
+    /// what it holds, until it returns `false`. Reads only keys in that range; pins the epoch for
+    /// a bounded number of them at a time.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`] if the store has none.
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// store.set("a:1", "x");
+    /// store.set("b:1", "y");
+    /// let mut seen = Vec::new();
+    /// store.snapshot().prefix("a:", |key, _| {
+    ///     seen.push(key.to_vec());
+    ///     true
+    /// })?;
+    /// assert_eq!(seen, [b"a:1"]);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
+    pub fn prefix(
+        &self,
+        prefix: impl AsRef<[u8]>,
+        visit: impl FnMut(&[u8], ValueRef<'_>) -> bool,
+    ) -> Result<(), Error> {
+        let prefix = prefix.as_ref();
+        self.range(prefix, prefix_end(prefix).as_deref(), visit)
+    }
+
+    /// As [`Snapshot::prefix`], for the keys from `from` on up to but without `until` (`None`: to
+    /// the end).
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`] if the store has none.
+    pub fn range(
+        &self,
+        from: &[u8],
+        until: Option<&[u8]>,
+        mut visit: impl FnMut(&[u8], ValueRef<'_>) -> bool,
+    ) -> Result<(), Error> {
+        const KEYS_PER_PIN: usize = 256;
+        let mut from = from.to_vec();
+        loop {
+            let (keys, goes_on) = self.read(|tx| {
+                let keys = tx.keys(0, &from, until, KEYS_PER_PIN)?;
+                let mut goes_on = true;
+                for key in &keys {
+                    if let Some(value) = tx.get(0, key)? {
+                        goes_on = goes_on && visit(key, value);
+                    }
+                }
+                Ok::<_, Error>((keys, goes_on))
+            })?;
+            let Some(last) = keys.last().filter(|_| goes_on && keys.len() == KEYS_PER_PIN) else {
+                return Ok(());
+            };
+            from.clear();
+            from.extend_from_slice(last);
+            from.push(0);
+        }
+    }
+}
+
+/// The first key behind all that begin with `prefix`; `None` if there is none.
+pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        let local = local(&self.inner);
+        let guard = local.pin();
+        // SAFETY: see `Send`; the slot is this snapshot's until it is released here.
+        let keys = unsafe { &*self.slot }.release();
+        self.inner.trim_waiting(keys, &local, &guard);
+    }
+}

@@ -1,0 +1,287 @@
+//! Databases: which keyspace each number stands for, and what becomes of the keyspaces that no
+//! number stands for any more.
+//!
+//! The table of databases is one more record with versions (it is in no structure), so FLUSHDB,
+//! FLUSHALL and SWAPDB are ordinary writes of it: snapshots keep the table of their number. Only
+//! the gate's owner writes it, and every other commit compares it inside the gate with the one
+//! that its transaction used. A keyspace that fell out of the table is swept key by key once no
+//! snapshot can name it.
+
+use std::ptr;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize};
+
+use crossbeam_epoch::Guard;
+
+use crate::afterwards::Job;
+use crate::directory::Directory;
+use crate::record::{DEAD, Record, SpaceId, TRIM_BUSY, TRIM_FREE};
+use crate::store::Inner;
+use crate::thread::Local;
+use crate::value::{Type, ValueRef};
+use crate::version::{Number, Version};
+
+/// Keyspaces that may exist at once, those still being swept included.
+const SPACES_MAX: usize = 1024;
+/// Counters per keyspace, so that threads seldom share a line.
+const STRIPES: usize = 8;
+
+#[repr(align(128))]
+#[derive(Default)]
+struct Stripe {
+    keys: AtomicU64,
+    volatile: AtomicU64,
+}
+
+/// What a database number stands for until the next FLUSH of that database.
+pub(crate) struct Space {
+    pub(crate) id: SpaceId,
+    pub(crate) directory: Directory,
+    /// Removals of records whose second half is still to come.
+    pub(crate) removals: AtomicUsize,
+    stripes: [Stripe; STRIPES],
+    /// Still private to the transaction that made it.
+    is_private: AtomicBool,
+    forgotten: AtomicBool,
+}
+
+impl Space {
+    fn new(id: SpaceId) -> Space {
+        Space {
+            id,
+            directory: Directory::new(),
+            removals: AtomicUsize::new(0),
+            stripes: Default::default(),
+            is_private: AtomicBool::new(true),
+            forgotten: AtomicBool::new(false),
+        }
+    }
+
+    /// The transaction that made it has ended: from here on the table decides whether it stays.
+    pub(crate) fn open_to_sweeper(&self) {
+        self.is_private.store(false, SeqCst);
+    }
+
+    /// Counts a change of how many keys there are, and how many with a deadline. `salt` spreads
+    /// threads over counters.
+    pub(crate) fn count(&self, salt: usize, keys: i64, volatile: i64) {
+        let stripe = &self.stripes[salt % STRIPES];
+        if keys != 0 {
+            stripe.keys.fetch_add(keys as u64, Relaxed);
+        }
+        if volatile != 0 {
+            stripe.volatile.fetch_add(volatile as u64, Relaxed);
+        }
+    }
+
+    /// Keys, and keys with a deadline; expired ones count until they are removed.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let sum = |pick: fn(&Stripe) -> &AtomicU64| {
+            let sum = self
+                .stripes
+                .iter()
+                .fold(0_u64, |sum, stripe| sum.wrapping_add(pick(stripe).load(Relaxed)));
+            // Counted after the commit, so a sum taken meanwhile may be off below zero.
+            if sum > u64::MAX / 2 { 0 } else { sum }
+        };
+        (sum(|stripe| &stripe.keys), sum(|stripe| &stripe.volatile))
+    }
+}
+
+/// All keyspaces by their id.
+pub(crate) struct Spaces {
+    slots: Box<[AtomicPtr<Space>]>,
+    /// The record of the table of databases.
+    pub(crate) table: Record,
+    sweeping: AtomicBool,
+    /// A keyspace may have fallen out of the table.
+    to_sweep: AtomicBool,
+}
+
+impl Spaces {
+    pub(crate) fn new() -> Spaces {
+        Spaces {
+            slots: (0..SPACES_MAX).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
+            table: Record::new(SpaceId::MAX, 0, b""),
+            sweeping: AtomicBool::new(false),
+            to_sweep: AtomicBool::new(false),
+        }
+    }
+
+    /// A new empty keyspace; `None` if a thousand are waiting to be swept.
+    pub(crate) fn make(&self) -> Option<*const Space> {
+        for (id, slot) in self.slots.iter().enumerate() {
+            if !slot.load(Relaxed).is_null() {
+                continue;
+            }
+            let fresh = Box::into_raw(Box::new(Space::new(id as SpaceId)));
+            if slot.compare_exchange(ptr::null_mut(), fresh, AcqRel, Acquire).is_ok() {
+                return Some(fresh);
+            }
+            // SAFETY: never shared.
+            drop(unsafe { Box::from_raw(fresh) });
+        }
+        None
+    }
+
+    pub(crate) fn get(&self, id: SpaceId) -> Option<&Space> {
+        // SAFETY: a space is freed a grace period after its slot is cleared, and the callers hold
+        // a pin and a record or a table that names it.
+        unsafe { self.slots.get(id as usize)?.load(Acquire).as_ref() }
+    }
+
+    /// Asks for a look at which keyspaces no table names.
+    pub(crate) fn ask_sweeper(&self) {
+        self.to_sweep.store(true, SeqCst);
+    }
+
+    /// Whether `ask_sweeper` was called since a sweep last found nothing more to do.
+    pub(crate) fn is_sweep_due(&self) -> bool {
+        self.to_sweep.load(Relaxed)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = *mut Space> {
+        self.slots.iter().map(|slot| slot.load(Acquire)).filter(|space| !space.is_null())
+    }
+}
+
+impl Drop for Spaces {
+    fn drop(&mut self) {
+        for slot in &mut self.slots {
+            if !slot.get_mut().is_null() {
+                // SAFETY: boxed by `make`, and nobody else is left.
+                drop(unsafe { Box::from_raw(*slot.get_mut()) });
+            }
+        }
+    }
+}
+
+/// The private version of a table with these keyspaces.
+pub(crate) fn table_version(spaces: &[*const Space]) -> *mut Version {
+    let bytes: Vec<u8> = spaces
+        .iter()
+        .flat_map(|space| (space.expose_provenance() as u64).to_ne_bytes())
+        .collect();
+    Version::flat(Type::String, 0, &bytes, 0, ptr::null_mut())
+}
+
+/// The keyspaces that a table's version names.
+pub(crate) fn table_spaces(version: &Version) -> impl Iterator<Item = *const Space> {
+    let bytes = match version.value() {
+        Some(ValueRef::String(string)) => string.as_slice().unwrap_or_default(),
+        _ => &[],
+    };
+    bytes.as_chunks::<8>().0.iter().map(|word| {
+        ptr::with_exposed_provenance(u64::from_ne_bytes(*word) as usize)
+    })
+}
+
+/// The keyspace of one database.
+#[inline]
+pub(crate) fn table_space(version: &Version, database: usize) -> Option<*const Space> {
+    let bytes = match version.value() {
+        Some(ValueRef::String(string)) => string.as_slice()?,
+        _ => return None,
+    };
+    let word = bytes.as_chunks::<8>().0.get(database)?;
+    Some(ptr::with_exposed_provenance(u64::from_ne_bytes(*word) as usize))
+}
+
+impl Inner {
+    /// The table as of now, or as of a protected number.
+    pub(crate) fn table<'g>(&'g self, number: Option<Number>, guard: &'g Guard) -> &'g Version {
+        let found = match number {
+            Some(number) => self.visible(&self.spaces.table, number, guard),
+            None => self.newest(&self.spaces.table, guard),
+        };
+        // The first table is committed before the store is handed out, below every number.
+        found.unwrap_or_else(|| unreachable!("a store has a table of databases"))
+    }
+
+    /// The database that names `space` now, if one does.
+    pub(crate) fn database_of(&self, space: SpaceId, guard: &Guard) -> Option<usize> {
+        table_spaces(self.table(None, guard)).position(|known| {
+            // SAFETY: named by the newest table, under the pin.
+            unsafe { (*known).id == space }
+        })
+    }
+
+    /// Removes up to `keys` keys of keyspaces that nobody can name any more. `true` if there is
+    /// more to do.
+    pub(crate) fn sweep(&self, keys: usize, local: &Local, guard: &Guard) -> bool {
+        let table = &self.spaces.table;
+        let Some(newest) = self.newest(table, guard) else { return false };
+        if self.spaces.sweeping.swap(true, Acquire) {
+            return false;
+        }
+        self.spaces.to_sweep.store(false, SeqCst);
+        let mut more = false;
+        // An older table is kept for a snapshot: what it names must stay whole.
+        if newest.older.load(Acquire).is_null() {
+            let named: Vec<_> = table_spaces(newest).collect();
+            for space in self.spaces.iter().filter(|space| !named.contains(&space.cast_const())) {
+                // SAFETY: freed by `Forget` alone, a grace period after its slot is cleared.
+                let space = unsafe { &*space };
+                if !space.is_private.load(SeqCst) {
+                    more |= self.sweep_space(space, keys, local, guard);
+                }
+            }
+        } else {
+            more = true;
+        }
+        if more {
+            self.spaces.ask_sweeper();
+        }
+        self.spaces.sweeping.store(false, std::sync::atomic::Ordering::Release);
+        more
+    }
+
+    fn sweep_space(&self, space: &Space, keys: usize, local: &Local, guard: &Guard) -> bool {
+        let mut swept = 0;
+        self.keyspace.walk(space.id, b"", guard, |record| {
+            self.discard(space, record, local, guard);
+            swept += 1;
+            swept < keys
+        });
+        if swept > 0 {
+            return true;
+        }
+        if space.removals.load(Relaxed) > 0 {
+            return true;
+        }
+        if !space.forgotten.swap(true, SeqCst) {
+            let job = Job::Forget(ptr::from_ref(space).cast_mut());
+            self.afterwards.after_grace(job, guard);
+        }
+        false
+    }
+
+    /// Removes a key whatever it holds: nobody new can name its keyspace. A key that is being
+    /// trimmed, or waits for a slot to be trimmed, is left for the next round.
+    fn discard(&self, space: &Space, record: &Record, local: &Local, guard: &Guard) {
+        let head = record.head.load(SeqCst);
+        if head != DEAD {
+            if record.trim.compare_exchange(TRIM_FREE, TRIM_BUSY, AcqRel, Acquire).is_err() {
+                return;
+            }
+            if record.queued.load(SeqCst)
+                || record.head.compare_exchange(head, DEAD, SeqCst, SeqCst).is_err()
+            {
+                record.trim.store(TRIM_FREE, SeqCst);
+                return;
+            }
+            // `trim` stays taken: nobody may look at the chain any more.
+            self.discard_chain(head, local, guard);
+        }
+        self.keyspace.unlink(space, record, &self.afterwards, guard);
+    }
+
+    /// Drops a keyspace whose records are all gone, and frees its number.
+    pub(crate) fn forget_space(&self, space: *mut Space, guard: &Guard) {
+        // SAFETY: `Forget` has one owner.
+        let id = unsafe { (*space).id };
+        self.spaces.slots[id as usize].store(ptr::null_mut(), SeqCst);
+        // SAFETY: in no table for a grace period, and from here on in no slot either.
+        unsafe { guard.defer_unchecked(move || drop(Box::from_raw(space))) };
+    }
+}

@@ -1,0 +1,665 @@
+//! A transaction: where it reads, what it has read, what it means to write.
+//!
+//! Four kinds, one type: whoever works with it cannot tell them apart.
+//! - *direct* reads the newest of each key under one pin; its commit compares what it read.
+//! - *snapshot* reads as of one number and writes nothing.
+//! - *optimistic* reads as of one number, keeps its writes to itself, and commits if what it read
+//!   still holds.
+//! - *exclusive* reads and writes so too, but owns the gate, so its commit always holds.
+
+use std::cell::{Cell, RefCell};
+use std::ptr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crossbeam_epoch::Guard;
+
+use crate::descriptor::RangeRead;
+use crate::effects::Message;
+use crate::entry::{Entries, Seen, Written};
+use crate::error::Error;
+use crate::keyspace::{Keyspace, Lookup};
+use crate::registry::Slot;
+use crate::space::{Space, table_space, table_spaces, table_version};
+use crate::store::Inner;
+use crate::thread::{Local, count};
+use crate::value::{TreeState, Type, Value, ValueRef};
+use crate::version::{Number, Version};
+
+/// How long a value written stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// For ever.
+    Never,
+    /// Until this time, in milliseconds since 1970.
+    At(u64),
+    /// As long as what it replaces would have.
+    Keep,
+}
+
+/// Where a transaction reads; see the module's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The newest of each key, compared at the commit.
+    Direct,
+    /// One number, no writes.
+    Snapshot,
+    /// One number, compared at the commit.
+    Optimistic,
+    /// One number, with the gate closed to everybody else.
+    Exclusive,
+}
+
+/// See the module's text. Not `Send`: it belongs to the thread that began it.
+pub struct Transaction {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) local: Rc<Local>,
+    pub(crate) guard: Option<Guard>,
+    pub(crate) mode: Mode,
+    /// Protects the number read at.
+    pub(crate) slot: Option<*const Slot>,
+    pub(crate) number: Number,
+    pub(crate) now_ms: u64,
+    /// The table of databases as the transaction found it.
+    pub(crate) base_table: *const Version,
+    /// The table as this transaction means to leave it, private until the commit.
+    pub(crate) new_table: Option<*mut Version>,
+    /// Keyspaces that this transaction made for it.
+    pub(crate) made_spaces: Vec<*const Space>,
+    pub(crate) entries: Entries,
+    pub(crate) ranges: RefCell<Vec<RangeRead>>,
+    pub(crate) messages: Vec<Message>,
+    /// Reads are compared at the commit. Off for what only reads: one key's newest, or a snapshot.
+    pub(crate) records_reads: bool,
+    /// Something was read that no optimistic commit can compare (a whole keyspace): the gate.
+    pub(crate) needs_gate: Cell<bool>,
+    pub(crate) gate_ticket: Option<u64>,
+}
+
+impl Transaction {
+    pub(crate) fn begin(inner: &Arc<Inner>, local: Rc<Local>, mode: Mode) -> Transaction {
+        let mut transaction = Transaction::unbegun(inner, local, mode);
+        transaction.restart();
+        transaction
+    }
+
+    fn unbegun(inner: &Arc<Inner>, local: Rc<Local>, mode: Mode) -> Transaction {
+        Transaction {
+            inner: Arc::clone(inner),
+            local,
+            guard: None,
+            mode,
+            slot: None,
+            number: 0,
+            now_ms: 0,
+            base_table: ptr::null(),
+            new_table: None,
+            made_spaces: Vec::new(),
+            entries: Entries::default(),
+            ranges: RefCell::default(),
+            messages: Vec::new(),
+            records_reads: matches!(mode, Mode::Direct | Mode::Optimistic),
+            needs_gate: Cell::new(false),
+            gate_ticket: None,
+        }
+    }
+
+    /// Forgets everything and reads from now on as of now.
+    pub fn restart(&mut self) {
+        self.forget();
+        self.guard = Some(self.local.pin());
+        if self.mode != Mode::Direct {
+            self.take_snapshot();
+        }
+        // After the snapshot is taken, and before any record is looked at.
+        self.now_ms = self.inner.wall_clock.now_ms();
+        let number = (self.mode != Mode::Direct).then_some(self.number);
+        if let Some(guard) = &self.guard {
+            self.base_table = self.inner.table(number, guard);
+        }
+    }
+
+    /// Begins with the gate closed under `ticket`; the gate opens when the transaction is dropped.
+    pub(crate) fn begin_exclusive(
+        inner: &Arc<Inner>,
+        local: Rc<Local>,
+        ticket: Option<u64>,
+    ) -> Transaction {
+        let mut transaction = Transaction::begin(inner, local, Mode::Exclusive);
+        transaction.gate_ticket = ticket;
+        transaction
+    }
+
+    /// Reads at a number that the caller protects for as long as the transaction lives.
+    pub(crate) fn at(
+        inner: &Arc<Inner>,
+        local: Rc<Local>,
+        number: Number,
+        now_ms: u64,
+    ) -> Transaction {
+        let guard = local.pin();
+        let base_table = ptr::from_ref(inner.table(Some(number), &guard));
+        Transaction {
+            guard: Some(guard),
+            number,
+            now_ms,
+            base_table,
+            ..Transaction::unbegun(inner, local, Mode::Snapshot)
+        }
+    }
+
+    fn take_snapshot(&mut self) {
+        let (slot, number) = self.inner.register_snapshot(&self.local);
+        self.number = number;
+        self.slot = Some(slot);
+        count(&self.local.state().counters.snapshots, 1);
+    }
+
+    /// Drops what was read and written, the snapshot and the pin.
+    fn forget(&mut self) {
+        self.entries.clear();
+        self.ranges.get_mut().clear();
+        self.messages.clear();
+        self.drop_table();
+        self.needs_gate.set(false);
+        self.release_slot();
+        self.guard = None;
+    }
+
+    /// Gives up a table that did not become part of history.
+    fn drop_table(&mut self) {
+        if let Some(table) = self.new_table.take() {
+            // SAFETY: private: a committed one has been taken out by the commit.
+            unsafe { Version::free_block(table) };
+        }
+        for space in self.made_spaces.drain(..) {
+            // SAFETY: made by this transaction; no table names it, so only the sweeper, from here
+            // on, may free it.
+            unsafe { &*space }.open_to_sweeper();
+        }
+    }
+
+    pub(crate) fn release_slot(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            let guard = self.local.pin();
+            // SAFETY: slots live as long as the store's threads list.
+            let keys = unsafe { &*slot }.release();
+            self.inner.trim_waiting(keys, &self.local, &guard);
+        }
+    }
+
+    /// Lets go of the epoch while nothing is being read: a snapshot is held by its number, not by
+    /// a pin. A direct transaction keeps its pin, which is all that protects what it read.
+    pub fn unpin(&mut self) {
+        if self.mode != Mode::Direct {
+            self.guard = None;
+        }
+    }
+
+    /// Takes the epoch again before the next access.
+    pub fn pin(&mut self) {
+        if self.guard.is_none() {
+            self.guard = Some(self.local.pin());
+        }
+    }
+
+    pub(crate) fn guard(&self) -> &Guard {
+        match &self.guard {
+            Some(guard) => guard,
+            None => unreachable!("an access outside pin and unpin"),
+        }
+    }
+
+    /// Where the transaction reads.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The transaction's frozen time, in milliseconds since 1970.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// Whether the transaction would change anything if it were committed now.
+    pub fn has_writes(&self) -> bool {
+        self.new_table.is_some()
+            || (0..self.entries.len()).any(|index| self.is_write(index))
+    }
+
+    /// Whether only the gate can make what was read hold (a whole keyspace was read).
+    pub fn needs_gate(&self) -> bool {
+        self.needs_gate.get()
+    }
+
+    /// What the transaction has read is not compared at its commit. For what reads only one key's
+    /// newest version.
+    pub fn skip_comparison(&mut self) {
+        self.records_reads = false;
+    }
+
+    pub(crate) fn space(&self, database: usize) -> Result<&Space, Error> {
+        let table = self.new_table.map_or(self.base_table, <*mut Version>::cast_const);
+        // SAFETY: the table is protected by the pin (direct) or by the number, or is private.
+        let table = unsafe { &*table };
+        let space =
+            table_space(table, database).ok_or(Error::NoSuchDatabase(database))?;
+        // SAFETY: a keyspace that a protected table names is not forgotten.
+        Ok(unsafe { &*space })
+    }
+
+    fn hash(&self, key: &[u8]) -> u64 {
+        self.inner.hash(key)
+    }
+
+    /// Asks the cache for what reading `key` will touch first.
+    pub fn prefetch(&self, database: usize, key: &[u8]) {
+        if let Ok(space) = self.space(database) {
+            Keyspace::prefetch(space, self.hash(key), self.guard());
+        }
+    }
+
+    /// The version of a key, alive at the transaction's time, where it reads.
+    fn look(&self, space: &Space, lookup: Lookup<'_>) -> Option<&Version> {
+        let guard = self.guard();
+        let record = self.inner.keyspace.find(space, lookup, guard)?;
+        let version = match self.mode {
+            Mode::Direct => self.inner.newest(record, guard),
+            _ => self.inner.visible(record, self.number, guard),
+        }?;
+        if self.inner.effects.is_active() {
+            self.local.saw_lamport(version.lamport);
+        }
+        version.is_alive(self.now_ms).then_some(version)
+    }
+
+    /// The entry of a key, with what is seen of it.
+    fn read_entry(&self, database: usize, key: &[u8]) -> Result<usize, Error> {
+        let space = self.space(database)?;
+        let hash = self.hash(key);
+        let found = self.entries.find(space, hash, key);
+        if let Some(index) = found
+            && self.entries.get(index).seen.get() != Seen::Nothing
+        {
+            return Ok(index);
+        }
+        let seen = match self.look(space, Lookup { hash, key }) {
+            Some(version) => Seen::Alive(version),
+            None => Seen::Absent,
+        };
+        Ok(match found {
+            Some(index) => {
+                self.entries.get(index).seen.set(seen);
+                index
+            }
+            None => self.entries.add(space, database, hash, key, seen),
+        })
+    }
+
+    /// What the transaction sees of an entry: value and deadline.
+    fn show(&self, index: usize) -> Option<(ValueRef<'_>, u64)> {
+        let entry = self.entries.get(index);
+        match &entry.written {
+            Written::No => match entry.seen.get() {
+                // SAFETY: protected by the pin (direct) or by the number.
+                Seen::Alive(version) => unsafe { &*version }
+                    .value()
+                    // SAFETY: as above.
+                    .map(|value| (value, unsafe { (*version).deadline_ms() })),
+                _ => None,
+            },
+            Written::Value { value, deadline_ms, .. } => {
+                (!value.is_empty() && !self.is_past(*deadline_ms))
+                    .then(|| (value.as_ref().as_ref(), *deadline_ms))
+            }
+            Written::Moved { state, deadline_ms } => {
+                (!self.is_past(*deadline_ms)).then(|| (ValueRef::from_tree(state), *deadline_ms))
+            }
+            Written::MovedAway(_) | Written::Deleted => None,
+        }
+    }
+
+    /// Whether the transaction sees an entry's key as there.
+    pub(crate) fn shows(&self, index: usize) -> bool {
+        self.show(index).is_some()
+    }
+
+    fn is_past(&self, deadline_ms: u64) -> bool {
+        deadline_ms != 0 && self.now_ms >= deadline_ms
+    }
+
+    /// The value of a key and its deadline (0: none). O(1) expected.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`].
+    pub fn get_with_deadline(
+        &self,
+        database: usize,
+        key: &[u8],
+    ) -> Result<Option<(ValueRef<'_>, u64)>, Error> {
+        if !self.records_reads && self.entries.len() == 0 {
+            let space = self.space(database)?;
+            let version = self.look(space, Lookup { hash: self.hash(key), key });
+            return Ok(version.and_then(|v| v.value().map(|value| (value, v.deadline_ms()))));
+        }
+        let index = match self.entries.find(self.space(database)?, self.hash(key), key) {
+            // A blind write hides what was there.
+            Some(index) if !matches!(self.entries.get(index).written, Written::No) => index,
+            _ => self.read_entry(database, key)?,
+        };
+        Ok(self.show(index))
+    }
+
+    /// The value of a key. O(1) expected.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`].
+    pub fn get(&self, database: usize, key: &[u8]) -> Result<Option<ValueRef<'_>>, Error> {
+        Ok(self.get_with_deadline(database, key)?.map(|(value, _)| value))
+    }
+
+    /// Which type a key holds.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`].
+    pub fn kind(&self, database: usize, key: &[u8]) -> Result<Option<Type>, Error> {
+        Ok(self.get(database, key)?.map(|value| value.kind()))
+    }
+
+    fn check_writable(&self) -> Result<(), Error> {
+        if self.mode == Mode::Snapshot { Err(Error::ReadOnly) } else { Ok(()) }
+    }
+
+    /// Puts a value in a key, whatever is there.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    pub fn set(
+        &mut self,
+        database: usize,
+        key: &[u8],
+        value: Value,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        self.check_writable()?;
+        let deadline_ms = match deadline {
+            Deadline::Never => 0,
+            Deadline::At(at_ms) => at_ms,
+            Deadline::Keep => self.get_with_deadline(database, key)?.map_or(0, |(_, at)| at),
+        };
+        let index = self.write_entry(database, key)?;
+        self.entries.get_mut(index).written = Written::Value {
+            value: Box::new(value),
+            deadline_ms,
+            forked: false,
+            changed_deadline: true,
+        };
+        Ok(())
+    }
+
+    /// The entry of a key that is written without being read.
+    fn write_entry(&mut self, database: usize, key: &[u8]) -> Result<usize, Error> {
+        let space: *const Space = self.space(database)?;
+        let hash = self.hash(key);
+        Ok(self
+            .entries
+            .find(space, hash, key)
+            .unwrap_or_else(|| self.entries.add(space, database, hash, key, Seen::Nothing)))
+    }
+
+    /// The key's value, to be changed in place; `None` if it is not there. What is emptied is
+    /// deleted.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    pub fn update(&mut self, database: usize, key: &[u8]) -> Result<Option<&mut Value>, Error> {
+        self.check_writable()?;
+        let index = match self.entries.find(self.space(database)?, self.hash(key), key) {
+            Some(index) if !matches!(self.entries.get(index).written, Written::No) => index,
+            _ => self.read_entry(database, key)?,
+        };
+        let fork = match (&self.entries.get(index).written, self.show(index)) {
+            (_, None) => return Ok(None),
+            (Written::Value { .. }, Some(_)) => None,
+            (_, Some((value, deadline_ms))) => Some((Value::fork(value), deadline_ms)),
+        };
+        let entry = self.entries.get_mut(index);
+        if let Some((value, deadline_ms)) = fork {
+            let moved = matches!(entry.written, Written::Moved { .. });
+            let value = if moved { Value::copy(value.as_ref()) } else { value };
+            entry.written = Written::Value {
+                value: Box::new(value),
+                deadline_ms,
+                forked: !moved,
+                changed_deadline: moved,
+            };
+        }
+        match &mut entry.written {
+            Written::Value { value, .. } => Ok(Some(value)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The key's value, to be changed in place; `make()` if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    pub fn upsert(
+        &mut self,
+        database: usize,
+        key: &[u8],
+        make: impl FnOnce() -> Value,
+    ) -> Result<&mut Value, Error> {
+        if self.update(database, key)?.is_none() {
+            self.check_writable()?;
+            let index = self.write_entry(database, key)?;
+            self.entries.get_mut(index).written = Written::Value {
+                value: Box::new(make()),
+                deadline_ms: 0,
+                forked: false,
+                changed_deadline: true,
+            };
+        }
+        match self.update(database, key)? {
+            Some(value) => Ok(value),
+            // A collection that is still empty counts as absent: take it as it was made.
+            None => self.made_value(database, key),
+        }
+    }
+
+    fn made_value(&mut self, database: usize, key: &[u8]) -> Result<&mut Value, Error> {
+        let index = self.write_entry(database, key)?;
+        match &mut self.entries.get_mut(index).written {
+            Written::Value { value, .. } => Ok(value),
+            _ => unreachable!("upsert has just written it"),
+        }
+    }
+
+    /// Deletes a key. `true` if it was there.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    pub fn delete(&mut self, database: usize, key: &[u8]) -> Result<bool, Error> {
+        self.check_writable()?;
+        if self.get(database, key)?.is_none() {
+            return Ok(false);
+        }
+        let index = self.write_entry(database, key)?;
+        self.entries.get_mut(index).written = Written::Deleted;
+        Ok(true)
+    }
+
+    /// Sets when a key expires (0: never). `true` if it is there.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    pub fn set_deadline(
+        &mut self,
+        database: usize,
+        key: &[u8],
+        deadline_ms: u64,
+    ) -> Result<bool, Error> {
+        if self.update(database, key)?.is_none() {
+            return Ok(false);
+        }
+        let index = self.write_entry(database, key)?;
+        if let Written::Value { deadline_ms: own, changed_deadline, .. } =
+            &mut self.entries.get_mut(index).written
+        {
+            *own = deadline_ms;
+            *changed_deadline = true;
+        }
+        Ok(true)
+    }
+
+    /// Moves what `from` holds, with its deadline, to `to`, over whatever is there. A large value
+    /// is moved whole, in O(1). `false` if `from` is not there.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    pub fn rename(
+        &mut self,
+        from: (usize, &[u8]),
+        to: (usize, &[u8]),
+    ) -> Result<bool, Error> {
+        self.check_writable()?;
+        let Some((value, deadline_ms)) = self.get_with_deadline(from.0, from.1)? else {
+            return Ok(false);
+        };
+        let (kind, copy) = (value.kind(), value);
+        let source = self.write_entry(from.0, from.1)?;
+        let entry = self.entries.get(source);
+        let state = match (&entry.written, entry.seen.get()) {
+            // SAFETY: protected by the pin (direct) or by the number.
+            (Written::No, Seen::Alive(version)) => unsafe { (*version).tree().as_ref() }
+                .filter(|state| state.has_roots()),
+            _ => None,
+        };
+        let (moved, left) = match state {
+            Some(state) => {
+                let (moved, left) = TreeState::transfer(state);
+                (Written::Moved { state: moved, deadline_ms }, Written::MovedAway(left))
+            }
+            None => {
+                let value = Box::new(Value::copy(copy));
+                debug_assert_eq!(value.as_ref().as_ref().kind(), kind);
+                let written = Written::Value {
+                    value,
+                    deadline_ms,
+                    forked: false,
+                    changed_deadline: true,
+                };
+                (written, Written::Deleted)
+            }
+        };
+        self.entries.get_mut(source).written = left;
+        let target = self.write_entry(to.0, to.1)?;
+        self.entries.get_mut(target).written = moved;
+        Ok(true)
+    }
+
+    /// Publishes `message` when the transaction is part of history, and only then.
+    pub fn publish(&mut self, message: Message) {
+        self.messages.push(message);
+    }
+
+    /// Empties a database. The transaction must own the gate.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    pub fn flush(&mut self, database: usize) -> Result<(), Error> {
+        self.change_table(|spaces, made| {
+            let slot = spaces.get_mut(database).ok_or(Error::NoSuchDatabase(database))?;
+            *slot = made()?;
+            Ok(())
+        })
+    }
+
+    /// Exchanges two databases. The transaction must own the gate.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    pub fn swap(&mut self, one: usize, other: usize) -> Result<(), Error> {
+        self.change_table(|spaces, _| {
+            for database in [one, other] {
+                if database >= spaces.len() {
+                    return Err(Error::NoSuchDatabase(database));
+                }
+            }
+            spaces.swap(one, other);
+            Ok(())
+        })
+    }
+
+    fn change_table(
+        &mut self,
+        change: impl FnOnce(
+            &mut Vec<*const Space>,
+            &mut dyn FnMut() -> Result<*const Space, Error>,
+        ) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if self.mode != Mode::Exclusive {
+            return Err(Error::NotExclusive);
+        }
+        let table = self.new_table.map_or(self.base_table, <*mut Version>::cast_const);
+        // SAFETY: as in `space`.
+        let mut spaces: Vec<_> = table_spaces(unsafe { &*table }).collect();
+        let (inner, made) = (&self.inner, &mut self.made_spaces);
+        change(&mut spaces, &mut || {
+            let space = inner.spaces.make().ok_or(Error::TooManyFlushes)?;
+            made.push(space);
+            Ok(space)
+        })?;
+        if let Some(old) = self.new_table.replace(table_version(&spaces)) {
+            // SAFETY: private, and nothing borrows from it: `self` is borrowed mutably.
+            unsafe { Version::free_block(old) };
+        }
+        Ok(())
+    }
+
+    /// Whether the keyspace of an entry is still named by the table that is committed with it.
+    pub(crate) fn space_stays(&self, index: usize) -> bool {
+        let Some(table) = self.new_table else { return true };
+        let space = self.entries.get(index).space;
+        // SAFETY: private to this transaction.
+        table_spaces(unsafe { &*table }).any(|known| ptr::eq(known, space))
+    }
+
+    pub(crate) fn is_write(&self, index: usize) -> bool {
+        let entry = self.entries.get(index);
+        match &entry.written {
+            Written::No => false,
+            Written::Value { value, forked, changed_deadline, .. } => {
+                let was_there = matches!(entry.seen.get(), Seen::Alive(_) | Seen::Nothing);
+                if value.is_empty() {
+                    was_there
+                } else {
+                    !forked || *changed_deadline || value.changed()
+                }
+            }
+            Written::Deleted => entry.seen.get() != Seen::Absent,
+            Written::Moved { .. } | Written::MovedAway(_) => true,
+        }
+    }
+}
+
+impl Inner {
+    /// Draws a number for reading and protects it, by a slot of the calling thread's.
+    pub(crate) fn register_snapshot(&self, local: &Local) -> (*const Slot, Number) {
+        let slot = local.state().slots.reserve();
+        slot.protect_from(self.clock.now() + 1);
+        let number = self.clock.draw();
+        slot.protect(number);
+        slot.since_ms.store(self.wall_clock.now_ms(), Relaxed);
+        (slot, number)
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.forget();
+        if let Some(ticket) = self.gate_ticket.take() {
+            self.inner.gate.open(ticket);
+        }
+    }
+}
