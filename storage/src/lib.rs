@@ -1,3 +1,5 @@
 //! An ordered in-memory key-value store with snapshots and strictly serializable transactions.
 
 mod value;
+
+pub use value::*;
