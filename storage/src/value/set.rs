@@ -1,0 +1,210 @@
+//! Sets: members without values.
+
+use super::body::{Body, View};
+use super::hash::{COMPACT_ELEMENT_BYTES_MAX, COMPACT_ENTRIES_MAX};
+use super::order::Order;
+
+const INTEGERS_MAX: usize = 512;
+
+/// How Redis would keep a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum SetEncoding {
+    /// Integers only, at most 512. While flat they are sorted by number.
+    IntSet = 0,
+    /// At most 128 members of at most 64 bytes.
+    ListPack = 1,
+    /// Anything.
+    HashTable = 2,
+}
+
+/// A set to be read.
+#[derive(Clone, Copy)]
+pub struct SetRef<'a> {
+    pub(crate) view: View<'a>,
+}
+
+impl<'a> SetRef<'a> {
+    /// How many members there are. O(1).
+    pub fn len(self) -> usize {
+        self.view.len()
+    }
+
+    /// Whether there is no member.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the member is there. O(log n).
+    #[inline]
+    pub fn contains(self, member: &[u8]) -> bool {
+        self.view.find(member).is_some()
+    }
+
+    /// All members.
+    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.view.iter_from(0).map(|item| item.key)
+    }
+
+    /// The member with `rank` others before it, in the order of `iter`. O(log n).
+    pub fn by_rank(self, rank: usize) -> Option<&'a [u8]> {
+        self.view.get(rank).map(|item| item.key)
+    }
+
+    /// Visits about `count` members from `cursor` (0: the start) on, and answers the next cursor
+    /// (0: the end; always below 2^63). A member that is there during a whole scan is visited.
+    pub fn scan(self, cursor: u64, count: usize, mut visit: impl FnMut(&'a [u8])) -> u64 {
+        self.view.scan(cursor, count, |member, _| visit(member))
+    }
+
+    /// The encoding that its history asks for; it never goes down.
+    pub fn encoding(self) -> SetEncoding {
+        encoding_of(self.view)
+    }
+}
+
+fn encoding_of(view: View<'_>) -> SetEncoding {
+    match view.encoding {
+        0 => SetEncoding::IntSet,
+        1 => SetEncoding::ListPack,
+        _ => SetEncoding::HashTable,
+    }
+}
+
+/// The number that a member is the canonical decimal form of.
+fn parse_integer(bytes: &[u8]) -> Option<i64> {
+    let (negative, digits) = match bytes {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    match digits {
+        [] | [b'0', _, ..] => return None,
+        [b'0'] if negative => return None,
+        _ => {}
+    }
+    digits.iter().try_fold(0i64, |number, digit| {
+        let digit = i64::from(digit.is_ascii_digit().then(|| digit - b'0')?);
+        let number = number.checked_mul(10)?;
+        if negative {
+            number.checked_sub(digit)
+        } else {
+            number.checked_add(digit)
+        }
+    })
+}
+
+/// A set that one transaction changes.
+pub struct SetValue {
+    pub(crate) body: Body,
+}
+
+impl SetValue {
+    /// An empty set.
+    pub fn new() -> SetValue {
+        SetValue {
+            body: Body::new(Order::Hash),
+        }
+    }
+
+    /// Adds a member. `true` if it was not there. O(log n).
+    pub fn insert(&mut self, member: &[u8]) -> bool {
+        let mut place = self.body.find(member);
+        if place.found {
+            return false;
+        }
+        let integer = parse_integer(member);
+        let own = encoding_of(self.body.view());
+        if own == SetEncoding::IntSet
+            && let Some(integer) = integer
+            && self.body.is_flat()
+        {
+            // Members of an integer set are integers.
+            let before = |other: &&[u8]| parse_integer(other).is_some_and(|other| other < integer);
+            place.rank = self
+                .as_ref()
+                .iter()
+                .take_while(|other| before(other))
+                .count();
+        }
+        self.body.insert(&place, member, b"");
+        let len = self.body.view().len();
+        let small = len <= COMPACT_ENTRIES_MAX && member.len() <= COMPACT_ELEMENT_BYTES_MAX;
+        let wanted = match own {
+            SetEncoding::IntSet if integer.is_some() && len <= INTEGERS_MAX => SetEncoding::IntSet,
+            SetEncoding::IntSet | SetEncoding::ListPack if small => SetEncoding::ListPack,
+            _ => SetEncoding::HashTable,
+        };
+        self.body.encoding = own.max(wanted) as u8;
+        true
+    }
+
+    /// Removes a member. `true` if it was there. O(log n).
+    pub fn remove(&mut self, member: &[u8]) -> bool {
+        let place = self.body.find(member);
+        if place.found {
+            self.body.remove(&place);
+        }
+        place.found
+    }
+
+    /// The set as it is now.
+    pub fn as_ref(&self) -> SetRef<'_> {
+        SetRef {
+            view: self.body.view(),
+        }
+    }
+}
+
+impl Default for SetValue {
+    fn default() -> SetValue {
+        SetValue::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_canonical_decimals() {
+        assert_eq!(parse_integer(b"-9223372036854775808"), Some(i64::MIN));
+        assert_eq!(parse_integer(b"9223372036854775807"), Some(i64::MAX));
+        assert_eq!(parse_integer(b"0"), Some(0));
+        for not in [
+            &b"9223372036854775808"[..],
+            b"-0",
+            b"01",
+            b"",
+            b"-",
+            b"1a",
+            b"+1",
+            b" 1",
+        ] {
+            assert_eq!(parse_integer(not), None);
+        }
+    }
+
+    #[test]
+    fn encodings_go_up_as_in_redis() {
+        let mut set = SetValue::new();
+        for number in (0..512).rev() {
+            assert!(set.insert(number.to_string().as_bytes()));
+            if number == 500 {
+                let sorted: Vec<_> = set.as_ref().iter().map(<[u8]>::to_vec).collect();
+                let wanted: Vec<_> = (500..512).map(|n| n.to_string().into_bytes()).collect();
+                assert_eq!(sorted, wanted);
+            }
+        }
+        assert_eq!(set.as_ref().encoding(), SetEncoding::IntSet);
+        set.insert(b"512");
+        assert_eq!(set.as_ref().encoding(), SetEncoding::HashTable);
+        let mut set = SetValue::new();
+        set.insert(b"1");
+        set.insert(b"a");
+        assert_eq!(set.as_ref().encoding(), SetEncoding::ListPack);
+        set.insert(&[b'x'; 65]);
+        assert_eq!(set.as_ref().encoding(), SetEncoding::HashTable);
+        set.remove(&[b'x'; 65]);
+        assert_eq!(set.as_ref().encoding(), SetEncoding::HashTable);
+    }
+}

@@ -1,0 +1,229 @@
+//! Streams: entries of fields with values, ordered by ID.
+
+use super::body::{Body, Item, View};
+use super::flat::{FlatIter, put_entry};
+use super::order::Order;
+
+/// Where an entry is in its stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId {
+    /// Milliseconds since 1970, usually.
+    pub milliseconds: u64,
+    /// Orders what has the same millisecond.
+    pub sequence: u64,
+}
+
+impl StreamId {
+    fn to_key(self) -> [u8; 16] {
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&self.milliseconds.to_be_bytes());
+        key[8..].copy_from_slice(&self.sequence.to_be_bytes());
+        key
+    }
+
+    fn from_key(key: &[u8]) -> StreamId {
+        let (milliseconds, sequence) = key.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        StreamId {
+            milliseconds: u64::from_be_bytes(*milliseconds),
+            sequence: sequence
+                .first_chunk()
+                .map_or(0, |bytes| u64::from_be_bytes(*bytes)),
+        }
+    }
+}
+
+/// What a stream knows besides its entries.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct StreamHead {
+    last_id: StreamId,
+    max_deleted_id: StreamId,
+    entries_added: u64,
+}
+
+pub(crate) const STREAM_HEAD_BYTES: usize = 40;
+
+impl StreamHead {
+    pub(crate) fn to_bytes(self) -> [u8; STREAM_HEAD_BYTES] {
+        let mut bytes = [0; STREAM_HEAD_BYTES];
+        bytes[..16].copy_from_slice(&self.last_id.to_key());
+        bytes[16..32].copy_from_slice(&self.max_deleted_id.to_key());
+        bytes[32..].copy_from_slice(&self.entries_added.to_be_bytes());
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8; STREAM_HEAD_BYTES]) -> StreamHead {
+        StreamHead {
+            last_id: StreamId::from_key(&bytes[..16]),
+            max_deleted_id: StreamId::from_key(&bytes[16..32]),
+            entries_added: bytes[32..]
+                .first_chunk()
+                .map_or(0, |added| u64::from_be_bytes(*added)),
+        }
+    }
+}
+
+/// One entry of a stream.
+#[derive(Clone, Copy)]
+pub struct StreamEntry<'a> {
+    fields: &'a [u8],
+}
+
+impl<'a> StreamEntry<'a> {
+    /// The fields with their values, as they were given.
+    pub fn fields(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        FlatIter::over(self.fields)
+    }
+}
+
+fn entry(item: Item<'_>) -> (StreamId, StreamEntry<'_>) {
+    (
+        StreamId::from_key(item.key),
+        StreamEntry { fields: item.value },
+    )
+}
+
+/// A stream to be read.
+#[derive(Clone, Copy)]
+pub struct StreamRef<'a> {
+    pub(crate) view: View<'a>,
+    pub(crate) head: StreamHead,
+}
+
+impl<'a> StreamRef<'a> {
+    /// How many entries there are. O(1).
+    pub fn len(self) -> usize {
+        self.view.len()
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The largest ID ever given.
+    pub fn last_id(self) -> StreamId {
+        self.head.last_id
+    }
+
+    /// The smallest ID there is; 0-0 in an empty stream.
+    pub fn first_id(self) -> StreamId {
+        self.view
+            .get(0)
+            .map_or(StreamId::default(), |item| StreamId::from_key(item.key))
+    }
+
+    /// The largest ID removed by `remove`.
+    pub fn max_deleted_id(self) -> StreamId {
+        self.head.max_deleted_id
+    }
+
+    /// How many entries have been added in all.
+    pub fn entries_added(self) -> u64 {
+        self.head.entries_added
+    }
+
+    fn rank(self, id: StreamId) -> (usize, bool) {
+        let place = self.view.bound(Order::Key, id.milliseconds, &id.to_key());
+        (place.rank, place.found)
+    }
+
+    /// The entries not before `id`. O(log n), then O(1) each.
+    pub fn iter_from(
+        self,
+        id: StreamId,
+    ) -> impl Iterator<Item = (StreamId, StreamEntry<'a>)> + use<'a> {
+        self.view.iter_from(self.rank(id).0).map(entry)
+    }
+
+    /// The entries not behind `id`, backwards. O(log n), then O(1) each.
+    pub fn iter_back_from(
+        self,
+        id: StreamId,
+    ) -> impl Iterator<Item = (StreamId, StreamEntry<'a>)> + use<'a> {
+        let (rank, found) = self.rank(id);
+        let end = rank + usize::from(found);
+        let last = end.saturating_sub(1);
+        self.view.iter_back_from(last).take(end).map(entry)
+    }
+
+    /// The entry with this ID. O(log n).
+    pub fn get(self, id: StreamId) -> Option<StreamEntry<'a>> {
+        let (rank, found) = self.rank(id);
+        if found {
+            self.view.get(rank).map(|item| entry(item).1)
+        } else {
+            None
+        }
+    }
+}
+
+/// A stream that one transaction changes.
+pub struct StreamValue {
+    pub(crate) body: Body,
+    pub(crate) head: StreamHead,
+}
+
+impl StreamValue {
+    /// A stream without entries.
+    pub fn new() -> StreamValue {
+        StreamValue {
+            body: Body::new(Order::Key),
+            head: StreamHead::default(),
+        }
+    }
+
+    /// Adds an entry. Its ID must be above `last_id`. O(log n).
+    pub fn append(&mut self, id: StreamId, fields: &[(&[u8], &[u8])]) {
+        let mut bytes = Vec::new();
+        for (field, value) in fields {
+            put_entry(&mut bytes, field, value);
+        }
+        let place = self.body.at(self.as_ref().len());
+        self.body.insert(&place, &id.to_key(), &bytes);
+        self.head.last_id = id;
+        self.head.entries_added += 1;
+    }
+
+    /// Removes an entry. `true` if it was there. O(log n).
+    pub fn remove(&mut self, id: StreamId) -> bool {
+        let place = self.body.bound(id.milliseconds, &id.to_key());
+        if place.found {
+            self.body.remove(&place);
+            self.head.max_deleted_id = self.head.max_deleted_id.max(id);
+        }
+        place.found
+    }
+
+    /// Removes the first `count` entries; how many there were. O(log n).
+    pub fn trim_front(&mut self, count: usize) -> usize {
+        self.body.remove_ranks(0, count)
+    }
+
+    /// Sets what the stream says of its history; `None` leaves what is there. `last_id` must not
+    /// be below the last entry's.
+    pub fn set_last_id(
+        &mut self,
+        last_id: StreamId,
+        entries_added: Option<u64>,
+        max_deleted_id: Option<StreamId>,
+    ) {
+        self.body.changed = true;
+        self.head.last_id = last_id;
+        self.head.entries_added = entries_added.unwrap_or(self.head.entries_added);
+        self.head.max_deleted_id = max_deleted_id.unwrap_or(self.head.max_deleted_id);
+    }
+
+    /// The stream as it is now.
+    pub fn as_ref(&self) -> StreamRef<'_> {
+        StreamRef {
+            view: self.body.view(),
+            head: self.head,
+        }
+    }
+}
+
+impl Default for StreamValue {
+    fn default() -> StreamValue {
+        StreamValue::new()
+    }
+}
