@@ -57,12 +57,6 @@ impl Afterwards {
         guard.flush();
     }
 
-    /// Makes `job` due at once.
-    pub(crate) fn at_once(&self, job: Job) {
-        self.outstanding.fetch_add(1, Ordering::SeqCst);
-        self.push(job);
-    }
-
     fn push(&self, job: Job) {
         let node = Box::into_raw(Box::new(Node { job, next: ptr::null_mut() }));
         let mut top = self.due.load(Ordering::Relaxed);

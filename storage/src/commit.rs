@@ -116,6 +116,7 @@ impl Transaction {
         }
         let inner = std::sync::Arc::clone(&self.inner);
         let local = std::rc::Rc::clone(&self.local);
+        inner.keep_ring_short(&local);
         let owns_gate = self.mode == Mode::Exclusive;
         if !owns_gate && !inner.gate.enter(&local.state().flag) {
             count(&local.state().counters.gate_waits, 1);

@@ -26,6 +26,8 @@ use crate::thread::Local;
 use crate::value::Type;
 use crate::version::{ABORTED, Number, Reason, Stamp, UNSTAMPED, Version, read_stamp};
 
+/// Announcements of one thread beyond which it tries to merge before it commits.
+const RING_LONG: usize = 4096;
 const ROLE_FREE: u8 = 0;
 const ROLE_BUSY: u8 = 1;
 const ROLE_AGAIN: u8 = 2;
@@ -176,6 +178,15 @@ impl Inner {
     pub(crate) fn announce(&self, what: Announced, local: &Local) {
         // SAFETY: the state is the calling thread's own.
         unsafe { local.state().ring.push(what) };
+    }
+
+    /// Merges if the thread has announced much that nobody has taken yet, so that what the stream
+    /// keeps is bounded. Before the gate.
+    pub(crate) fn keep_ring_short(&self, local: &Local) {
+        if self.effects.is_active() && local.state().ring.len() > RING_LONG {
+            let guard = local.pin();
+            self.merge_effects(local, &guard, &mut |_| {});
+        }
     }
 
     /// Starts the stream. The caller owns the gate: no commit is in flight.

@@ -39,7 +39,6 @@ pub(crate) enum Written {
 
 pub(crate) struct Entry {
     pub(crate) space: *const Space,
-    pub(crate) database: usize,
     pub(crate) hash: u64,
     pub(crate) key: Box<[u8]>,
     pub(crate) seen: Cell<Seen>,
@@ -92,14 +91,14 @@ impl Entries {
     }
 
     pub(crate) fn get_mut(&mut self, index: usize) -> &mut Entry {
+        let entry: *mut Entry = self.list()[index];
         // SAFETY: as in `get`, and `&mut self` makes the borrow the only one.
-        unsafe { &mut *self.list()[index] }
+        unsafe { &mut *entry }
     }
 
     pub(crate) fn add(
         &self,
         space: *const Space,
-        database: usize,
         hash: u64,
         key: &[u8],
         seen: Seen,
@@ -110,7 +109,6 @@ impl Entries {
         let next = by_hash.insert(hash, index);
         all.push(Box::into_raw(Box::new(Entry {
             space,
-            database,
             hash,
             key: key.into(),
             seen: Cell::new(seen),

@@ -31,12 +31,12 @@ enum Stage {
 /// gives up its place.
 ///
 /// ```
-/// use darter_storage::{Deadline, Escalation, Mode, Store, Value};
+/// use darter_storage::{Deadline, Escalation, Mode, Store, StringValue, Value};
 /// let store = Store::new();
 /// let mut escalation = Escalation::new(&store);
 /// assert!(escalation.poll(std::task::Waker::noop()));
 /// let mut tx = escalation.begin(Mode::Optimistic);
-/// tx.set(0, b"key", Value::string(b"value"), Deadline::Never)?;
+/// tx.set(0, b"key", Value::String(StringValue::new(b"value")), Deadline::Never)?;
 /// assert!(tx.commit().is_ok());
 /// # Ok::<(), darter_storage::Error>(())
 /// ```
@@ -392,7 +392,7 @@ impl Transaction {
     /// # Errors
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
     pub fn set_integer(&mut self, database: usize, key: &[u8], value: i64) -> Result<(), Error> {
-        let value = crate::value::Value::string(value.to_string().as_bytes());
+        let value = crate::value::Value::String(crate::value::StringValue::new(value.to_string().as_bytes()));
         self.set(database, key, value, crate::transaction::Deadline::Never)
     }
 }

@@ -213,12 +213,11 @@ impl Keyspace {
     }
 
     /// Asks the cache for the record that a lookup of `hash` will probably find.
-    pub(crate) fn prefetch_record(space: &Space, hash: u64, guard: &Guard) -> Option<*const Record> {
-        if cfg!(darter_no_directory) {
-            return None;
+    pub(crate) fn prefetch_record(space: &Space, hash: u64, guard: &Guard) {
+        if !cfg!(darter_no_directory)
+            && let Some(record) = space.directory.likely(hash, guard)
+        {
+            prefetch_line(record.cast());
         }
-        let record = space.directory.likely(hash, guard)?;
-        prefetch_line(record.cast());
-        Some(record)
     }
 }

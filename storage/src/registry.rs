@@ -283,11 +283,6 @@ impl Scan {
         let first = self.numbers.partition_point(|entry| entry.0 <= after);
         self.numbers.get(first).filter(|entry| entry.0 <= upto).map(|entry| entry.1)
     }
-
-    /// The snapshots protected then.
-    pub(crate) fn snapshots(&self) -> usize {
-        self.numbers.len()
-    }
 }
 
 /// Set while nobody uses the thread state: a new thread may take it over.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::error::Error;
 use crate::store::Store;
 use crate::transaction::{Deadline, Mode, Transaction};
-use crate::value::{Value, ValueRef};
+use crate::value::{StringValue, Value, ValueRef};
 
 impl Store {
     /// The bytes of a string; `None` if the key is not there. O(length).
@@ -35,7 +35,7 @@ impl Store {
     pub fn set(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let (key, value) = (key.as_ref(), value.as_ref());
         // Nothing in it can fail: database 0 is there, and a blind write has no type to clash.
-        let _ = self.transaction(|tx| tx.set(0, key, Value::string(value), Deadline::Never));
+        let _ = self.transaction(|tx| tx.set(0, key, Value::String(StringValue::new(value)), Deadline::Never));
     }
 
     /// Deletes a key. `true` if it was there.

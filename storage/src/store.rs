@@ -149,10 +149,10 @@ impl Store {
     /// must suspend a transaction in its middle.
     ///
     /// ```
-    /// use darter_storage::{Deadline, Mode, Store, Value};
+    /// use darter_storage::{Deadline, Mode, Store, StringValue, Value};
     /// let store = Store::new();
     /// let mut tx = store.begin(Mode::Optimistic);
-    /// tx.set(0, b"key", Value::string(b"value"), Deadline::Never)?;
+    /// tx.set(0, b"key", Value::String(StringValue::new(b"value")), Deadline::Never)?;
     /// tx.commit().expect("nobody else is here");
     /// # Ok::<(), darter_storage::Error>(())
     /// ```

@@ -140,13 +140,12 @@ impl Transaction {
     ) -> Transaction {
         let guard = local.pin();
         let base_table = ptr::from_ref(inner.table(Some(number), &guard));
-        Transaction {
-            guard: Some(guard),
-            number,
-            now_ms,
-            base_table,
-            ..Transaction::unbegun(inner, local, Mode::Snapshot)
-        }
+        let mut transaction = Transaction::unbegun(inner, local, Mode::Snapshot);
+        transaction.guard = Some(guard);
+        transaction.number = number;
+        transaction.now_ms = now_ms;
+        transaction.base_table = base_table;
+        transaction
     }
 
     fn take_snapshot(&mut self) {
@@ -252,10 +251,18 @@ impl Transaction {
         self.inner.hash(key)
     }
 
-    /// Asks the cache for what reading `key` will touch first.
+    /// Asks the cache for what looking `key` up touches first. For a batch, call it for each key,
+    /// then `prefetch_record` for each, then read.
     pub fn prefetch(&self, database: usize, key: &[u8]) {
         if let Ok(space) = self.space(database) {
             Keyspace::prefetch(space, self.hash(key), self.guard());
+        }
+    }
+
+    /// Asks the cache for the record that a lookup of `key` will probably find.
+    pub fn prefetch_record(&self, database: usize, key: &[u8]) {
+        if let Ok(space) = self.space(database) {
+            Keyspace::prefetch_record(space, self.hash(key), self.guard());
         }
     }
 
@@ -292,7 +299,7 @@ impl Transaction {
                 self.entries.get(index).seen.set(seen);
                 index
             }
-            None => self.entries.add(space, database, hash, key, seen),
+            None => self.entries.add(space, hash, key, seen),
         })
     }
 
@@ -398,13 +405,13 @@ impl Transaction {
     }
 
     /// The entry of a key that is written without being read.
-    fn write_entry(&mut self, database: usize, key: &[u8]) -> Result<usize, Error> {
+    fn write_entry(&self, database: usize, key: &[u8]) -> Result<usize, Error> {
         let space: *const Space = self.space(database)?;
         let hash = self.hash(key);
         Ok(self
             .entries
             .find(space, hash, key)
-            .unwrap_or_else(|| self.entries.add(space, database, hash, key, Seen::Nothing)))
+            .unwrap_or_else(|| self.entries.add(space, hash, key, Seen::Nothing)))
     }
 
     /// The key's value, to be changed in place; `None` if it is not there. What is emptied is
@@ -460,18 +467,14 @@ impl Transaction {
                 changed_deadline: true,
             };
         }
-        match self.update(database, key)? {
-            Some(value) => Ok(value),
-            // A collection that is still empty counts as absent: take it as it was made.
-            None => self.made_value(database, key),
-        }
+        self.made_value(database, key)
     }
 
     fn made_value(&mut self, database: usize, key: &[u8]) -> Result<&mut Value, Error> {
         let index = self.write_entry(database, key)?;
         match &mut self.entries.get_mut(index).written {
             Written::Value { value, .. } => Ok(value),
-            _ => unreachable!("upsert has just written it"),
+            _ => unreachable!("found or just made by upsert"),
         }
     }
 

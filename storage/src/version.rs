@@ -195,6 +195,14 @@ impl Version {
         unsafe { *self.optional(index).cast::<*mut TreeState>() }
     }
 
+    /// The version no longer has its tree's state: somebody else took it over.
+    pub(crate) fn forget_tree(&mut self) {
+        let index = usize::from(self.present & HAS_DEADLINE);
+        debug_assert!(!self.tree().is_null());
+        // SAFETY: the word is there; the version is private to the caller.
+        unsafe { self.optional(index).cast_mut().cast::<*mut TreeState>().write(ptr::null_mut()) };
+    }
+
     fn bytes(&self) -> &[u8] {
         let start = self.optional(self.present.count_ones() as usize).cast::<u8>();
         // SAFETY: `allocate` put `length` bytes behind the optional words.

@@ -1,0 +1,105 @@
+//! I5: what no held snapshot can see is freed, between two snapshots too, and on keys that are
+//! never touched again.
+
+use darter_storage::{Options, Store, TimeSource};
+
+fn settled(store: &Store) -> u64 {
+    while store.maintain(10_000) {}
+    let counts = store.counts();
+    counts.versions_made - counts.versions_freed
+}
+
+#[test]
+fn overwriting_leaves_one_version_a_key() {
+    let store = Store::new();
+    for round in 0..100 {
+        for key in 0..50 {
+            store.set(format!("k{key}"), round.to_string());
+        }
+    }
+    assert_eq!(settled(&store), 50);
+}
+
+#[test]
+fn a_held_snapshot_keeps_what_it_sees_and_nothing_more() {
+    let store = Store::new();
+    store.set("k", "0");
+    let first = store.snapshot();
+    for round in 1..1000 {
+        store.set("k", round.to_string());
+    }
+    let second = store.snapshot();
+    for round in 1000..2000 {
+        store.set("k", round.to_string());
+    }
+    assert_eq!(settled(&store), 3);
+    assert_eq!(first.get("k").expect("a string").as_deref(), Some(&b"0"[..]));
+    assert_eq!(second.get("k").expect("a string").as_deref(), Some(&b"999"[..]));
+    drop(first);
+    assert_eq!(settled(&store), 2);
+    drop(second);
+    assert_eq!(settled(&store), 1);
+}
+
+#[test]
+fn a_key_never_touched_again_is_trimmed_when_its_snapshot_ends() {
+    let store = Store::new();
+    for key in 0..100 {
+        store.set(format!("k{key}"), "old");
+    }
+    let snapshot = store.snapshot();
+    for key in 0..100 {
+        store.set(format!("k{key}"), "new");
+    }
+    assert_eq!(settled(&store), 200);
+    drop(snapshot);
+    assert_eq!(settled(&store), 100);
+}
+
+#[test]
+fn deleted_keys_leave_nothing() {
+    let store = Store::new();
+    for key in 0..1000 {
+        store.set(format!("k{key}"), "v");
+    }
+    for key in 0..1000 {
+        assert!(store.remove(format!("k{key}")));
+    }
+    assert_eq!(settled(&store), 0);
+    assert_eq!(store.key_counts(0), (0, 0));
+}
+
+#[test]
+fn expired_keys_are_removed_without_being_touched() {
+    let options = Options { time: TimeSource::Manual, ..Options::default() };
+    let store = Store::with_options(options);
+    store.set_time(1_000);
+    for key in 0..500 {
+        store
+            .transaction(|tx| {
+                let key = format!("k{key}").into_bytes();
+                tx.set_integer(0, &key, 1)?;
+                tx.set_deadline(0, &key, 2_000)
+            })
+            .expect("writable");
+    }
+    assert_eq!(store.key_counts(0), (500, 500));
+    store.set_time(2_000);
+    assert_eq!(store.get("k1").expect("a string"), None);
+    assert_eq!(settled(&store), 0);
+    assert_eq!(store.counts().expired, 500);
+}
+
+#[test]
+fn a_flushed_database_is_swept_once_no_snapshot_names_it() {
+    let store = Store::new();
+    for key in 0..1000 {
+        store.set(format!("k{key}"), "v");
+    }
+    let snapshot = store.snapshot();
+    store.exclusive(|tx| tx.flush(0)).expect("a database");
+    assert_eq!(store.get("k1").expect("a string"), None);
+    assert_eq!(snapshot.get("k1").expect("a string").as_deref(), Some(&b"v"[..]));
+    drop(snapshot);
+    assert_eq!(settled(&store), 0);
+}
