@@ -1,9 +1,16 @@
 //! What all types share: entries, flat or in a tree, to be read (`View`) or changed (`Body`).
 
 use super::flat::{Entry, FlatBuffer, FlatIter, FlatRef};
-use super::order::Order;
+use super::order::{Order, hash, read_score, score_of_word};
 use super::stream::StreamHead;
+use super::tree::{BY_MEMBER, MAIN, OwnTree, Path, TreeIter, TreeState};
 use super::{Stored, Type};
+
+/// A collection beyond either becomes a tree.
+const FLAT_BYTES_MAX: usize = 2 * 1024;
+const FLAT_ENTRIES_MAX: usize = 128;
+/// A tree that would be smaller becomes flat again, when it is stored.
+const TREE_BYTES_MIN: usize = 512;
 
 /// A value as it is stored, to be read.
 #[derive(Clone, Copy)]
@@ -17,10 +24,11 @@ pub(crate) struct View<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Form<'a> {
     Flat(FlatRef<'a>),
+    Tree(&'a TreeState),
 }
 
 /// An entry as it is stored. `word` is its word in a tree, 0 while flat; a sorted set's tree has
-/// the score there, and no value.
+/// the score there, and a value only for a score that a word cannot say.
 #[derive(Clone, Copy)]
 pub(crate) struct Item<'a> {
     pub(crate) word: u64,
@@ -36,19 +44,40 @@ impl<'a> Item<'a> {
             value,
         }
     }
+
+    /// The score of a sorted set's entry.
+    pub(crate) fn score(self) -> f64 {
+        match self.value.len() {
+            0 => score_of_word(self.word),
+            8 => read_score(self.value),
+            _ => -0.0,
+        }
+    }
 }
 
 /// Where an entry is, or would be put.
 pub(crate) struct Place {
-    /// The number of entries before it.
+    /// The number of entries before it. Not told by `Body::find` in a tree.
     pub(crate) rank: usize,
     pub(crate) found: bool,
+    path: Path,
+}
+
+impl Place {
+    fn flat(rank: usize, found: bool) -> Place {
+        Place {
+            rank,
+            found,
+            path: Path::empty(),
+        }
+    }
 }
 
 /// Entries one after the other.
 pub(crate) enum EntryIter<'a> {
     Flat(FlatIter<'a>),
     FlatBack(std::iter::Rev<std::vec::IntoIter<Entry<'a>>>),
+    Tree(TreeIter<'a>),
 }
 
 impl<'a> Iterator for EntryIter<'a> {
@@ -59,6 +88,7 @@ impl<'a> Iterator for EntryIter<'a> {
         match self {
             EntryIter::Flat(iter) => iter.next().map(Item::flat),
             EntryIter::FlatBack(iter) => iter.next().map(Item::flat),
+            EntryIter::Tree(iter) => iter.next(),
         }
     }
 }
@@ -71,15 +101,24 @@ impl<'a> View<'a> {
         }
     }
 
+    pub(crate) fn tree(state: &'a TreeState) -> View<'a> {
+        View {
+            form: Form::Tree(state),
+            encoding: state.encoding,
+        }
+    }
+
     pub(crate) fn len(self) -> usize {
         match self.form {
             Form::Flat(flat) => flat.len(),
+            Form::Tree(state) => state.len(),
         }
     }
 
     pub(crate) fn memory_bytes(self) -> usize {
         match self.form {
             Form::Flat(flat) => flat.bytes().len(),
+            Form::Tree(state) => state.memory_bytes(),
         }
     }
 
@@ -87,6 +126,8 @@ impl<'a> View<'a> {
     pub(crate) fn get(self, rank: usize) -> Option<Item<'a>> {
         match self.form {
             Form::Flat(flat) => flat.get(rank).map(Item::flat),
+            Form::Tree(_) if rank < self.len() => self.iter_from(rank).next(),
+            Form::Tree(_) => None,
         }
     }
 
@@ -99,6 +140,10 @@ impl<'a> View<'a> {
                 }
                 EntryIter::Flat(iter)
             }
+            Form::Tree(state) => {
+                let tree = state.tree(MAIN);
+                EntryIter::Tree(tree.iter_at(tree.seek_rank(rank)))
+            }
         }
     }
 
@@ -106,14 +151,16 @@ impl<'a> View<'a> {
     pub(crate) fn iter_back_from(self, rank: usize) -> EntryIter<'a> {
         match self.form {
             Form::Flat(flat) => EntryIter::FlatBack(flat.back_from(rank.saturating_add(1))),
+            Form::Tree(state) => EntryIter::Tree(state.tree(MAIN).iter_back(rank)),
         }
     }
 
-    /// The value under a key, in a value ordered by hash.
+    /// The value under a key, in a value ordered by hash; the score, in a sorted set.
     #[inline]
     pub(crate) fn find(self, key: &[u8]) -> Option<&'a [u8]> {
         match self.form {
             Form::Flat(flat) => flat.find(key).map(|(_, value)| value),
+            Form::Tree(state) => state.hash_tree().find(hash(key), key),
         }
     }
 
@@ -121,10 +168,7 @@ impl<'a> View<'a> {
     pub(crate) fn bound(self, order: Order, word: u64, key: &[u8]) -> Place {
         match self.form {
             Form::Flat(flat) => {
-                let mut place = Place {
-                    rank: 0,
-                    found: false,
-                };
+                let mut place = Place::flat(0, false);
                 for (own_key, value) in flat.iter() {
                     let own_word = order.word(own_key, value);
                     if (own_word, own_key) >= (word, key) {
@@ -135,22 +179,43 @@ impl<'a> View<'a> {
                 }
                 place
             }
+            Form::Tree(state) => {
+                let (path, found) = state.tree(MAIN).seek(word, key);
+                Place {
+                    rank: path.rank(),
+                    found,
+                    path,
+                }
+            }
         }
     }
 
-    /// See `HashRef::scan`.
+    /// See `HashRef::scan`. A cursor is the upper 63 bits of the next hash.
     pub(crate) fn scan(
         self,
-        _cursor: u64,
-        _count: usize,
+        cursor: u64,
+        count: usize,
         mut visit: impl FnMut(&'a [u8], &'a [u8]),
     ) -> u64 {
-        match self.form {
+        let state = match self.form {
             Form::Flat(flat) => {
                 flat.iter().for_each(|(key, value)| visit(key, value));
-                0
+                return 0;
             }
+            Form::Tree(state) => state,
+        };
+        let tree = state.hash_tree();
+        let mut last = None;
+        for (visited, item) in tree.iter_at(tree.seek(cursor << 1, b"").0).enumerate() {
+            let next = item.word >> 1;
+            // A cursor cannot point into the middle of what shares it.
+            if visited >= count.max(1) && last != Some(next) {
+                return next;
+            }
+            last = Some(next);
+            visit(item.key, item.value);
         }
+        0
     }
 }
 
@@ -160,49 +225,81 @@ pub(crate) struct Body {
     pub(crate) encoding: u8,
     /// Whether anything is different from what it was made from.
     pub(crate) changed: bool,
-    order: Order,
+    kind: Type,
 }
 
 /// The form of a value that is being changed.
 pub(crate) enum OwnForm {
     Flat(FlatBuffer),
+    Tree(OwnTree),
 }
 
 impl Body {
-    pub(crate) fn new(order: Order) -> Body {
+    pub(crate) fn new(kind: Type) -> Body {
         Body {
             form: OwnForm::Flat(FlatBuffer::default()),
             encoding: 0,
             changed: true,
-            order,
+            kind,
         }
     }
 
     /// A private value that starts as `view` is and shares with it what it can.
-    pub(crate) fn fork(view: View<'_>, order: Order) -> Body {
+    pub(crate) fn fork(view: View<'_>, kind: Type) -> Body {
         let form = match view.form {
             Form::Flat(flat) => OwnForm::Flat(FlatBuffer::from_vec(flat.bytes().to_vec())),
+            Form::Tree(state) => OwnForm::Tree(OwnTree::new(state.fork())),
         };
         Body {
             form,
             encoding: view.encoding,
             changed: false,
-            order,
+            kind,
         }
     }
 
     /// As `fork`, but sharing nothing.
-    pub(crate) fn copy(view: View<'_>, order: Order) -> Body {
+    pub(crate) fn copy(view: View<'_>, kind: Type) -> Body {
         let mut body = match view.form {
-            Form::Flat(_) => Body::fork(view, order),
+            Form::Flat(_) => Body::fork(view, kind),
+            Form::Tree(source) => {
+                let mut state = TreeState::new(kind);
+                state.string_bytes = source.string_bytes;
+                let mut body = Body {
+                    encoding: view.encoding,
+                    ..Body::new(kind)
+                };
+                body.form = OwnForm::Tree(OwnTree::new(state));
+                body.append_all(view);
+                body
+            }
         };
         body.changed = true;
         body
     }
 
+    /// Puts all entries of `view`, in their order, into an empty tree.
+    fn append_all(&mut self, view: View<'_>) {
+        for item in view.iter_from(0) {
+            let score = item.score().to_le_bytes();
+            let value = if self.kind == Type::SortedSet {
+                &score[..]
+            } else {
+                item.value
+            };
+            let place = match self.kind.order() {
+                Order::Hash => self.find(item.key),
+                Order::Position => self.at(usize::MAX),
+                order => self.bound(order.word(item.key, value), item.key),
+            };
+            self.insert(&place, item.key, value);
+        }
+    }
+
     pub(crate) fn view(&self) -> View<'_> {
         let form = match &self.form {
             OwnForm::Flat(flat) => Form::Flat(flat.as_ref()),
+            OwnForm::Tree(state) => Form::Tree(state),
         };
         View {
             form,
@@ -218,91 +315,210 @@ impl Body {
     pub(crate) fn find(&self, key: &[u8]) -> Place {
         match &self.form {
             OwnForm::Flat(flat) => match flat.as_ref().find(key) {
-                Some((rank, _)) => Place { rank, found: true },
-                None => Place {
-                    rank: flat.as_ref().len(),
-                    found: false,
-                },
+                Some((rank, _)) => Place::flat(rank, true),
+                None => Place::flat(flat.as_ref().len(), false),
             },
-        }
-    }
-
-    /// See `View::bound`.
-    pub(crate) fn bound(&self, word: u64, key: &[u8]) -> Place {
-        self.view().bound(self.order, word, key)
-    }
-
-    /// The place with `rank` entries before it.
-    pub(crate) fn at(&self, rank: usize) -> Place {
-        match &self.form {
-            OwnForm::Flat(flat) => {
-                let len = flat.as_ref().len();
+            OwnForm::Tree(state) => {
+                let (path, found) = state.tree(MAIN).seek(hash(key), key);
                 Place {
-                    rank: rank.min(len),
-                    found: rank < len,
+                    rank: 0,
+                    found,
+                    path,
                 }
             }
         }
     }
 
-    pub(crate) fn insert(&mut self, place: &Place, key: &[u8], value: &[u8]) {
-        self.changed = true;
-        match &mut self.form {
-            OwnForm::Flat(flat) => flat.splice(place.rank, 0, Some((key, value))),
+    /// See `View::bound`.
+    pub(crate) fn bound(&self, word: u64, key: &[u8]) -> Place {
+        self.view().bound(self.kind.order(), word, key)
+    }
+
+    /// The place with `rank` entries before it, behind the last one at most.
+    pub(crate) fn at(&self, rank: usize) -> Place {
+        let len = self.view().len();
+        let path = match &self.form {
+            OwnForm::Flat(_) => Path::empty(),
+            OwnForm::Tree(state) => state.tree(MAIN).seek_rank(rank),
+        };
+        Place {
+            rank: rank.min(len),
+            found: rank < len,
+            path,
         }
+    }
+
+    pub(crate) fn insert(&mut self, place: &Place, key: &[u8], value: &[u8]) {
+        self.put(place, key, value, false);
     }
 
     /// Replaces the entry at a place where one was found. Its order must stay what it is.
     pub(crate) fn replace(&mut self, place: &Place, key: &[u8], value: &[u8]) {
+        self.put(place, key, value, true);
+    }
+
+    fn put(&mut self, place: &Place, key: &[u8], value: &[u8], replaces: bool) {
         self.changed = true;
         match &mut self.form {
-            OwnForm::Flat(flat) => flat.splice(place.rank, 1, Some((key, value))),
+            OwnForm::Flat(flat) => {
+                flat.splice(place.rank, usize::from(replaces), Some((key, value)));
+                let flat = flat.as_ref();
+                if flat.bytes().len() > FLAT_BYTES_MAX || flat.len() > FLAT_ENTRIES_MAX {
+                    self.grow();
+                }
+            }
+            OwnForm::Tree(state) => {
+                let word = self.kind.order().word(key, value);
+                if self.kind != Type::SortedSet {
+                    return state.put(MAIN, &place.path, word, (key, value), replaces);
+                }
+                let is_negative_zero = read_score(value).to_bits() == (-0.0_f64).to_bits();
+                let sign: &[u8] = if is_negative_zero { b"-" } else { b"" };
+                state.put(MAIN, &place.path, word, (key, sign), replaces);
+                let word = hash(key);
+                let (path, found) = state.tree(BY_MEMBER).seek(word, key);
+                state.put(BY_MEMBER, &path, word, (key, value), found);
+            }
         }
+    }
+
+    /// Makes a tree of a flat value.
+    fn grow(&mut self) {
+        let OwnForm::Flat(flat) = &mut self.form else {
+            return;
+        };
+        let flat = std::mem::take(flat);
+        self.form = OwnForm::Tree(OwnTree::new(TreeState::new(self.kind)));
+        self.append_all(View {
+            form: Form::Flat(flat.as_ref()),
+            encoding: 0,
+        });
     }
 
     /// Removes the entry at a place where one was found.
     pub(crate) fn remove(&mut self, place: &Place) {
         self.changed = true;
+        let is_sorted_set = self.kind == Type::SortedSet;
         match &mut self.form {
             OwnForm::Flat(flat) => flat.splice(place.rank, 1, None),
+            OwnForm::Tree(state) => {
+                if is_sorted_set {
+                    let main = state.tree(MAIN);
+                    if let Some(item) = main.iter_at(place.path.clone()).next() {
+                        let (path, found) = state.tree(BY_MEMBER).seek(hash(item.key), item.key);
+                        if found {
+                            state.take(BY_MEMBER, &path);
+                        }
+                    }
+                }
+                state.take(MAIN, &place.path);
+            }
         }
     }
 
     /// As `remove`, for an entry whose key is inserted again at once with another value.
     pub(crate) fn remove_for_move(&mut self, place: &Place) {
-        self.remove(place);
+        match &mut self.form {
+            OwnForm::Flat(_) => self.remove(place),
+            OwnForm::Tree(state) => state.take(MAIN, &place.path),
+        }
     }
 
     /// Removes the entries with ranks from `start` to below `end`; how many there were.
     pub(crate) fn remove_ranks(&mut self, start: usize, end: usize) -> usize {
-        let end = end.min(self.view().len());
+        let len = self.view().len();
+        let end = end.min(len);
         if start >= end {
             return 0;
         }
         self.changed = true;
+        if self.kind == Type::SortedSet {
+            self.remove_from_index(start, end);
+        }
         match &mut self.form {
             OwnForm::Flat(flat) => flat.splice(start, end - start, None),
+            OwnForm::Tree(state) => state.take_ranks(MAIN, start, end),
         }
         end - start
     }
-}
 
-impl Body {
-    /// See `Value::store`.
-    pub(crate) fn store(self, kind: Type, head: StreamHead) -> Stored {
-        let encoding = self.encoding;
-        let bytes = match self.form {
-            OwnForm::Flat(flat) => flat.into_vec(),
+    /// Takes the members with these ranks out of a sorted set's tree by member.
+    fn remove_from_index(&mut self, start: usize, end: usize) {
+        let view = self.view();
+        let is_all = end - start == view.len();
+        let members: Vec<Box<[u8]>> = match self.form {
+            OwnForm::Tree(_) if !is_all => view
+                .iter_from(start)
+                .take(end - start)
+                .map(|item| item.key.into())
+                .collect(),
+            _ => Vec::new(),
         };
-        let bytes = if kind == Type::Stream {
-            [&head.to_bytes()[..], &bytes].concat()
-        } else {
-            bytes
+        let OwnForm::Tree(state) = &mut self.form else {
+            return;
         };
-        Stored::Flat {
-            kind,
-            encoding,
-            bytes,
+        if is_all {
+            state.take_ranks(BY_MEMBER, start, end);
         }
+        for member in members {
+            let (path, found) = state.tree(BY_MEMBER).seek(hash(&member), &member);
+            if found {
+                state.take(BY_MEMBER, &path);
+            }
+        }
+    }
+
+    /// See `Value::store`.
+    pub(crate) fn store(mut self, kind: Type, head: StreamHead) -> Stored {
+        if kind != Type::String {
+            self.shrink();
+        }
+        let encoding = self.encoding;
+        match self.form {
+            OwnForm::Flat(flat) => {
+                let bytes = flat.into_vec();
+                let is_stream = kind == Type::Stream;
+                let bytes = if is_stream {
+                    [&head.to_bytes()[..], &bytes].concat()
+                } else {
+                    bytes
+                };
+                Stored::Flat {
+                    kind,
+                    encoding,
+                    bytes,
+                }
+            }
+            OwnForm::Tree(own) => {
+                let mut state = own.into_state();
+                state.encoding = encoding;
+                state.head = head;
+                Stored::Tree(state)
+            }
+        }
+    }
+
+    /// Makes a tree flat that has become small.
+    fn shrink(&mut self) {
+        let OwnForm::Tree(state) = &self.form else {
+            return;
+        };
+        if state.len() > FLAT_ENTRIES_MAX / 2 {
+            return;
+        }
+        let mut flat = FlatBuffer::default();
+        for (rank, item) in self.view().iter_from(0).enumerate() {
+            let score = item.score().to_le_bytes();
+            let value = if self.kind == Type::SortedSet {
+                &score[..]
+            } else {
+                item.value
+            };
+            flat.splice(rank, 0, Some((item.key, value)));
+            if flat.as_ref().bytes().len() > TREE_BYTES_MIN {
+                return;
+            }
+        }
+        self.form = OwnForm::Flat(flat);
     }
 }

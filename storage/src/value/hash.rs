@@ -1,7 +1,7 @@
 //! Hashes: fields with values.
 
+use super::Type;
 use super::body::{Body, View};
-use super::order::Order;
 
 /// Sticky: the hash has been beyond what Redis keeps as a list pack.
 const LARGE: u8 = 1;
@@ -68,7 +68,7 @@ impl HashValue {
     /// An empty hash.
     pub fn new() -> HashValue {
         HashValue {
-            body: Body::new(Order::Hash),
+            body: Body::new(Type::Hash),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Streams: entries of fields with values, ordered by ID.
 
+use super::Type;
 use super::body::{Body, Item, View};
 use super::flat::{FlatIter, put_entry};
 use super::order::Order;
@@ -167,7 +168,7 @@ impl StreamValue {
     /// A stream without entries.
     pub fn new() -> StreamValue {
         StreamValue {
-            body: Body::new(Order::Key),
+            body: Body::new(Type::Stream),
             head: StreamHead::default(),
         }
     }
