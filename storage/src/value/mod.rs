@@ -258,3 +258,6 @@ impl<'a> ValueRef<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@
 //!   and so the births of what it shares, may be gone by then.
 //! - A private version may be used only while the version that it was forked from is kept.
 
+#[cfg(test)]
+pub(crate) mod check;
 mod cut;
 mod dead;
 mod edit;

@@ -1,0 +1,1 @@
+//! Costs, to be looked at: `cargo test --release numbers -- --ignored --nocapture`.
