@@ -1,7 +1,8 @@
 //! Hashes: fields with values.
 
 use super::Type;
-use super::body::{Body, View};
+use super::body::Body;
+use super::view::View;
 
 /// Sticky: the hash has been beyond what Redis keeps as a list pack.
 const LARGE: u8 = 1;

@@ -1,7 +1,8 @@
 //! Lists: elements by position.
 
 use super::Type;
-use super::body::{Body, View};
+use super::body::Body;
+use super::view::View;
 
 /// Set while the list is larger than what Redis keeps as one list pack.
 const LARGE: u8 = 1;

@@ -13,6 +13,7 @@ mod sorted_set;
 mod stream;
 mod string;
 mod tree;
+mod view;
 
 pub use hash::{HashRef, HashValue};
 pub use list::{ListRef, ListValue};
@@ -20,11 +21,12 @@ pub use set::{SetEncoding, SetRef, SetValue};
 pub use sorted_set::{SortedSetRef, SortedSetValue};
 pub use stream::{StreamEntry, StreamId, StreamRef, StreamValue};
 pub use string::{StringRef, StringValue};
-pub(crate) use tree::{Cut, Garbage, TreeState};
+pub(crate) use tree::{Garbage, TreeState};
 
-use body::{Body, View};
+use body::Body;
 use order::Order;
 use stream::{STREAM_HEAD_BYTES, StreamHead};
+use view::View;
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,8 +1,9 @@
 //! Sets: members without values.
 
 use super::Type;
-use super::body::{Body, View};
+use super::body::Body;
 use super::hash::{COMPACT_ELEMENT_BYTES_MAX, COMPACT_ENTRIES_MAX};
+use super::view::View;
 
 const INTEGERS_MAX: usize = 512;
 

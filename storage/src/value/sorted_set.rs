@@ -1,9 +1,10 @@
 //! Sorted sets: members ordered by score, then by their bytes.
 
 use super::Type;
-use super::body::{Body, Item, Place, View};
+use super::body::Body;
 use super::hash::{COMPACT_ELEMENT_BYTES_MAX, COMPACT_ENTRIES_MAX};
 use super::order::{Order, read_score, score_word};
+use super::view::{Item, Place, View};
 
 /// Sticky: the set has been beyond what Redis keeps as a list pack.
 const LARGE: u8 = 1;

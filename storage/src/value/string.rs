@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::mem::take;
 
 use super::Type;
-use super::body::{Body, EntryIter, Form, OwnForm, View};
+use super::body::{Body, OwnForm};
 use super::flat::FlatBuffer;
 use super::tree::{MAIN, OwnTree, TreeState};
+use super::view::{EntryIter, Form, View};
 
 /// Sticky: the string has been changed in part, so that Redis would keep it raw.
 const RAW: u8 = 1;

@@ -373,7 +373,7 @@ fn check_sorted_set(value: SortedSetRef<'_>, model: &BTreeMap<Vec<u8>, f64>) {
     let mut cursor = 0;
     loop {
         cursor = value.scan(cursor, 7, |member, score| {
-            drop(seen.insert(member.to_vec(), score))
+            seen.insert(member.to_vec(), score);
         });
         if cursor == 0 {
             break;

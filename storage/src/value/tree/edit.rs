@@ -2,10 +2,12 @@
 
 use super::super::order::Order;
 use super::TreeState;
+use super::build::{
+    Encoded, Piece, Pieces, build_inner, build_leaf, copy_inner, leaf_bytes, middle, split_pieces,
+};
 use super::dead::Dead;
 use super::node::{
-    CHILDREN_MAX, Child, Encoded, LEAF_BYTES_MAX, Link, LongRef, NodeRef, Piece, Pieces,
-    build_inner, build_leaf, copy_inner, free_long, free_node, leaf_bytes, middle, split_pieces,
+    CHILDREN_MAX, Child, LEAF_BYTES_MAX, Link, LongRef, Node, NodeRef, free_long, free_node,
 };
 use super::search::Path;
 
@@ -124,7 +126,7 @@ impl TreeState {
         Became::Two(left, right)
     }
 
-    pub(super) fn make_leaf(&mut self, root: usize, pieces: &Pieces<'_>) -> *mut super::node::Node {
+    pub(super) fn make_leaf(&mut self, root: usize, pieces: &Pieces<'_>) -> *mut Node {
         let node = build_leaf(self.id, self.order(root), pieces);
         // SAFETY: just built.
         self.memory_bytes += unsafe { NodeRef::new(node) }.size();

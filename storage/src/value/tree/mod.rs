@@ -12,6 +12,7 @@
 //!   and so the births of what it shares, may be gone by then.
 //! - A private version may be used only while the version that it was forked from is kept.
 
+mod build;
 #[cfg(test)]
 pub(crate) mod check;
 mod cut;
@@ -27,7 +28,6 @@ use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-pub(crate) use cut::Cut;
 pub(crate) use dead::Garbage;
 pub(crate) use search::{Path, Tree, TreeIter};
 
@@ -206,6 +206,7 @@ impl TreeState {
     ///
     /// # Safety
     /// Nobody else reaches what it made.
+    #[expect(clippy::boxed_local, reason = "whoever gives a state up has it boxed")]
     pub(crate) unsafe fn abort(state: Box<TreeState>) {
         let mut nodes: Vec<Link> = state
             .roots

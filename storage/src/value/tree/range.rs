@@ -1,8 +1,9 @@
 //! Removing a range of entries: what lies wholly inside is let go of as subtrees.
 
 use super::TreeState;
+use super::build::Piece;
 use super::dead::Dead;
-use super::node::{Child, Link, NodeRef, Piece};
+use super::node::{Child, Link, NodeRef};
 
 impl TreeState {
     /// Removes the entries with ranks from `start` to below `end`, which must be at most the

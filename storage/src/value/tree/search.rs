@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::marker::PhantomData;
 use std::ptr;
 
-use super::super::body::Item;
+use super::super::view::Item;
 use super::node::{Link, Node, NodeRef};
 
 /// More levels than a tree of 2^64 entries has.
