@@ -1,11 +1,11 @@
 //! Large values: cuts in pieces, and moves while both keys are being cut.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
 use super::super::tree::check::LIVE;
 use super::super::*;
-use super::model::Random;
+use super::model::{Model, Random, check};
 
 fn field(number: usize) -> Vec<u8> {
     format!("field {number}").into_bytes()
@@ -94,6 +94,36 @@ fn what_is_put_over_a_moved_value_leaves_it_alone() {
     assert_eq!(live(), reached(&[&moved, &over]));
     discard(&mut moved);
     discard(&mut over);
+    assert_eq!(live(), 0);
+}
+
+#[test]
+fn trees_of_several_levels_stay_in_order() {
+    let mut random = Random(3);
+    let (mut hash, mut hash_model) = (Value::Hash(HashValue::new()), BTreeMap::new());
+    let (mut set, mut set_model) = (Value::SortedSet(SortedSetValue::new()), BTreeMap::new());
+    for round in 0..40_000 {
+        let (Value::Hash(hash), Value::SortedSet(set)) = (&mut hash, &mut set) else {
+            return;
+        };
+        let name = field(random.below(30_000));
+        if round > 20_000 && random.chance(60) {
+            assert_eq!(hash.remove(&name), hash_model.remove(&name).is_some());
+            assert_eq!(set.remove(&name), set_model.remove(&name));
+        } else {
+            let score = random.below(20) as f64;
+            hash.insert(&name, b"value");
+            hash_model.insert(name.clone(), b"value".to_vec());
+            set.insert(&name, score);
+            set_model.insert(name, score);
+        }
+    }
+    check(hash.as_ref(), &Model::Hash(hash_model));
+    check(set.as_ref(), &Model::SortedSet(set_model));
+    let (mut hash, mut set) = (tree(hash), tree(set));
+    assert_eq!(live(), reached(&[&hash, &set]));
+    discard(&mut hash);
+    discard(&mut set);
     assert_eq!(live(), 0);
 }
 

@@ -70,8 +70,8 @@ fn report(name: &str, count: usize, mut run: impl FnMut(&mut Random)) {
 }
 
 fn name(number: usize) -> [u8; 16] {
-    let mut bytes = *b"element-00000000";
-    bytes[8..].copy_from_slice(format!("{number:08}").as_bytes());
+    let mut bytes = *b"element-........";
+    bytes[8..].copy_from_slice(&(number as u64).to_be_bytes());
     bytes
 }
 
