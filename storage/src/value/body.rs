@@ -1,158 +1,17 @@
-//! What all types share: entries, flat or in a tree, to be read (`View`) or changed (`Body`).
+//! What all types share to be changed: entries, flat or in a tree, with one owner.
 
-use super::flat::{Entry, FlatBuffer, FlatIter, FlatRef};
-use super::order::Order;
+use super::flat::FlatBuffer;
+use super::order::{Order, hash, read_score};
 use super::stream::StreamHead;
+use super::tree::{BY_MEMBER, MAIN, OwnTree, Path, TreeState};
+use super::view::{Form, Place, View};
 use super::{Stored, Type};
 
-/// A value as it is stored, to be read.
-#[derive(Clone, Copy)]
-pub(crate) struct View<'a> {
-    pub(crate) form: Form<'a>,
-    /// Sticky bits; what they mean is the type's business.
-    pub(crate) encoding: u8,
-}
-
-/// The form of a value.
-#[derive(Clone, Copy)]
-pub(crate) enum Form<'a> {
-    Flat(FlatRef<'a>),
-}
-
-/// An entry as it is stored. `word` is its word in a tree, 0 while flat; a sorted set's tree has
-/// the score there, and no value.
-#[derive(Clone, Copy)]
-pub(crate) struct Item<'a> {
-    pub(crate) word: u64,
-    pub(crate) key: &'a [u8],
-    pub(crate) value: &'a [u8],
-}
-
-impl<'a> Item<'a> {
-    fn flat((key, value): Entry<'a>) -> Item<'a> {
-        Item {
-            word: 0,
-            key,
-            value,
-        }
-    }
-}
-
-/// Where an entry is, or would be put.
-pub(crate) struct Place {
-    /// The number of entries before it.
-    pub(crate) rank: usize,
-    pub(crate) found: bool,
-}
-
-/// Entries one after the other.
-pub(crate) enum EntryIter<'a> {
-    Flat(FlatIter<'a>),
-    FlatBack(std::iter::Rev<std::vec::IntoIter<Entry<'a>>>),
-}
-
-impl<'a> Iterator for EntryIter<'a> {
-    type Item = Item<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Item<'a>> {
-        match self {
-            EntryIter::Flat(iter) => iter.next().map(Item::flat),
-            EntryIter::FlatBack(iter) => iter.next().map(Item::flat),
-        }
-    }
-}
-
-impl<'a> View<'a> {
-    pub(crate) fn flat(encoding: u8, bytes: &'a [u8]) -> View<'a> {
-        View {
-            form: Form::Flat(FlatRef::new(bytes)),
-            encoding,
-        }
-    }
-
-    pub(crate) fn len(self) -> usize {
-        match self.form {
-            Form::Flat(flat) => flat.len(),
-        }
-    }
-
-    pub(crate) fn memory_bytes(self) -> usize {
-        match self.form {
-            Form::Flat(flat) => flat.bytes().len(),
-        }
-    }
-
-    /// The entry with `rank` entries before it.
-    pub(crate) fn get(self, rank: usize) -> Option<Item<'a>> {
-        match self.form {
-            Form::Flat(flat) => flat.get(rank).map(Item::flat),
-        }
-    }
-
-    pub(crate) fn iter_from(self, rank: usize) -> EntryIter<'a> {
-        match self.form {
-            Form::Flat(flat) => {
-                let mut iter = flat.iter();
-                if rank > 0 {
-                    iter.nth(rank - 1);
-                }
-                EntryIter::Flat(iter)
-            }
-        }
-    }
-
-    /// The entry with `rank` entries before it, and those before it, backwards.
-    pub(crate) fn iter_back_from(self, rank: usize) -> EntryIter<'a> {
-        match self.form {
-            Form::Flat(flat) => EntryIter::FlatBack(flat.back_from(rank.saturating_add(1))),
-        }
-    }
-
-    /// The value under a key, in a value ordered by hash.
-    #[inline]
-    pub(crate) fn find(self, key: &[u8]) -> Option<&'a [u8]> {
-        match self.form {
-            Form::Flat(flat) => flat.find(key).map(|(_, value)| value),
-        }
-    }
-
-    /// Where the first entry not below (word, key) is, in a value ordered by score or key.
-    pub(crate) fn bound(self, order: Order, word: u64, key: &[u8]) -> Place {
-        match self.form {
-            Form::Flat(flat) => {
-                let mut place = Place {
-                    rank: 0,
-                    found: false,
-                };
-                for (own_key, value) in flat.iter() {
-                    let own_word = order.word(own_key, value);
-                    if (own_word, own_key) >= (word, key) {
-                        place.found = own_word == word && own_key == key;
-                        break;
-                    }
-                    place.rank += 1;
-                }
-                place
-            }
-        }
-    }
-
-    /// See `HashRef::scan`.
-    pub(crate) fn scan(
-        self,
-        _cursor: u64,
-        _count: usize,
-        mut visit: impl FnMut(&'a [u8], &'a [u8]),
-    ) -> u64 {
-        match self.form {
-            Form::Flat(flat) => {
-                flat.iter().for_each(|(key, value)| visit(key, value));
-                0
-            }
-        }
-    }
-}
+/// A collection beyond either becomes a tree.
+const FLAT_BYTES_MAX: usize = 2 * 1024;
+const FLAT_ENTRIES_MAX: usize = 128;
+/// A tree that would be smaller becomes flat again, when it is stored.
+const TREE_BYTES_MIN: usize = 512;
 
 /// A value that is being changed by its one owner.
 pub(crate) struct Body {
@@ -160,49 +19,81 @@ pub(crate) struct Body {
     pub(crate) encoding: u8,
     /// Whether anything is different from what it was made from.
     pub(crate) changed: bool,
-    order: Order,
+    kind: Type,
 }
 
 /// The form of a value that is being changed.
 pub(crate) enum OwnForm {
     Flat(FlatBuffer),
+    Tree(OwnTree),
 }
 
 impl Body {
-    pub(crate) fn new(order: Order) -> Body {
+    pub(crate) fn new(kind: Type) -> Body {
         Body {
             form: OwnForm::Flat(FlatBuffer::default()),
             encoding: 0,
             changed: true,
-            order,
+            kind,
         }
     }
 
     /// A private value that starts as `view` is and shares with it what it can.
-    pub(crate) fn fork(view: View<'_>, order: Order) -> Body {
+    pub(crate) fn fork(view: View<'_>, kind: Type) -> Body {
         let form = match view.form {
             Form::Flat(flat) => OwnForm::Flat(FlatBuffer::from_vec(flat.bytes().to_vec())),
+            Form::Tree(state) => OwnForm::Tree(OwnTree::new(state.fork())),
         };
         Body {
             form,
             encoding: view.encoding,
             changed: false,
-            order,
+            kind,
         }
     }
 
     /// As `fork`, but sharing nothing.
-    pub(crate) fn copy(view: View<'_>, order: Order) -> Body {
+    pub(crate) fn copy(view: View<'_>, kind: Type) -> Body {
         let mut body = match view.form {
-            Form::Flat(_) => Body::fork(view, order),
+            Form::Flat(_) => Body::fork(view, kind),
+            Form::Tree(source) => {
+                let mut state = TreeState::new(kind);
+                state.string_bytes = source.string_bytes;
+                let mut body = Body {
+                    encoding: view.encoding,
+                    ..Body::new(kind)
+                };
+                body.form = OwnForm::Tree(OwnTree::new(state));
+                body.append_all(view);
+                body
+            }
         };
         body.changed = true;
         body
     }
 
+    /// Puts all entries of `view`, in their order, into an empty tree.
+    fn append_all(&mut self, view: View<'_>) {
+        for item in view.iter_from(0) {
+            let score = item.score().to_le_bytes();
+            let value = if self.kind == Type::SortedSet {
+                &score[..]
+            } else {
+                item.value
+            };
+            let place = match self.kind.order() {
+                Order::Hash => self.find(item.key),
+                Order::Position => self.at(usize::MAX),
+                order => self.bound(order.word(item.key, value), item.key),
+            };
+            self.insert(&place, item.key, value);
+        }
+    }
+
     pub(crate) fn view(&self) -> View<'_> {
         let form = match &self.form {
             OwnForm::Flat(flat) => Form::Flat(flat.as_ref()),
+            OwnForm::Tree(state) => Form::Tree(state),
         };
         View {
             form,
@@ -218,91 +109,210 @@ impl Body {
     pub(crate) fn find(&self, key: &[u8]) -> Place {
         match &self.form {
             OwnForm::Flat(flat) => match flat.as_ref().find(key) {
-                Some((rank, _)) => Place { rank, found: true },
-                None => Place {
-                    rank: flat.as_ref().len(),
-                    found: false,
-                },
+                Some((rank, _)) => Place::flat(rank, true),
+                None => Place::flat(flat.as_ref().len(), false),
             },
-        }
-    }
-
-    /// See `View::bound`.
-    pub(crate) fn bound(&self, word: u64, key: &[u8]) -> Place {
-        self.view().bound(self.order, word, key)
-    }
-
-    /// The place with `rank` entries before it.
-    pub(crate) fn at(&self, rank: usize) -> Place {
-        match &self.form {
-            OwnForm::Flat(flat) => {
-                let len = flat.as_ref().len();
+            OwnForm::Tree(state) => {
+                let (path, found) = state.tree(MAIN).seek(hash(key), key);
                 Place {
-                    rank: rank.min(len),
-                    found: rank < len,
+                    rank: 0,
+                    found,
+                    path,
                 }
             }
         }
     }
 
-    pub(crate) fn insert(&mut self, place: &Place, key: &[u8], value: &[u8]) {
-        self.changed = true;
-        match &mut self.form {
-            OwnForm::Flat(flat) => flat.splice(place.rank, 0, Some((key, value))),
+    /// See `View::bound`.
+    pub(crate) fn bound(&self, word: u64, key: &[u8]) -> Place {
+        self.view().bound(self.kind.order(), word, key)
+    }
+
+    /// The place with `rank` entries before it, behind the last one at most.
+    pub(crate) fn at(&self, rank: usize) -> Place {
+        let len = self.view().len();
+        let path = match &self.form {
+            OwnForm::Flat(_) => Path::empty(),
+            OwnForm::Tree(state) => state.tree(MAIN).seek_rank(rank),
+        };
+        Place {
+            rank: rank.min(len),
+            found: rank < len,
+            path,
         }
+    }
+
+    pub(crate) fn insert(&mut self, place: &Place, key: &[u8], value: &[u8]) {
+        self.put(place, key, value, false);
     }
 
     /// Replaces the entry at a place where one was found. Its order must stay what it is.
     pub(crate) fn replace(&mut self, place: &Place, key: &[u8], value: &[u8]) {
+        self.put(place, key, value, true);
+    }
+
+    fn put(&mut self, place: &Place, key: &[u8], value: &[u8], replaces: bool) {
         self.changed = true;
         match &mut self.form {
-            OwnForm::Flat(flat) => flat.splice(place.rank, 1, Some((key, value))),
+            OwnForm::Flat(flat) => {
+                flat.splice(place.rank, usize::from(replaces), Some((key, value)));
+                let flat = flat.as_ref();
+                if flat.bytes().len() > FLAT_BYTES_MAX || flat.len() > FLAT_ENTRIES_MAX {
+                    self.grow();
+                }
+            }
+            OwnForm::Tree(state) => {
+                let word = self.kind.order().word(key, value);
+                if self.kind != Type::SortedSet {
+                    return state.put(MAIN, &place.path, word, (key, value), replaces);
+                }
+                let is_negative_zero = read_score(value).to_bits() == (-0.0_f64).to_bits();
+                let sign: &[u8] = if is_negative_zero { b"-" } else { b"" };
+                state.put(MAIN, &place.path, word, (key, sign), replaces);
+                let word = hash(key);
+                let (path, found) = state.tree(BY_MEMBER).seek(word, key);
+                state.put(BY_MEMBER, &path, word, (key, value), found);
+            }
         }
+    }
+
+    /// Makes a tree of a flat value.
+    fn grow(&mut self) {
+        let OwnForm::Flat(flat) = &mut self.form else {
+            return;
+        };
+        let flat = std::mem::take(flat);
+        self.form = OwnForm::Tree(OwnTree::new(TreeState::new(self.kind)));
+        self.append_all(View {
+            form: Form::Flat(flat.as_ref()),
+            encoding: 0,
+        });
     }
 
     /// Removes the entry at a place where one was found.
     pub(crate) fn remove(&mut self, place: &Place) {
         self.changed = true;
+        let is_sorted_set = self.kind == Type::SortedSet;
         match &mut self.form {
             OwnForm::Flat(flat) => flat.splice(place.rank, 1, None),
+            OwnForm::Tree(state) => {
+                if is_sorted_set {
+                    let main = state.tree(MAIN);
+                    if let Some(item) = main.iter_at(place.path.clone()).next() {
+                        let (path, found) = state.tree(BY_MEMBER).seek(hash(item.key), item.key);
+                        if found {
+                            state.take(BY_MEMBER, &path);
+                        }
+                    }
+                }
+                state.take(MAIN, &place.path);
+            }
         }
     }
 
     /// As `remove`, for an entry whose key is inserted again at once with another value.
     pub(crate) fn remove_for_move(&mut self, place: &Place) {
-        self.remove(place);
+        match &mut self.form {
+            OwnForm::Flat(_) => self.remove(place),
+            OwnForm::Tree(state) => state.take(MAIN, &place.path),
+        }
     }
 
     /// Removes the entries with ranks from `start` to below `end`; how many there were.
     pub(crate) fn remove_ranks(&mut self, start: usize, end: usize) -> usize {
-        let end = end.min(self.view().len());
+        let len = self.view().len();
+        let end = end.min(len);
         if start >= end {
             return 0;
         }
         self.changed = true;
+        if self.kind == Type::SortedSet {
+            self.remove_from_index(start, end);
+        }
         match &mut self.form {
             OwnForm::Flat(flat) => flat.splice(start, end - start, None),
+            OwnForm::Tree(state) => state.take_ranks(MAIN, start, end),
         }
         end - start
     }
-}
 
-impl Body {
-    /// See `Value::store`.
-    pub(crate) fn store(self, kind: Type, head: StreamHead) -> Stored {
-        let encoding = self.encoding;
-        let bytes = match self.form {
-            OwnForm::Flat(flat) => flat.into_vec(),
+    /// Takes the members with these ranks out of a sorted set's tree by member.
+    fn remove_from_index(&mut self, start: usize, end: usize) {
+        let view = self.view();
+        let is_all = end - start == view.len();
+        let members: Vec<Box<[u8]>> = match self.form {
+            OwnForm::Tree(_) if !is_all => view
+                .iter_from(start)
+                .take(end - start)
+                .map(|item| item.key.into())
+                .collect(),
+            _ => Vec::new(),
         };
-        let bytes = if kind == Type::Stream {
-            [&head.to_bytes()[..], &bytes].concat()
-        } else {
-            bytes
+        let OwnForm::Tree(state) = &mut self.form else {
+            return;
         };
-        Stored::Flat {
-            kind,
-            encoding,
-            bytes,
+        if is_all {
+            state.take_ranks(BY_MEMBER, start, end);
         }
+        for member in members {
+            let (path, found) = state.tree(BY_MEMBER).seek(hash(&member), &member);
+            if found {
+                state.take(BY_MEMBER, &path);
+            }
+        }
+    }
+
+    /// See `Value::store`.
+    pub(crate) fn store(mut self, kind: Type, head: StreamHead) -> Stored {
+        if kind != Type::String {
+            self.shrink();
+        }
+        let encoding = self.encoding;
+        match self.form {
+            OwnForm::Flat(flat) => {
+                let bytes = flat.into_vec();
+                let is_stream = kind == Type::Stream;
+                let bytes = if is_stream {
+                    [&head.to_bytes()[..], &bytes].concat()
+                } else {
+                    bytes
+                };
+                Stored::Flat {
+                    kind,
+                    encoding,
+                    bytes,
+                }
+            }
+            OwnForm::Tree(own) => {
+                let mut state = own.into_state();
+                state.encoding = encoding;
+                state.head = head;
+                Stored::Tree(state)
+            }
+        }
+    }
+
+    /// Makes a tree flat that has become small.
+    fn shrink(&mut self) {
+        let OwnForm::Tree(state) = &self.form else {
+            return;
+        };
+        if state.len() > FLAT_ENTRIES_MAX / 2 {
+            return;
+        }
+        let mut flat = FlatBuffer::default();
+        for (rank, item) in self.view().iter_from(0).enumerate() {
+            let score = item.score().to_le_bytes();
+            let value = if self.kind == Type::SortedSet {
+                &score[..]
+            } else {
+                item.value
+            };
+            flat.splice(rank, 0, Some((item.key, value)));
+            if flat.as_ref().bytes().len() > TREE_BYTES_MIN {
+                return;
+            }
+        }
+        self.form = OwnForm::Flat(flat);
     }
 }

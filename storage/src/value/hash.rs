@@ -1,7 +1,8 @@
 //! Hashes: fields with values.
 
-use super::body::{Body, View};
-use super::order::Order;
+use super::Type;
+use super::body::Body;
+use super::view::View;
 
 /// Sticky: the hash has been beyond what Redis keeps as a list pack.
 const LARGE: u8 = 1;
@@ -68,7 +69,7 @@ impl HashValue {
     /// An empty hash.
     pub fn new() -> HashValue {
         HashValue {
-            body: Body::new(Order::Hash),
+            body: Body::new(Type::Hash),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Lists: elements by position.
 
-use super::body::{Body, View};
-use super::order::Order;
+use super::Type;
+use super::body::Body;
+use super::view::View;
 
 /// Set while the list is larger than what Redis keeps as one list pack.
 const LARGE: u8 = 1;
@@ -54,7 +55,7 @@ impl ListValue {
     /// An empty list.
     pub fn new() -> ListValue {
         ListValue {
-            body: Body::new(Order::Position),
+            body: Body::new(Type::List),
         }
     }
 

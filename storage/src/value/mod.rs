@@ -12,6 +12,8 @@ mod set;
 mod sorted_set;
 mod stream;
 mod string;
+mod tree;
+mod view;
 
 pub use hash::{HashRef, HashValue};
 pub use list::{ListRef, ListValue};
@@ -19,10 +21,12 @@ pub use set::{SetEncoding, SetRef, SetValue};
 pub use sorted_set::{SortedSetRef, SortedSetValue};
 pub use stream::{StreamEntry, StreamId, StreamRef, StreamValue};
 pub use string::{StringRef, StringValue};
+pub(crate) use tree::{Garbage, TreeState};
 
-use body::{Body, View};
+use body::Body;
 use order::Order;
 use stream::{STREAM_HEAD_BYTES, StreamHead};
+use view::View;
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -122,6 +126,11 @@ impl<'a> ValueRef<'a> {
         }
         ValueRef::new(kind, View::flat(encoding, bytes), StreamHead::default())
     }
+
+    /// What `Stored::Tree` holds; it must have roots.
+    pub(crate) fn from_tree(state: &'a TreeState) -> ValueRef<'a> {
+        ValueRef::new(state.kind(), View::tree(state), state.head)
+    }
 }
 
 /// A value that one transaction makes or changes; nobody else sees it.
@@ -148,6 +157,8 @@ pub(crate) enum Stored {
         encoding: u8,
         bytes: Vec<u8>,
     },
+    /// A tree.
+    Tree(Box<TreeState>),
 }
 
 impl Value {
@@ -216,13 +227,13 @@ impl Value {
     /// value has become a version or is dropped.
     pub(crate) fn fork(value: ValueRef<'_>) -> Value {
         let kind = value.kind();
-        Value::from_body(kind, Body::fork(value.view(), kind.order()), value.head())
+        Value::from_body(kind, Body::fork(value.view(), kind), value.head())
     }
 
     /// A private value that starts as `value` is and does not depend on it. O(size).
     pub(crate) fn copy(value: ValueRef<'_>) -> Value {
         let kind = value.kind();
-        Value::from_body(kind, Body::copy(value.view(), kind.order()), value.head())
+        Value::from_body(kind, Body::copy(value.view(), kind), value.head())
     }
 
     /// Whether anything is different from what it was made from.
@@ -231,7 +242,10 @@ impl Value {
     }
 
     /// Makes of it what goes into a version.
-    pub(crate) fn store(self) -> Stored {
+    pub(crate) fn store(mut self) -> Stored {
+        if let Value::String(string) = &mut self {
+            string.shrink();
+        }
         let kind = self.kind();
         let (body, head) = self.into_body();
         body.store(kind, head)
@@ -246,3 +260,6 @@ impl<'a> ValueRef<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

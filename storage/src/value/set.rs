@@ -1,8 +1,9 @@
 //! Sets: members without values.
 
-use super::body::{Body, View};
+use super::Type;
+use super::body::Body;
 use super::hash::{COMPACT_ELEMENT_BYTES_MAX, COMPACT_ENTRIES_MAX};
-use super::order::Order;
+use super::view::View;
 
 const INTEGERS_MAX: usize = 512;
 
@@ -102,7 +103,7 @@ impl SetValue {
     /// An empty set.
     pub fn new() -> SetValue {
         SetValue {
-            body: Body::new(Order::Hash),
+            body: Body::new(Type::Set),
         }
     }
 

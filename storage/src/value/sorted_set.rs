@@ -1,8 +1,10 @@
 //! Sorted sets: members ordered by score, then by their bytes.
 
-use super::body::{Body, Item, Place, View};
+use super::Type;
+use super::body::Body;
 use super::hash::{COMPACT_ELEMENT_BYTES_MAX, COMPACT_ENTRIES_MAX};
-use super::order::{Order, read_score, score_of_word, score_word};
+use super::order::{Order, read_score, score_word};
+use super::view::{Item, Place, View};
 
 /// Sticky: the set has been beyond what Redis keeps as a list pack.
 const LARGE: u8 = 1;
@@ -15,13 +17,7 @@ pub struct SortedSetRef<'a> {
 
 /// A member and its score.
 fn element(item: Item<'_>) -> (&[u8], f64) {
-    let score = match item.value.len() {
-        8 => read_score(item.value),
-        0 => score_of_word(item.word),
-        // A tree has one byte here for what a word cannot say.
-        _ => -0.0,
-    };
-    (item.key, score)
+    (item.key, item.score())
 }
 
 impl<'a> SortedSetRef<'a> {
@@ -108,7 +104,7 @@ impl SortedSetValue {
     /// An empty sorted set.
     pub fn new() -> SortedSetValue {
         SortedSetValue {
-            body: Body::new(Order::Score),
+            body: Body::new(Type::SortedSet),
         }
     }
 

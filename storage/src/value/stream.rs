@@ -1,8 +1,10 @@
 //! Streams: entries of fields with values, ordered by ID.
 
-use super::body::{Body, Item, View};
+use super::Type;
+use super::body::Body;
 use super::flat::{FlatIter, put_entry};
 use super::order::Order;
+use super::view::{Item, View};
 
 /// Where an entry is in its stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -167,7 +169,7 @@ impl StreamValue {
     /// A stream without entries.
     pub fn new() -> StreamValue {
         StreamValue {
-            body: Body::new(Order::Key),
+            body: Body::new(Type::Stream),
             head: StreamHead::default(),
         }
     }

@@ -1,13 +1,20 @@
-//! Strings.
+//! Strings: one buffer, or, when large, chunks in a tree.
 
 use std::borrow::Cow;
+use std::mem::take;
 
-use super::body::{Body, EntryIter, Form, OwnForm, View};
-use super::flat::{FlatBuffer, FlatRef};
-use super::order::Order;
+use super::Type;
+use super::body::{Body, OwnForm};
+use super::flat::FlatBuffer;
+use super::tree::{MAIN, OwnTree, TreeState};
+use super::view::{EntryIter, Form, View};
 
 /// Sticky: the string has been changed in part, so that Redis would keep it raw.
 const RAW: u8 = 1;
+/// A string beyond is kept in chunks.
+const FLAT_BYTES_MAX: usize = 64 * 1024;
+/// Every chunk but the last is as large.
+const CHUNK_BYTES: usize = 16 * 1024;
 
 /// A string to be read.
 #[derive(Clone, Copy)]
@@ -18,6 +25,7 @@ pub struct StringRef<'a> {
 /// The pieces of a string, in order.
 enum Parts<'a> {
     Whole(std::iter::Once<&'a [u8]>),
+    Chunks(EntryIter<'a>),
 }
 
 impl<'a> Iterator for Parts<'a> {
@@ -26,6 +34,7 @@ impl<'a> Iterator for Parts<'a> {
     fn next(&mut self) -> Option<&'a [u8]> {
         match self {
             Parts::Whole(whole) => whole.next(),
+            Parts::Chunks(chunks) => chunks.next().map(|item| item.value),
         }
     }
 }
@@ -36,6 +45,7 @@ impl<'a> StringRef<'a> {
     pub fn len(self) -> usize {
         match self.view.form {
             Form::Flat(flat) => flat.bytes().len(),
+            Form::Tree(state) => state.string_bytes,
         }
     }
 
@@ -44,11 +54,14 @@ impl<'a> StringRef<'a> {
         self.len() == 0
     }
 
-    /// The bytes, if they lie together: always up to 64 KiB.
+    /// The bytes, if they lie together: always up to 64 KiB in a value that is stored, and up to
+    /// 16 KiB in one that is being changed.
     #[inline]
     pub fn as_slice(self) -> Option<&'a [u8]> {
         match self.view.form {
             Form::Flat(flat) => Some(flat.bytes()),
+            Form::Tree(state) if state.len() <= 1 => Some(chunk(state, 0)),
+            Form::Tree(_) => None,
         }
     }
 
@@ -61,17 +74,38 @@ impl<'a> StringRef<'a> {
     pub fn parts(self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         match self.view.form {
             Form::Flat(flat) => Parts::Whole(std::iter::once(flat.bytes())),
+            Form::Tree(_) => Parts::Chunks(self.view.iter_from(0)),
         }
     }
 
     /// The bytes from `start` to below `end`, as far as there are any. Copied only if they do not
-    /// lie together.
+    /// lie together. O(log n + end - start).
     pub fn range(self, start: usize, end: usize) -> Cow<'a, [u8]> {
         let end = end.min(self.len());
         let start = start.min(end);
-        match self.view.form {
-            Form::Flat(flat) => Cow::Borrowed(&flat.bytes()[start..end]),
+        if let Form::Flat(flat) = self.view.form {
+            return Cow::Borrowed(&flat.bytes()[start..end]);
         }
+        if start == end {
+            return Cow::Borrowed(&[]);
+        }
+        let first = start / CHUNK_BYTES;
+        let (from, to) = (start - first * CHUNK_BYTES, end - first * CHUNK_BYTES);
+        let mut chunks = self.view.iter_from(first).map(|item| item.value);
+        let chunk = chunks.next().unwrap_or_default();
+        if to <= chunk.len() {
+            return Cow::Borrowed(&chunk[from..to]);
+        }
+        let mut bytes = Vec::with_capacity(end - start);
+        bytes.extend_from_slice(&chunk[from..]);
+        for chunk in chunks {
+            let missing = (end - start) - bytes.len();
+            bytes.extend_from_slice(&chunk[..chunk.len().min(missing)]);
+            if missing <= chunk.len() {
+                break;
+            }
+        }
+        Cow::Owned(bytes)
     }
 
     /// Whether it was changed in part since it was set.
@@ -93,31 +127,33 @@ impl StringValue {
 
     /// A string of these bytes.
     pub fn from_vec(bytes: Vec<u8>) -> StringValue {
-        let mut body = Body::new(Order::Position);
+        let mut body = Body::new(Type::String);
         body.form = OwnForm::Flat(FlatBuffer::from_vec(bytes));
-        StringValue { body }
+        let mut string = StringValue { body };
+        string.grow();
+        string
     }
 
     /// Replaces everything.
     pub fn set(&mut self, bytes: &[u8]) {
+        self.truncate(0);
+        self.write(0, bytes);
         self.body.encoding = 0;
-        self.body.changed = true;
-        match &mut self.body.form {
-            OwnForm::Flat(flat) => {
-                flat.raw().clear();
-                flat.raw().extend_from_slice(bytes);
-            }
-        }
     }
 
-    /// Puts bytes behind the last.
+    /// Puts bytes behind the last. O(log n), and a copy of at most one chunk.
     pub fn append(&mut self, bytes: &[u8]) {
         self.write_at(self.as_ref().len(), bytes);
     }
 
-    /// Puts bytes over those from `offset` on; zeroes fill a gap before it.
+    /// Puts bytes over those from `offset` on; zeroes fill a gap before it. O(log n) and a copy of
+    /// each chunk that is changed.
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
         self.body.encoding |= RAW;
+        self.write(offset, bytes);
+    }
+
+    fn write(&mut self, offset: usize, bytes: &[u8]) {
         self.body.changed = true;
         match &mut self.body.form {
             OwnForm::Flat(flat) => {
@@ -127,8 +163,26 @@ impl StringValue {
                     raw.resize(end, 0);
                 }
                 raw[offset..end].copy_from_slice(bytes);
+                self.grow();
+            }
+            OwnForm::Tree(state) => {
+                fill(state, offset);
+                overwrite(state, offset, bytes);
             }
         }
+    }
+
+    fn grow(&mut self) {
+        let OwnForm::Flat(flat) = &mut self.body.form else {
+            return;
+        };
+        if flat.raw().len() <= FLAT_BYTES_MAX {
+            return;
+        }
+        let bytes = take(flat.raw());
+        let mut state = OwnTree::new(TreeState::new(Type::String));
+        overwrite(&mut state, 0, &bytes);
+        self.body.form = OwnForm::Tree(state);
     }
 
     /// Removes the bytes from `len` on.
@@ -136,6 +190,20 @@ impl StringValue {
         self.body.changed = true;
         match &mut self.body.form {
             OwnForm::Flat(flat) => flat.raw().truncate(len),
+            OwnForm::Tree(state) => {
+                if len >= state.string_bytes {
+                    return;
+                }
+                let chunks = state.len();
+                state.take_ranks(MAIN, len.div_ceil(CHUNK_BYTES), chunks);
+                state.string_bytes = len;
+                let rest = len % CHUNK_BYTES;
+                if rest > 0 {
+                    let index = len / CHUNK_BYTES;
+                    let kept = chunk(state, index)[..rest].to_vec();
+                    put_chunk(state, index, &kept);
+                }
+            }
         }
     }
 
@@ -144,5 +212,60 @@ impl StringValue {
         StringRef {
             view: self.body.view(),
         }
+    }
+
+    /// Before it is stored: one buffer again, if it has become small.
+    pub(crate) fn shrink(&mut self) {
+        if !self.body.is_flat() && self.as_ref().len() <= FLAT_BYTES_MAX {
+            let bytes = self.as_ref().to_cow().into_owned();
+            self.body.form = OwnForm::Flat(FlatBuffer::from_vec(bytes));
+        }
+    }
+}
+
+fn chunk(state: &TreeState, index: usize) -> &[u8] {
+    let tree = state.tree(MAIN);
+    tree.iter_at(tree.seek_rank(index))
+        .next()
+        .map_or(&[], |item| item.value)
+}
+
+/// Replaces a chunk, or puts it behind the last.
+fn put_chunk(state: &mut TreeState, index: usize, bytes: &[u8]) {
+    let replaces = index < state.len();
+    let path = state.tree(MAIN).seek_rank(index);
+    state.put(MAIN, &path, 0, (b"", bytes), replaces);
+}
+
+/// Puts zeroes behind the last byte, up to `len`.
+fn fill(state: &mut TreeState, len: usize) {
+    static ZEROES: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
+    while state.string_bytes < len {
+        let count = (len - state.string_bytes).min(CHUNK_BYTES);
+        overwrite(state, state.string_bytes, &ZEROES[..count]);
+    }
+}
+
+/// Puts bytes over those from `offset`, at most the length, on.
+fn overwrite(state: &mut TreeState, offset: usize, bytes: &[u8]) {
+    let (mut offset, mut bytes) = (offset, bytes);
+    let mut buffer = Vec::with_capacity(CHUNK_BYTES);
+    while !bytes.is_empty() {
+        let (index, from) = (offset / CHUNK_BYTES, offset % CHUNK_BYTES);
+        let count = bytes.len().min(CHUNK_BYTES - from);
+        let (now, later) = bytes.split_at(count);
+        let old = if index < state.len() {
+            chunk(state, index)
+        } else {
+            &[]
+        };
+        buffer.clear();
+        buffer.extend_from_slice(&old[..from.min(old.len())]);
+        buffer.extend_from_slice(now);
+        buffer.extend_from_slice(old.get(from + count..).unwrap_or_default());
+        put_chunk(state, index, &buffer);
+        offset += count;
+        state.string_bytes = state.string_bytes.max(offset);
+        bytes = later;
     }
 }

@@ -1,0 +1,4 @@
+mod chain;
+mod large;
+mod model;
+mod numbers;

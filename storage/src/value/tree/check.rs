@@ -1,0 +1,70 @@
+//! For tests: what a state reaches, and whether its trees are as they must be.
+
+use std::collections::BTreeSet;
+
+use super::super::order::Order;
+use super::node::NodeRef;
+use super::{BY_MEMBER, MAIN, TreeState};
+
+pub(crate) use super::node::LIVE;
+
+impl TreeState {
+    /// Adds the addresses of all blocks that it reaches, and checks the trees on the way.
+    pub(crate) fn reach(&self, into: &mut BTreeSet<usize>) {
+        for root in [MAIN, BY_MEMBER] {
+            let link = self.roots[root];
+            if link.is_null() {
+                assert_eq!(self.counts[root], 0);
+                continue;
+            }
+            // SAFETY: a state's root is kept with it.
+            let node = unsafe { NodeRef::new(link.node()) };
+            assert_eq!(link.is_marked(), node.birth() == self.id);
+            assert!(node.birth() <= self.id);
+            let order = self.order(root);
+            let mut last = None;
+            assert_eq!(reach(node, order, &mut last, into), self.counts[root]);
+        }
+        if self.roots[BY_MEMBER].is_null() {
+            assert!(self.kind != super::Type::SortedSet || !self.has_roots());
+        } else {
+            assert_eq!(self.counts[MAIN], self.counts[BY_MEMBER]);
+        }
+    }
+}
+
+fn reach(
+    node: NodeRef<'_>,
+    order: Order,
+    last: &mut Option<(u64, Vec<u8>)>,
+    into: &mut BTreeSet<usize>,
+) -> u64 {
+    into.insert(node.pointer().addr());
+    assert!(node.len() > 0);
+    if node.is_leaf() {
+        for index in 0..node.len() {
+            if let Some(long) = node.long(index) {
+                assert!(node.has_long() && long.birth <= node.birth());
+                into.insert(long.block.addr());
+            }
+            let now = (node.word(index), node.entry(index).0.to_vec());
+            if order != Order::Position {
+                assert!(
+                    last.as_ref().is_none_or(|last| *last < now),
+                    "entries are out of order"
+                );
+            }
+            *last = Some(now);
+        }
+        return node.len() as u64;
+    }
+    for index in 0..node.len() {
+        let child = node.child(index);
+        assert_eq!(child.level() + 1, node.level());
+        assert!(child.birth() <= node.birth());
+        assert_eq!(node.link(index).is_marked(), child.birth() == node.birth());
+        assert_eq!(child.word(0), node.word(index));
+        assert_eq!(reach(child, order, last, into), node.counts()[index]);
+    }
+    node.count()
+}

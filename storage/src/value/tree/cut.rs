@@ -1,0 +1,163 @@
+//! Cutting a version out of a chain of versions with trees.
+
+use std::mem::take;
+
+use super::TreeState;
+use super::dead::{Block, Dead, Garbage};
+use super::lending::Loan;
+use super::node::NodeRef;
+
+/// Nodes whose births one cut reads.
+const BUDGET_NODES: usize = 2_000;
+
+/// What came of a cut.
+pub(crate) struct Cut {
+    /// What nobody reaches any more who is not pinned today.
+    pub(crate) garbage: Garbage,
+    /// A budget ended: the version stays where it is, and the cut must be made again.
+    pub(crate) more: bool,
+}
+
+impl TreeState {
+    /// Takes what dies with `version` when it is cut from between `above` and `older` (none: it is
+    /// the oldest, or the older one holds no tree). Unless there is more to do, `version`'s state
+    /// is left with nothing to free.
+    ///
+    /// # Safety
+    /// `above` is committed, the three are neighbours, nobody needs `version` any more, and the
+    /// caller alone cuts in this chain.
+    pub(crate) unsafe fn cut(
+        above: *mut TreeState,
+        version: *mut TreeState,
+        older: Option<*const TreeState>,
+    ) -> Cut {
+        // SAFETY: all three live during the cut; of their trim parts, only the two that are
+        // borrowed here are touched, by the caller alone.
+        let (above_trim, version, version_trim) = unsafe {
+            (
+                &mut *(*above).trim.get(),
+                &*version,
+                &mut *(*version).trim.get(),
+            )
+        };
+        // SAFETY: as above.
+        let older_id = older.map(|older| unsafe { (*older).id });
+        let shared_id = if version_trim.fresh { None } else { older_id };
+        match (&above_trim.lend, shared_id) {
+            (Some(loan), Some(_)) => loan.drain(&mut above_trim.dead),
+            (Some(loan), None) => {
+                let next = Loan::open(version.lent.as_ref());
+                loan.close(next, &mut above_trim.dead);
+                above_trim.lend = None;
+            }
+            (None, _) => {}
+        }
+        let mut sorter = Sorter {
+            work: take(&mut above_trim.dead),
+            kept: Vec::new(),
+            garbage: Garbage::default(),
+            keep_id: shared_id.unwrap_or(0),
+            loan: Loan::open(version.lent.as_ref()),
+        };
+        if !sorter.run() {
+            above_trim.dead = sorter.kept;
+            above_trim.dead.append(&mut sorter.work);
+            return Cut {
+                garbage: sorter.garbage,
+                more: true,
+            };
+        }
+        // Usually the kept are few, and the version's own list is long.
+        above_trim.dead = take(&mut version_trim.dead);
+        above_trim.dead.append(&mut sorter.kept);
+        match shared_id {
+            Some(id) => above_trim.lend.iter().for_each(|loan| loan.lower(id)),
+            None => {
+                above_trim.fresh = true;
+                above_trim.lend = version_trim.lend.take();
+            }
+        }
+        Cut {
+            garbage: sorter.garbage,
+            more: false,
+        }
+    }
+
+    /// Takes everything of the last version of a chain that is destroyed.
+    ///
+    /// # Safety
+    /// All older versions have been cut, and nobody needs this one any more.
+    pub(crate) unsafe fn discard(state: *mut TreeState) -> Garbage {
+        let mut garbage = Garbage::default();
+        // SAFETY: the state lives; this is a cut from under a version that holds nothing.
+        unsafe {
+            let above = Box::into_raw(TreeState::replacing(&*state));
+            loop {
+                let cut = TreeState::cut(above, state, None);
+                garbage.append(cut.garbage);
+                if !cut.more {
+                    break;
+                }
+            }
+            drop(Box::from_raw(above));
+        }
+        garbage
+    }
+}
+
+/// Sorts a dead list into what is kept, lent, and free.
+struct Sorter {
+    work: Vec<Dead>,
+    kept: Vec<Dead>,
+    garbage: Garbage,
+    /// The older version reaches what was born up to here; 0: nothing.
+    keep_id: u64,
+    loan: Option<std::sync::Arc<Loan>>,
+}
+
+impl Sorter {
+    /// `false` if the budget ended before the work.
+    fn run(&mut self) -> bool {
+        let mut looked_at = 0;
+        while let Some(entry) = self.work.pop() {
+            let birth = entry.birth();
+            let lent_id = self.loan.as_ref().map_or(0, |loan| loan.bound());
+            if birth <= self.keep_id {
+                self.kept.push(entry);
+                continue;
+            }
+            let is_lent = birth <= lent_id;
+            let is_whole = self.keep_id == 0 && (is_lent || lent_id == 0);
+            let mut entry = entry;
+            if let Block::Subtree(node) = entry.block()
+                && !is_whole
+            {
+                if looked_at >= BUDGET_NODES {
+                    self.work.push(entry);
+                    return false;
+                }
+                // SAFETY: on a dead list, so not freed yet.
+                let node = unsafe { NodeRef::new(node) };
+                looked_at += 1 + Dead::push_below(node, &mut self.work);
+                entry = Dead::node(node);
+            }
+            if is_lent {
+                self.lend(entry);
+            } else {
+                self.garbage.push(entry);
+            }
+        }
+        true
+    }
+
+    fn lend(&mut self, entry: Dead) {
+        let Some(loan) = &self.loan else {
+            return self.garbage.push(entry);
+        };
+        if let Err(entry) = loan.send(entry) {
+            // Closed a moment ago: sort it again, by whom the lender borrowed from.
+            self.loan = Loan::open(self.loan.as_ref());
+            self.work.push(entry);
+        }
+    }
+}
