@@ -301,6 +301,9 @@ impl Transaction {
         let version = unsafe { &*new };
         inner.stamp(version);
         count_change(space, base, new, ptr::from_ref(local).addr() >> 7);
+        // Its own number must not be what keeps the version that it has just replaced.
+        self.entries.clear();
+        self.release_slot();
         // SAFETY: as above.
         inner.trim(unsafe { &*record }, local, guard);
         Ok(Committed::At(version.number().unwrap_or_default()))

@@ -39,10 +39,10 @@ impl Store {
         let local = self.local();
         let guard = local.pin();
         inner.run_afterwards(&local, &guard);
-        inner.trim_waiting(inner.trim_stack.drain(), &local, &guard);
-        let more = inner.expire_some(keys, &local, &guard);
+        let has_expired = inner.expire_some(keys, &local, &guard);
+        let has_swept = inner.spaces.is_sweep_due() && inner.sweep(keys, &local, &guard);
         guard.flush();
-        more || inner.afterwards.is_due() || inner.spaces.is_sweep_due()
+        has_expired || has_swept || inner.afterwards.is_due()
     }
 }
 

@@ -238,15 +238,31 @@ impl Drop for Slots {
     }
 }
 
+/// A number, or the start of an open range, and the slot that protects it.
+#[derive(Clone, Copy)]
+pub(crate) struct Protector {
+    number: Number,
+    is_open: bool,
+    pub(crate) slot: *const Slot,
+}
+
+impl Protector {
+    /// Whether the slot still says what it said.
+    pub(crate) fn still_stands(&self) -> bool {
+        // SAFETY: slots live as long as the store's threads list.
+        unsafe { &*self.slot }.word() == (self.number << 1) | u64::from(self.is_open)
+    }
+}
+
 /// What was protected at one moment. Safe for every interval that ends at or before `clock`:
 /// whoever registers later protects later numbers only.
 #[derive(Default)]
 pub(crate) struct Scan {
     pub(crate) clock: Number,
     /// Sorted single numbers, each with its slot.
-    numbers: Vec<(Number, *const Slot)>,
+    numbers: Vec<Protector>,
     /// The lowest start of an open range, with its slot.
-    open: Option<(Number, *const Slot)>,
+    open: Option<Protector>,
 }
 
 impl Scan {
@@ -261,27 +277,27 @@ impl Scan {
         if word == 0 {
             return;
         }
-        let number = word >> 1;
-        if word & 1 == 0 {
-            self.numbers.push((number, slot));
-        } else if self.open.is_none_or(|(lowest, _)| number < lowest) {
-            self.open = Some((number, slot));
+        let found = Protector { number: word >> 1, is_open: word & 1 == 1, slot };
+        if !found.is_open {
+            self.numbers.push(found);
+        } else if self.open.is_none_or(|lowest| found.number < lowest.number) {
+            self.open = Some(found);
         }
     }
 
     pub(crate) fn finish(&mut self) {
-        self.numbers.sort_unstable_by_key(|entry| entry.0);
+        self.numbers.sort_unstable_by_key(|entry| entry.number);
     }
 
-    /// A slot that protects some number x with `after < x <= upto`.
-    pub(crate) fn protector(&self, after: Number, upto: Number) -> Option<*const Slot> {
-        if let Some((from, slot)) = self.open
-            && from <= upto
+    /// Who protects some number x with `after < x <= upto`.
+    pub(crate) fn protector(&self, after: Number, upto: Number) -> Option<Protector> {
+        if let Some(open) = self.open
+            && open.number <= upto
         {
-            return Some(slot);
+            return Some(open);
         }
-        let first = self.numbers.partition_point(|entry| entry.0 <= after);
-        self.numbers.get(first).filter(|entry| entry.0 <= upto).map(|entry| entry.1)
+        let first = self.numbers.partition_point(|entry| entry.number <= after);
+        self.numbers.get(first).filter(|entry| entry.number <= upto).copied()
     }
 }
 

@@ -227,7 +227,7 @@ impl Inner {
                 }
             }
         } else {
-            more = true;
+            self.spaces.ask_sweeper();
         }
         if more {
             self.spaces.ask_sweeper();

@@ -147,15 +147,21 @@ impl Inner {
             return (upto >= self.effects.closed()).then_some(stream);
         }
         let mut scan = local.scan.borrow_mut();
-        if scan.clock < upto {
-            // The clock before the slots: who registers later protects later numbers.
-            scan.clear(self.clock.now());
-            for slot in self.threads.iter().flat_map(|state| state.slots.iter()) {
-                scan.add(slot);
+        if scan.clock >= upto {
+            match scan.protector(after, upto) {
+                None => return None,
+                Some(protector) if protector.still_stands() => return Some(protector.slot),
+                // Freed since: look anew, or the key would wait for a slot that is gone.
+                Some(_) => {}
             }
-            scan.finish();
         }
-        scan.protector(after, upto)
+        // The clock before the slots: who registers later protects later numbers.
+        scan.clear(self.clock.now());
+        for slot in self.threads.iter().flat_map(|state| state.slots.iter()) {
+            scan.add(slot);
+        }
+        scan.finish();
+        scan.protector(after, upto).map(|protector| protector.slot)
     }
 
     /// Takes `version` out from under `above`. `true` if a budget ended first.
