@@ -1,0 +1,139 @@
+//! Who is blocked on which keys, and their waking.
+//!
+//! A key that was written wakes the one who waits longest for it. That one tries again; if it
+//! takes something, its own commit wakes the next; if not, it passes the turn on. So clients are
+//! served in the order in which they came, and nobody is woken in vain for long.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use darter_storage::{ChangeKind, Effect};
+
+type Key = (usize, Box<[u8]>);
+
+/// One blocked client's place in the lines of its keys.
+pub struct Waiter {
+    keys: Vec<Key>,
+    is_due: AtomicBool,
+    waker: Mutex<Waker>,
+}
+
+impl Waiter {
+    /// Whom to wake.
+    pub fn set_waker(&self, waker: &Waker) {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone_from(waker);
+    }
+
+    /// Whether it has been its turn since the last call.
+    pub fn take_turn(&self) -> bool {
+        self.is_due.swap(false, Ordering::SeqCst)
+    }
+
+    fn wake(&self) {
+        self.is_due.store(true, Ordering::SeqCst);
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        waker.wake();
+    }
+}
+
+/// All lines of a server.
+#[derive(Default)]
+pub struct Waiters {
+    lines: Mutex<HashMap<Key, VecDeque<Arc<Waiter>>>>,
+    /// How many wait; so that effects that nobody waits for cost nothing.
+    count: AtomicUsize,
+}
+
+impl Waiters {
+    /// Nobody waits yet.
+    pub fn new() -> Waiters {
+        Waiters::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, VecDeque<Arc<Waiter>>>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many clients wait.
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A place at the end of each key's line.
+    pub fn add(&self, keys: Vec<Key>, waker: &Waker) -> Arc<Waiter> {
+        let waiter = Arc::new(Waiter {
+            keys,
+            is_due: AtomicBool::new(false),
+            waker: Mutex::new(waker.clone()),
+        });
+        let mut lines = self.lock();
+        for key in &waiter.keys {
+            let line = lines.entry(key.clone()).or_default();
+            if !line.back().is_some_and(|last| Arc::ptr_eq(last, &waiter)) {
+                line.push_back(Arc::clone(&waiter));
+            }
+        }
+        self.count.fetch_add(1, Ordering::SeqCst);
+        waiter
+    }
+
+    /// The waiter found nothing: the next in each of its lines may try.
+    pub fn pass_on(&self, waiter: &Arc<Waiter>) {
+        let lines = self.lock();
+        for key in &waiter.keys {
+            let Some(line) = lines.get(key) else { continue };
+            let own = line.iter().position(|known| Arc::ptr_eq(known, waiter));
+            if let Some(next) = own.and_then(|own| line.get(own + 1)) {
+                next.wake();
+            }
+        }
+    }
+
+    /// The waiter waits no longer. If it was its turn, the turn passes on.
+    pub fn remove(&self, waiter: &Arc<Waiter>) {
+        if waiter.take_turn() {
+            self.pass_on(waiter);
+        }
+        let mut lines = self.lock();
+        for key in &waiter.keys {
+            if let Some(line) = lines.get_mut(key) {
+                line.retain(|known| !Arc::ptr_eq(known, waiter));
+                if line.is_empty() {
+                    lines.remove(key);
+                }
+            }
+        }
+        self.count.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// A commit is part of history: who waits for one of its keys may try.
+    pub fn tell(&self, effect: &Effect) {
+        if self.is_empty() {
+            return;
+        }
+        let lines = self.lock();
+        for change in &effect.changes {
+            let (Some(database), ChangeKind::Written(_)) = (change.database, change.kind) else {
+                continue;
+            };
+            if let Some(first) = lines.get(&(database, change.key.clone())).and_then(|l| l.front())
+            {
+                first.wake();
+            }
+        }
+    }
+
+    /// Everybody may try: databases were exchanged.
+    pub fn wake_all(&self) {
+        for first in self.lock().values().filter_map(|line| line.front()) {
+            first.wake();
+        }
+    }
+}

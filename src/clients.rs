@@ -1,0 +1,339 @@
+//! Who is connected: what a session knows of its own client, and what others may know and ask.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use crate::resp::encode::Protocol;
+use crate::services::Services;
+
+/// What a command on the connection or the server works with.
+pub struct Context<'c> {
+    /// What all threads share.
+    pub services: &'c Arc<Services>,
+    /// The client that called.
+    pub client: &'c mut ClientState,
+}
+
+/// Whether replies are sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// All of them.
+    #[default]
+    On,
+    /// None.
+    Off,
+    /// Not the next one.
+    SkipNext,
+}
+
+/// What a session knows of its own client.
+pub struct ClientState {
+    /// What others see.
+    pub shared: Arc<SharedClient>,
+    /// The selected database.
+    pub database: usize,
+    /// The form of its replies.
+    pub protocol: Protocol,
+    /// Whether it has given the password, or none is asked.
+    pub is_authenticated: bool,
+    /// CLIENT REPLY.
+    pub reply_mode: ReplyMode,
+    /// The connection ends when what was written so far has been sent.
+    pub is_closing: bool,
+    /// Subscribed channels.
+    pub channels: BTreeSet<Box<[u8]>>,
+    /// Subscribed patterns.
+    pub patterns: BTreeSet<Box<[u8]>>,
+    /// Subscribed shard channels.
+    pub shard_channels: BTreeSet<Box<[u8]>>,
+}
+
+impl ClientState {
+    /// How many subscriptions it has.
+    pub fn subscriptions(&self) -> usize {
+        self.channels.len() + self.patterns.len() + self.shard_channels.len()
+    }
+}
+
+/// A message on its way to a subscriber.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    /// The pattern that it came through.
+    pub pattern: Option<Box<[u8]>>,
+    /// Its channel.
+    pub channel: Box<[u8]>,
+    /// What it says.
+    pub payload: Box<[u8]>,
+    /// Whether the channel is a shard channel.
+    pub is_sharded: bool,
+}
+
+/// What others have sent to a client that its session has not taken yet.
+#[derive(Default)]
+struct Mailbox {
+    pushes: VecDeque<Arc<Push>>,
+    bytes: usize,
+    waker: Option<Waker>,
+}
+
+/// What CLIENT UNBLOCK asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unblock {
+    /// As if the time were over.
+    Timeout,
+    /// With an error.
+    Error,
+}
+
+/// What others see of a client.
+pub struct SharedClient {
+    /// Its number, never used twice.
+    pub id: u64,
+    /// Where it comes from, as `ip:port` or a socket's path.
+    pub address: String,
+    /// Where it came to.
+    pub local_address: String,
+    /// When it came, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// When it last sent a command, in milliseconds since 1970.
+    pub active_ms: AtomicU64,
+    /// Its selected database.
+    pub database: AtomicUsize,
+    /// Names it has given itself.
+    pub names: Mutex<Names>,
+    /// Whether it waits for a key.
+    pub is_blocked: AtomicBool,
+    /// Queued commands of a MULTI; `usize::MAX` outside.
+    pub multi: AtomicUsize,
+    /// Channels and shard channels that it is subscribed to, and patterns.
+    pub channels: AtomicUsize,
+    /// See `channels`.
+    pub patterns: AtomicUsize,
+    /// Whether it speaks RESP3.
+    pub is_resp3: AtomicBool,
+    /// Bytes of replies not sent yet.
+    pub output_bytes: AtomicUsize,
+    is_killed: AtomicBool,
+    unblock: Mutex<Option<Unblock>>,
+    mailbox: Mutex<Mailbox>,
+}
+
+/// Names that a client gives itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// CLIENT SETNAME.
+    pub name: String,
+    /// CLIENT SETINFO LIB-NAME.
+    pub library: String,
+    /// CLIENT SETINFO LIB-VER.
+    pub library_version: String,
+    /// The last command.
+    pub command: String,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is kept behind these locks is whole at every moment.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl SharedClient {
+    fn new(id: u64, address: String, local_address: String, now_ms: u64) -> SharedClient {
+        SharedClient {
+            id,
+            address,
+            local_address,
+            created_ms: now_ms,
+            active_ms: AtomicU64::new(now_ms),
+            database: AtomicUsize::new(0),
+            names: Mutex::default(),
+            is_blocked: AtomicBool::new(false),
+            multi: AtomicUsize::new(usize::MAX),
+            channels: AtomicUsize::new(0),
+            patterns: AtomicUsize::new(0),
+            is_resp3: AtomicBool::new(false),
+            output_bytes: AtomicUsize::new(0),
+            is_killed: AtomicBool::new(false),
+            unblock: Mutex::new(None),
+            mailbox: Mutex::default(),
+        }
+    }
+
+    /// The names it has given itself.
+    pub fn names(&self) -> MutexGuard<'_, Names> {
+        lock(&self.names)
+    }
+
+    /// Whom to wake when something is sent to the client.
+    pub fn set_waker(&self, waker: &Waker) {
+        let mut mailbox = lock(&self.mailbox);
+        if !mailbox.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            mailbox.waker = Some(waker.clone());
+        }
+    }
+
+    /// Wakes its session.
+    pub fn wake(&self) {
+        let waker = lock(&self.mailbox).waker.clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Sends it a message. One who does not read is not sent more than `bytes_max`: it is killed.
+    pub fn push(&self, push: &Arc<Push>, bytes_max: usize) {
+        let mut mailbox = lock(&self.mailbox);
+        mailbox.bytes += push.channel.len() + push.payload.len() + 64;
+        mailbox.pushes.push_back(Arc::clone(push));
+        let waiting = mailbox.bytes + self.output_bytes.load(Ordering::Relaxed);
+        let waker = mailbox.waker.clone();
+        drop(mailbox);
+        if bytes_max > 0 && waiting > bytes_max {
+            self.is_killed.store(true, Ordering::SeqCst);
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Takes the messages sent so far.
+    pub fn take_pushes(&self) -> VecDeque<Arc<Push>> {
+        let mut mailbox = lock(&self.mailbox);
+        mailbox.bytes = 0;
+        std::mem::take(&mut mailbox.pushes)
+    }
+
+    /// Ends its connection.
+    pub fn kill(&self) {
+        self.is_killed.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Whether its connection is to end.
+    pub fn is_killed(&self) -> bool {
+        self.is_killed.load(Ordering::SeqCst)
+    }
+
+    /// Ends its waiting. `false` if it does not wait.
+    pub fn unblock(&self, how: Unblock) -> bool {
+        if !self.is_blocked.load(Ordering::SeqCst) {
+            return false;
+        }
+        *lock(&self.unblock) = Some(how);
+        self.wake();
+        true
+    }
+
+    /// Takes what CLIENT UNBLOCK asked for.
+    pub fn take_unblock(&self) -> Option<Unblock> {
+        lock(&self.unblock).take()
+    }
+}
+
+/// CLIENT PAUSE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// Only what may write waits.
+    Writes,
+    /// Everything waits.
+    All,
+}
+
+/// All clients of a server.
+pub struct Clients {
+    next_id: AtomicU64,
+    all: Mutex<BTreeMap<u64, Arc<SharedClient>>>,
+    /// Until when, in milliseconds since 1970, and what; 0 = nothing is paused.
+    paused_until_ms: AtomicU64,
+    pauses_all: AtomicBool,
+    paused: Mutex<Vec<Waker>>,
+}
+
+impl Default for Clients {
+    fn default() -> Clients {
+        Clients::new()
+    }
+}
+
+impl Clients {
+    /// Nobody is connected yet.
+    pub fn new() -> Clients {
+        Clients {
+            next_id: AtomicU64::new(1),
+            all: Mutex::default(),
+            paused_until_ms: AtomicU64::new(0),
+            pauses_all: AtomicBool::new(false),
+            paused: Mutex::default(),
+        }
+    }
+
+    /// A new client.
+    pub fn add(&self, address: String, local_address: String, now_ms: u64) -> Arc<SharedClient> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let client = Arc::new(SharedClient::new(id, address, local_address, now_ms));
+        lock(&self.all).insert(id, Arc::clone(&client));
+        client
+    }
+
+    /// The client is gone.
+    pub fn remove(&self, id: u64) {
+        lock(&self.all).remove(&id);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        lock(&self.all).len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The client of this number.
+    pub fn get(&self, id: u64) -> Option<Arc<SharedClient>> {
+        lock(&self.all).get(&id).cloned()
+    }
+
+    /// All of them, by their numbers.
+    pub fn all(&self) -> Vec<Arc<SharedClient>> {
+        lock(&self.all).values().cloned().collect()
+    }
+
+    /// Lets commands wait until `until_ms`, in milliseconds since 1970.
+    pub fn pause(&self, until_ms: u64, what: Pause) {
+        let until_ms = until_ms.max(self.paused_until_ms.load(Ordering::SeqCst));
+        self.pauses_all.fetch_or(what == Pause::All, Ordering::SeqCst);
+        self.paused_until_ms.store(until_ms, Ordering::SeqCst);
+    }
+
+    /// Lets them go on.
+    pub fn unpause(&self) {
+        self.paused_until_ms.store(0, Ordering::SeqCst);
+        self.pauses_all.store(false, Ordering::SeqCst);
+        let waiting = std::mem::take(&mut *lock(&self.paused));
+        for waker in waiting {
+            waker.wake();
+        }
+    }
+
+    /// Until when a command must wait, in milliseconds since 1970; `None` if it may run.
+    #[inline]
+    pub fn paused_until_ms(&self, may_write: bool, now_ms: u64) -> Option<u64> {
+        let until_ms = self.paused_until_ms.load(Ordering::SeqCst);
+        if until_ms == 0 {
+            return None;
+        }
+        if now_ms >= until_ms {
+            self.unpause();
+            return None;
+        }
+        (may_write || self.pauses_all.load(Ordering::SeqCst)).then_some(until_ms)
+    }
+
+    /// Wakes `waker` when the pause is ended early.
+    pub fn wake_after_pause(&self, waker: &Waker) {
+        lock(&self.paused).push(waker.clone());
+    }
+}
