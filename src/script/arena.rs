@@ -100,6 +100,11 @@ impl Arena {
         self.used_bytes.saturating_sub(self.start_bytes)
     }
 
+    /// Whether the run was refused memory, if only until garbage was collected.
+    pub(super) fn was_refused(&self) -> bool {
+        self.refusals > 0
+    }
+
     /// Bytes that Lua uses.
     pub(super) fn used_bytes(&self) -> usize {
         self.used_bytes

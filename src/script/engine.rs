@@ -211,7 +211,12 @@ impl Run {
             }
             Slice::Returned => {
                 self.fiber = None;
-                Step::Done
+                self.dead = state.failed_for_memory();
+                if self.dead {
+                    Step::OutOfMemory
+                } else {
+                    Step::Done
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ use mlua::ffi;
 
 use super::arena::{self, Arena};
 use super::call::Host;
+use super::convert::{field_text, text_at};
 use super::engine::Script;
 use super::error_handler;
 use super::library::Settings;
@@ -148,6 +149,23 @@ impl State {
         self.overflowed || self.arena.run_bytes() > self.arena.limit_bytes()
     }
 
+    /// Whether the finished run failed for want of memory: Lua's string buffers raise an ordinary
+    /// error at the first refusal.
+    pub(super) fn failed_for_memory(&self) -> bool {
+        // SAFETY: the script has ended, its error, always a table unless the handler itself ran
+        // out of memory, is on top of the stack.
+        let text = || unsafe {
+            if ffi::lua_type(self.lua(), -1) == ffi::LUA_TTABLE {
+                field_text(self.lua(), c"err")
+            } else {
+                text_at(self.lua(), -1).map(String::into_bytes)
+            }
+        };
+        self.outcome == Outcome::Failed
+            && self.arena.was_refused()
+            && text().is_some_and(|text| text.ends_with(b"not enough memory"))
+    }
+
     /// Whether `script` needs no compilation here.
     pub(super) fn has_compiled(&self, script: &Script) -> bool {
         self.compiled.contains_key(&script.sha)
@@ -265,7 +283,7 @@ impl State {
             let result = if status == ffi::LUA_OK {
                 Ok(())
             } else {
-                Err(super::convert::text_at(lua, -1).unwrap_or_default())
+                Err(text_at(lua, -1).unwrap_or_default())
             };
             self.clear_stack();
             result
