@@ -10,6 +10,7 @@ use crate::resp::reply::Reply;
 use super::error::Failure;
 use super::lua_reply::LuaReply;
 use super::number;
+use super::preempt::{Control, with_control};
 use super::trampoline::Frame;
 
 /// What became of a call.
@@ -96,6 +97,7 @@ fn call_host(frame: &mut Frame) -> Result<bool, Failure> {
         // SAFETY: `Run::resume` has the host borrowed for as long as this slice runs.
         let called = unsafe { host.as_mut() }.call(&context, arguments, &mut reply);
         let failed = reply.finish();
+        with_control(Control::count_call);
         if called == Called::Wait {
             Err(Failure::Wait)
         } else {

@@ -14,7 +14,7 @@ use super::call::Host;
 use super::convert::{field_text, text_at};
 use super::engine::Script;
 use super::error_handler;
-use super::library::Settings;
+use super::library::{Scratch, Settings};
 use super::lua_reply::ReplyBuffers;
 use super::preempt::with_control;
 use super::random::Random;
@@ -75,6 +75,7 @@ pub(super) struct State {
     pub(super) protocol: u8,
     pub(super) random: Random,
     pub(super) settings: Settings,
+    pub(super) scratch: Scratch,
     pub(super) reply_buffers: ReplyBuffers,
     /// A reply did not fit the limit by far.
     pub(super) overflowed: bool,
@@ -97,6 +98,7 @@ impl State {
             protocol: 2,
             random: Random::new(),
             settings: Settings::default(),
+            scratch: Scratch::default(),
             reply_buffers: ReplyBuffers::default(),
             overflowed: false,
         });
@@ -300,6 +302,7 @@ impl State {
         self.clear_stack();
         self.script = None;
         self.host = None;
+        self.scratch.shrink();
         self.arena.begin_run(usize::MAX);
         self.arena.reserved_bytes() <= REUSE_BYTES_MAX && self.compiled.len() < COMPILED_MAX
     }

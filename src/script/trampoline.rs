@@ -12,7 +12,8 @@ use std::slice;
 use mlua::ffi;
 
 use super::error::Failure;
-use super::preempt::{Suspension, with_control};
+use super::library::Scratch;
+use super::preempt::{Control, Suspension, with_control};
 use super::state::State;
 
 /// A function callable from Lua: returns how many values on top of the stack are its results.
@@ -146,6 +147,28 @@ impl Frame {
         // SAFETY: a frame lives within one call from the state that it points to; the result
         // borrows the frame, so there is one reference at a time.
         unsafe { &mut *self.state }
+    }
+
+    /// Lets a long function be pre-empted. Everything that it needs afterwards is on the Lua
+    /// stack, in the state's scratch space, or has no destructor: the fiber may be dropped here.
+    pub(super) fn checkpoint(&self) {
+        with_control(Control::suspend_if_pending);
+    }
+
+    /// The state's scratch space for one function at a time.
+    pub(super) fn scratch<'a>(&mut self) -> &'a mut Scratch {
+        // SAFETY: the state outlives the call of the function that holds the frame; a function
+        // takes the scratch space once, and nothing else uses it meanwhile.
+        unsafe { &mut (*self.state).scratch }
+    }
+
+    /// Ends the run if a text of `bytes` exceeds what it may use.
+    pub(super) fn admit(&mut self, bytes: usize) -> Result<(), Failure> {
+        if bytes <= self.state().arena().limit_bytes() {
+            return Ok(());
+        }
+        self.state().overflowed = true;
+        Err(Failure::text("not enough memory"))
     }
 
     /// What redis.setresp chose.
