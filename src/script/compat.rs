@@ -1,0 +1,106 @@
+//! Functions of Lua 5.1 that Lua 5.4 lacks and that are not written in Lua (see prelude.lua).
+
+use std::ffi::c_int;
+
+use mlua::ffi;
+
+use super::error::Failure;
+use super::number;
+use super::trampoline::{Frame, Function};
+
+pub(super) const MATH: &[(&str, Function)] = &[
+    ("random", random),
+    ("randomseed", random_seed),
+    ("pow", pow),
+    ("log10", |frame| map(frame, f64::log10)),
+    ("cosh", |frame| map(frame, f64::cosh)),
+    ("sinh", |frame| map(frame, f64::sinh)),
+    ("tanh", |frame| map(frame, f64::tanh)),
+    ("ldexp", ldexp),
+    ("frexp", frexp),
+];
+
+pub(super) const OS: &[(&str, Function)] = &[("clock", clock)];
+
+fn map(frame: &mut Frame, operation: fn(f64) -> f64) -> Result<c_int, Failure> {
+    frame.push_number(operation(frame.number_argument(1)?));
+    Ok(1)
+}
+
+/// math.random, computed as in Redis from the run's own generator.
+fn random(frame: &mut Frame) -> Result<c_int, Failure> {
+    let unit = frame.state().random.unit();
+    let (low, high) = match frame.top() {
+        0 => {
+            frame.push_number(unit);
+            return Ok(1);
+        }
+        1 => (1, frame.integer_argument(1)?),
+        2 => (frame.integer_argument(1)?, frame.integer_argument(2)?),
+        _ => return Err(Failure::text("wrong number of arguments")),
+    };
+    if low > high {
+        return Err(frame.argument_error(frame.top(), "interval is empty"));
+    }
+    let drawn = (unit * (high as f64 - low as f64 + 1.0)).floor() + low as f64;
+    push_whole(frame, drawn);
+    Ok(1)
+}
+
+fn push_whole(frame: &Frame, value: f64) {
+    match number::as_integer(value) {
+        Some(integer) => frame.push_integer(integer),
+        None => frame.push_number(value),
+    }
+}
+
+fn random_seed(frame: &mut Frame) -> Result<c_int, Failure> {
+    let seed = frame.integer_argument(1)?;
+    // As C narrows it.
+    frame.state().random.seed(seed as i32);
+    Ok(0)
+}
+
+fn pow(frame: &mut Frame) -> Result<c_int, Failure> {
+    let (base, exponent) = (frame.number_argument(1)?, frame.number_argument(2)?);
+    frame.push_number(base.powf(exponent));
+    Ok(1)
+}
+
+fn ldexp(frame: &mut Frame) -> Result<c_int, Failure> {
+    let (mantissa, exponent) = (frame.number_argument(1)?, frame.integer_argument(2)?);
+    let exponent = exponent.clamp(-4000, 4000) as c_int;
+    // SAFETY: a pure function of numbers.
+    frame.push_number(unsafe { c_ldexp(mantissa, exponent) });
+    Ok(1)
+}
+
+fn frexp(frame: &mut Frame) -> Result<c_int, Failure> {
+    let mut exponent = 0;
+    // SAFETY: the pointer is valid for the call.
+    let mantissa = unsafe { c_frexp(frame.number_argument(1)?, &mut exponent) };
+    frame.push_number(mantissa);
+    frame.push_integer(i64::from(exponent));
+    Ok(2)
+}
+
+unsafe extern "C" {
+    #[link_name = "ldexp"]
+    fn c_ldexp(mantissa: f64, exponent: c_int) -> f64;
+    #[link_name = "frexp"]
+    fn c_frexp(value: f64, exponent: *mut c_int) -> f64;
+}
+
+/// Processor time of the process in seconds.
+fn clock(frame: &mut Frame) -> Result<c_int, Failure> {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is valid for the call; LUA_MINSTACK leaves a slot.
+    unsafe {
+        libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time);
+        ffi::lua_pushnumber(frame.lua, time.tv_sec as f64 + time.tv_nsec as f64 / 1e9);
+    }
+    Ok(1)
+}

@@ -1,0 +1,274 @@
+//! Runs of scripts on one thread.
+
+use std::cell::RefCell;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::{fmt, mem};
+
+use crate::resp::reply::Reply;
+
+use super::call::Host;
+use super::convert::Converter;
+use super::error_handler;
+use super::fiber::{Fiber, Slice, StackPool};
+use super::preempt::{self, Suspension};
+use super::state::{Outcome, State};
+
+/// Idle interpreters kept.
+const IDLE_STATES: usize = 4;
+
+/// A script as it was loaded.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// SHA-1 of the body, in hexadecimal digits.
+    pub sha: [u8; 40],
+    /// The text, with its header if it has one.
+    pub body: Box<[u8]>,
+}
+
+impl Script {
+    /// What Lua compiles.
+    pub(super) fn source(&self) -> &[u8] {
+        without_header(&self.body)
+    }
+
+    /// The address of the name and that of the source.
+    pub(super) fn parts(&self) -> (*const [u8; 40], *const [u8]) {
+        (&raw const self.sha, self.source())
+    }
+}
+
+/// `body` without a first line that begins with `#!`; the line's end stays, so that lines keep
+/// their numbers.
+fn without_header(body: &[u8]) -> &[u8] {
+    if !body.starts_with(b"#!") {
+        return body;
+    }
+    let end = body
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .unwrap_or(body.len());
+    &body[end..]
+}
+
+/// What one run may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Lua memory, beyond what the interpreter itself takes.
+    pub memory_bytes: usize,
+}
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Its slice ended; it goes on when resumed.
+    Preempted,
+    /// The host asked for a call to be made again; that happens when the run is resumed.
+    Waiting,
+    /// It returned or failed.
+    Done,
+    /// It used more memory than it may. It cannot go on.
+    OutOfMemory,
+}
+
+struct Shared {
+    idle: RefCell<Vec<Box<State>>>,
+    stacks: Rc<StackPool>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        preempt::release();
+    }
+}
+
+impl Shared {
+    /// An idle interpreter, best one that knows `script` already.
+    fn take_state(&self, script: Option<&Script>) -> Result<Box<State>, String> {
+        let mut idle = self.idle.borrow_mut();
+        let known =
+            script.and_then(|script| idle.iter().rposition(|state| state.has_compiled(script)));
+        let found = match known {
+            Some(index) => Some(idle.swap_remove(index)),
+            None => idle.pop(),
+        };
+        found.map_or_else(State::new, Ok)
+    }
+
+    fn put_state(&self, mut state: Box<State>) {
+        let mut idle = self.idle.borrow_mut();
+        if state.end_run() && idle.len() < IDLE_STATES {
+            idle.push(state);
+        }
+    }
+}
+
+/// The script engine of one thread.
+///
+/// Each run has an interpreter and a stack of its own while it is in flight; the caller bounds how
+/// many that are. A run's slice ends after about a millisecond.
+pub struct Engine {
+    shared: Rc<Shared>,
+}
+
+impl Engine {
+    /// An engine for the calling thread.
+    ///
+    /// # Errors
+    /// The system refuses a timer.
+    pub fn new() -> Result<Engine, String> {
+        preempt::acquire()
+            .map_err(|error| format!("cannot create a timer for scripts: {error}"))?;
+        let shared = Shared {
+            idle: RefCell::default(),
+            stacks: Rc::default(),
+        };
+        Ok(Engine {
+            shared: Rc::new(shared),
+        })
+    }
+
+    /// Compiles `body` and forgets it.
+    ///
+    /// # Errors
+    /// It is not a valid script; the text is Redis's, without an error code.
+    pub fn check(&self, body: &[u8]) -> Result<(), String> {
+        let mut state = self.shared.take_state(None)?;
+        let result = state.check(without_header(body));
+        self.shared.put_state(state);
+        result.map_err(|message| format!("Error compiling script (new function): {message}"))
+    }
+
+    /// Prepares a run; nothing of the script runs before `Run::resume`.
+    ///
+    /// # Errors
+    /// The system refuses memory for the run's stack.
+    pub fn start(
+        &mut self,
+        script: &Rc<Script>,
+        keys: &[&[u8]],
+        arguments: &[&[u8]],
+        limits: Limits,
+    ) -> Result<Run, String> {
+        let mut state = self.shared.take_state(Some(script))?;
+        state.begin_run(script, keys, arguments, limits.memory_bytes);
+        let data = (&raw mut *state).cast::<()>();
+        // SAFETY: `State::run` keeps nothing droppable on its stack while Lua runs, and every
+        // Rust function below it drops its values before the fiber is suspended (see
+        // `trampoline`). The run keeps the state in its box for as long as the fiber.
+        let fiber = unsafe { Fiber::new(&self.shared.stacks, State::run, data) };
+        let fiber =
+            fiber.map_err(|error| format!("cannot create a stack for a script: {error}"))?;
+        Ok(Run {
+            fiber: Some(fiber),
+            state: Some(state),
+            shared: Rc::clone(&self.shared),
+            dead: false,
+        })
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+/// One script in flight. Dropping it stops the script where it is, for good.
+pub struct Run {
+    /// Declared, and so dropped, before the state whose code it runs.
+    fiber: Option<Fiber>,
+    state: Option<Box<State>>,
+    shared: Rc<Shared>,
+    dead: bool,
+}
+
+impl Run {
+    /// Lets the script run for a slice. Nothing happens after `Done` or `OutOfMemory`.
+    pub fn resume(&mut self, host: &mut dyn Host) -> Step {
+        if self.dead {
+            return Step::OutOfMemory;
+        }
+        let (Some(fiber), Some(state)) = (self.fiber.as_mut(), self.state.as_mut()) else {
+            return Step::Done;
+        };
+        // SAFETY: changes only the lifetime: the pointer is used while `host` is borrowed and
+        // forgotten before this function returns.
+        let host = unsafe {
+            mem::transmute::<NonNull<dyn Host + '_>, NonNull<dyn Host>>(NonNull::from(host))
+        };
+        state.host = Some(host);
+        let slice = fiber.resume();
+        state.host = None;
+        match slice {
+            Slice::Suspended(Suspension::PreemptedInSignal | Suspension::Preempted) => {
+                Step::Preempted
+            }
+            Slice::Suspended(Suspension::Waiting) => Step::Waiting,
+            Slice::Suspended(Suspension::OutOfMemory) => {
+                self.dead = true;
+                Step::OutOfMemory
+            }
+            Slice::Returned => {
+                self.fiber = None;
+                self.dead = state.failed_for_memory();
+                if self.dead {
+                    Step::OutOfMemory
+                } else {
+                    Step::Done
+                }
+            }
+        }
+    }
+
+    /// Whether the script raised an error. Meaningful after `Done`.
+    pub fn failed(&self) -> bool {
+        self.outcome() == Outcome::Failed
+    }
+
+    /// Writes the value that the script returned, or its error. Meaningful after `Done`, once.
+    pub fn write_result(&mut self, reply: &mut dyn Reply) {
+        let Some(state) = self.state.as_ref() else {
+            return;
+        };
+        match state.outcome {
+            Outcome::Unfinished => reply.error(b"ERR the script has not finished"),
+            // SAFETY: the script has returned, its value is on top of the stack.
+            Outcome::Returned => unsafe {
+                let used_bytes = state.arena().used_bytes();
+                Converter::convert(state.lua(), state.protocol, used_bytes, reply);
+            },
+            Outcome::Failed => {
+                let sha = state.script().map_or(&b""[..], |script| &script.sha);
+                // SAFETY: the script has ended, its error is on top of the stack.
+                reply.error(&unsafe { error_handler::compose(state.lua(), sha) });
+            }
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        self.state
+            .as_ref()
+            .map_or(Outcome::Unfinished, |state| state.outcome)
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let unfinished = self.fiber.take().is_some();
+        if let Some(state) = self.state.take()
+            && !unfinished
+        {
+            self.shared.put_state(state);
+        }
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Run")
+            .field("outcome", &self.outcome())
+            .finish_non_exhaustive()
+    }
+}

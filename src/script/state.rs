@@ -1,0 +1,319 @@
+//! One Lua state: the interpreter of one run at a time.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, c_int, c_void};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use mlua::ffi;
+
+use super::arena::{self, Arena};
+use super::call::Host;
+use super::convert::{field_text, text_at};
+use super::engine::Script;
+use super::error_handler;
+use super::library::{Scratch, Settings};
+use super::lua_reply::ReplyBuffers;
+use super::preempt::with_control;
+use super::random::Random;
+use super::sandbox;
+
+/// A state that has taken more than this from the system is not used again: its arena would not
+/// give it back.
+const REUSE_BYTES_MAX: usize = 512 << 10;
+/// Functions kept compiled in one state.
+const COMPILED_MAX: usize = 256;
+
+/// Stack positions in the main thread that hold for the life of the state.
+pub(super) const GLOBALS_INDEX: c_int = 1;
+const HANDLER_INDEX: c_int = 2;
+/// What a script sees where a name is needed.
+const CHUNK_NAME: &CStr = c"@user_script";
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Unfinished,
+    Returned,
+    Failed,
+}
+
+/// A script's SHA-1 is a hash already.
+#[derive(Default)]
+struct PrefixHasher(u64);
+
+impl Hasher for PrefixHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8).take(2) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 = (self.0 ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+    fn write_usize(&mut self, _length: usize) {}
+}
+
+type CompiledFunctions = HashMap<[u8; 40], c_int, BuildHasherDefault<PrefixHasher>>;
+
+/// A Lua state, its memory, and what belongs to the run in it.
+///
+/// Lua refers to it by address: it stays in its box.
+pub(super) struct State {
+    lua: NonNull<ffi::lua_State>,
+    arena: ManuallyDrop<Box<Arena>>,
+    compiled: CompiledFunctions,
+    script: Option<Rc<Script>>,
+    /// What the script reaches; set while a slice runs.
+    pub(super) host: Option<NonNull<dyn Host>>,
+    pub(super) outcome: Outcome,
+    /// What redis.setresp chose.
+    pub(super) protocol: u8,
+    pub(super) random: Random,
+    pub(super) settings: Settings,
+    pub(super) scratch: Scratch,
+    pub(super) reply_buffers: ReplyBuffers,
+    /// A reply did not fit the limit by far.
+    pub(super) overflowed: bool,
+}
+
+impl State {
+    /// A state with the libraries and the sandbox in it.
+    pub(super) fn new() -> Result<Box<State>, String> {
+        let mut arena = Arena::new();
+        // SAFETY: the arena lives in its box as long as the state and serves it alone.
+        let lua = unsafe { ffi::lua_newstate(arena::allocate, (&raw mut *arena).cast::<c_void>()) };
+        let lua = NonNull::new(lua).ok_or("cannot create a Lua state")?;
+        let mut state = Box::new(State {
+            lua,
+            arena: ManuallyDrop::new(arena),
+            compiled: HashMap::default(),
+            script: None,
+            host: None,
+            outcome: Outcome::Unfinished,
+            protocol: 2,
+            random: Random::new(),
+            settings: Settings::default(),
+            scratch: Scratch::default(),
+            reply_buffers: ReplyBuffers::default(),
+            overflowed: false,
+        });
+        // SAFETY: the extra space of a state holds one pointer; threads inherit it. The stack of
+        // a new state is empty, so the two values get the positions that their names say.
+        unsafe {
+            let extra = ffi::lua_getextraspace(lua.as_ptr()).cast::<*mut State>();
+            extra.write(&raw mut *state);
+            sandbox::open(lua.as_ptr())?;
+            error_handler::push(lua.as_ptr());
+            debug_assert_eq!(ffi::lua_gettop(lua.as_ptr()), HANDLER_INDEX);
+        }
+        Ok(state)
+    }
+
+    /// The state that `lua`, one of its threads, belongs to.
+    ///
+    /// # Safety
+    /// `lua` was made by `State::new` or is a thread of such a state.
+    pub(super) unsafe fn pointer(lua: *mut ffi::lua_State) -> *mut State {
+        // SAFETY: `new` wrote it there.
+        unsafe { *ffi::lua_getextraspace(lua).cast::<*mut State>() }
+    }
+
+    /// # Safety
+    /// As for `pointer`, and there is no other reference to the state for as long as this one.
+    pub(super) unsafe fn of<'a>(lua: *mut ffi::lua_State) -> &'a State {
+        // SAFETY: the caller's promise.
+        unsafe { &*State::pointer(lua) }
+    }
+
+    /// The main thread.
+    pub(super) fn lua(&self) -> *mut ffi::lua_State {
+        self.lua.as_ptr()
+    }
+
+    /// The running script.
+    pub(super) fn script(&self) -> Option<&Script> {
+        self.script.as_deref()
+    }
+
+    /// The memory of this state.
+    pub(super) fn arena(&self) -> &Arena {
+        &self.arena
+    }
+
+    /// Whether Rust code took more memory on the script's behalf than the run may have.
+    #[inline]
+    pub(super) fn is_over_limit(&self) -> bool {
+        self.overflowed || self.arena.run_bytes() > self.arena.limit_bytes()
+    }
+
+    /// Whether the finished run failed for want of memory: Lua's string buffers raise an ordinary
+    /// error at the first refusal.
+    pub(super) fn failed_for_memory(&self) -> bool {
+        // SAFETY: the script has ended, its error, always a table unless the handler itself ran
+        // out of memory, is on top of the stack.
+        let text = || unsafe {
+            if ffi::lua_type(self.lua(), -1) == ffi::LUA_TTABLE {
+                field_text(self.lua(), c"err")
+            } else {
+                text_at(self.lua(), -1).map(String::into_bytes)
+            }
+        };
+        self.outcome == Outcome::Failed
+            && self.arena.was_refused()
+            && text().is_some_and(|text| text.ends_with(b"not enough memory"))
+    }
+
+    /// Whether `script` needs no compilation here.
+    pub(super) fn has_compiled(&self, script: &Script) -> bool {
+        self.compiled.contains_key(&script.sha)
+    }
+
+    /// Sets everything that belongs to one run.
+    pub(super) fn begin_run(
+        &mut self,
+        script: &Rc<Script>,
+        keys: &[&[u8]],
+        arguments: &[&[u8]],
+        limit_bytes: usize,
+    ) {
+        self.script = Some(Rc::clone(script));
+        self.outcome = Outcome::Unfinished;
+        self.protocol = 2;
+        self.random = Random::new();
+        self.settings = Settings::default();
+        self.overflowed = false;
+        self.arena.begin_run(limit_bytes);
+        // SAFETY: no script runs, so memory is never refused and nothing raises; GLOBALS_INDEX
+        // holds a plain table.
+        unsafe {
+            self.push_strings(keys);
+            ffi::lua_setfield(self.lua(), GLOBALS_INDEX, c"KEYS".as_ptr());
+            self.push_strings(arguments);
+            ffi::lua_setfield(self.lua(), GLOBALS_INDEX, c"ARGV".as_ptr());
+        }
+    }
+
+    /// # Safety
+    /// No script runs in this state, and the stack has two free slots.
+    unsafe fn push_strings(&self, strings: &[&[u8]]) {
+        let lua = self.lua();
+        let expected = c_int::try_from(strings.len()).unwrap_or(0);
+        // SAFETY: the caller's promise.
+        unsafe {
+            ffi::lua_createtable(lua, expected, 0);
+            for (position, string) in (1..).zip(strings) {
+                ffi::lua_pushlstring(lua, string.as_ptr().cast(), string.len());
+                ffi::lua_rawseti(lua, -2, position);
+            }
+        }
+    }
+
+    /// The fiber's body: compiles the script if needed and runs it. The result or the error is
+    /// left on the main thread's stack.
+    ///
+    /// Nothing in here has a destructor while Lua runs.
+    pub(super) fn run(state: *mut ()) {
+        let state = state.cast::<State>();
+        // SAFETY: the run owns the state and keeps it in its box while the fiber lives; no other
+        // reference to it is used while the fiber runs, for it is on the same thread.
+        unsafe {
+            let lua = (*state).lua.as_ptr();
+            if !State::push_function(state) {
+                (*state).outcome = Outcome::Failed;
+                return;
+            }
+            with_control(|control| control.enter_lua());
+            let status = ffi::lua_pcall(lua, 0, 1, HANDLER_INDEX);
+            with_control(|control| control.enter_rust());
+            (*state).outcome = if status == ffi::LUA_OK {
+                Outcome::Returned
+            } else {
+                Outcome::Failed
+            };
+        }
+    }
+
+    /// Pushes the script's function, or a message why there is none.
+    ///
+    /// # Safety
+    /// As for `run`: nothing with a destructor and no reference may be alive while Lua compiles.
+    unsafe fn push_function(state: *mut State) -> bool {
+        // SAFETY: the caller's promise. The state holds the script, so its text outlives the
+        // compilation; lua_load runs protected, and memory is not refused to Rust.
+        unsafe {
+            let lua = (*state).lua.as_ptr();
+            let Some((sha, source)) = (*state).script.as_ref().map(|script| script.parts()) else {
+                return false;
+            };
+            if let Some(&reference) = (*state).compiled.get(&*sha) {
+                let reference = ffi::lua_Integer::from(reference);
+                ffi::lua_rawgeti(lua, ffi::LUA_REGISTRYINDEX, reference);
+                return true;
+            }
+            let (start, length) = (source.cast(), source.len());
+            with_control(|control| control.enter_lua());
+            let status =
+                ffi::luaL_loadbufferx(lua, start, length, CHUNK_NAME.as_ptr(), c"t".as_ptr());
+            with_control(|control| control.enter_rust());
+            if status != ffi::LUA_OK {
+                return false;
+            }
+            ffi::lua_pushvalue(lua, -1);
+            let reference = ffi::luaL_ref(lua, ffi::LUA_REGISTRYINDEX);
+            (*state).compiled.insert(*sha, reference);
+            true
+        }
+    }
+
+    /// Compiles `source` and forgets it.
+    pub(super) fn check(&mut self, source: &[u8]) -> Result<(), String> {
+        let lua = self.lua();
+        // SAFETY: no script runs in this state; lua_load runs protected.
+        unsafe {
+            let status = ffi::luaL_loadbufferx(
+                lua,
+                source.as_ptr().cast(),
+                source.len(),
+                CHUNK_NAME.as_ptr(),
+                c"t".as_ptr(),
+            );
+            let result = if status == ffi::LUA_OK {
+                Ok(())
+            } else {
+                Err(text_at(lua, -1).unwrap_or_default())
+            };
+            self.clear_stack();
+            result
+        }
+    }
+
+    fn clear_stack(&mut self) {
+        // SAFETY: no script runs; what lies above the fixed positions belongs to the last run.
+        unsafe { ffi::lua_settop(self.lua(), HANDLER_INDEX) };
+    }
+
+    /// Forgets the finished run. False if the state is better thrown away.
+    pub(super) fn end_run(&mut self) -> bool {
+        self.clear_stack();
+        self.script = None;
+        self.host = None;
+        self.scratch.shrink();
+        self.arena.begin_run(usize::MAX);
+        self.arena.reserved_bytes() <= REUSE_BYTES_MAX && self.compiled.len() < COMPILED_MAX
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // Not lua_close: the state may have been stopped in the middle of an instruction. Nothing
+        // in it needs closing, for no script can have finalizers or files.
+        self.lua = NonNull::dangling();
+        // SAFETY: taken once, here; nobody uses the state any more.
+        arena::discard(unsafe { ManuallyDrop::take(&mut self.arena) });
+    }
+}

@@ -1,0 +1,255 @@
+//! Scripts that do not end by themselves: pre-emption, waiting, kill, the memory limit.
+
+mod script_support;
+
+use darter::script::{Engine, Limits, Step, set_slice_ns};
+use script_support::{TestHost, finish, script, start};
+
+/// Scripts of every kind of endless loop; none needs more memory than a test gives.
+const ENDLESS: &[&str] = &[
+    "while true do end",
+    "while true do redis.call('GET', 'a') end",
+    "while true do pcall(function() while true do end end) end",
+    "while true do pcall(error) end",
+    "while true do pcall(redis.call, 'FAIL', 'x') end",
+    "xpcall(function() error('x') end, function() while true do end end)",
+    "local function f() while true do end end xpcall(f, f)",
+    "table.sort({3,1,2,4,5}, function(a, b) while true do end end)",
+    "string.gsub('aaa', 'a', function() while true do end end)",
+    "local t = setmetatable({}, {__index = function() while true do end end}) return t.x",
+    "local t = setmetatable({}, {__tostring = function() while true do end end}) return tostring(t)",
+    "coroutine.wrap(function() coroutine.wrap(function() while true do end end)() end)()",
+    "local x <close> = setmetatable({}, {__close = function() while true do end end})",
+    "local s = ('a'):rep(30) .. 'b' string.find(s, ('a*'):rep(30) .. 'c')",
+    "string.rep('', 1 << 62)",
+    "table.move({}, 1, 1 << 53, 2)",
+    "while true do loadstring('return ' .. ('('):rep(100) .. '1' .. (')'):rep(100))() end",
+    "local function f() return 1 + f() end while true do pcall(f) end",
+    "local function f() return pcall(f) end while true do f() end",
+    "local s = 'x' while true do s = string.gsub('x', 'x', function() return string.gsub('x', 'x', '%0') end) end",
+    "while true do local t = {} for i = 1, 1000 do t[i] = {i} end end",
+    "while true do string.format('%99.99f', 1e300) end",
+    "while true do pcall(string.rep, 'x', 1 << 40, 'y', 1, 2) if false then break end break end while true do end",
+];
+
+#[test]
+fn every_endless_script_is_preempted_and_can_be_dropped() {
+    let mut engine = Engine::new().unwrap();
+    for body in ENDLESS {
+        let mut host = TestHost::default();
+        let mut run = start(&mut engine, body);
+        for slice in 0..20 {
+            match run.resume(&mut host) {
+                Step::Preempted => {}
+                // One of them asks for more memory than there is.
+                Step::OutOfMemory if body.contains("1 << 40") => break,
+                step => panic!("{body}: {step:?} in slice {slice}"),
+            }
+        }
+        drop(run);
+        assert_eq!(
+            finish(&mut start(&mut engine, "return 7"), &mut host),
+            ":7",
+            "after {body}"
+        );
+    }
+}
+
+#[test]
+fn memory_beyond_the_limit_ends_the_run() {
+    let mut engine = Engine::new().unwrap();
+    let limits = Limits {
+        memory_bytes: 8 << 20,
+    };
+    for body in [
+        "local t = {} while true do t[#t + 1] = {} end",
+        "while true do pcall(function() local t = {} while true do t[#t + 1] = 'x' .. #t end end) end",
+        "local s = 'x' while true do s = s .. s end",
+        "while true do pcall(string.rep, 'x', 1e9) end",
+        "return string.rep('x', 1e9)",
+        "local t = {} for i = 1, 1e9 do t[i] = i end",
+        "return redis.call('BIG', 20000000)",
+        "local t = {} while true do t[#t + 1] = redis.call('BIG', 1000000) end",
+        "return redis.call('MANY', 10000000)",
+        "while true do pcall(redis.call, 'MANY', 1000000) end",
+        "local s = string.rep('x', 1000000) string.gsub(s, '.', s)",
+    ] {
+        let mut run = engine.start(&script(body), &[], &[], limits).unwrap();
+        assert_eq!(
+            finish(&mut run, &mut TestHost::default()),
+            "out of memory",
+            "{body}"
+        );
+        assert_eq!(
+            run.resume(&mut TestHost::default()),
+            Step::OutOfMemory,
+            "it stays dead"
+        );
+    }
+}
+
+#[test]
+fn garbage_does_not_count_against_the_limit() {
+    let mut engine = Engine::new().unwrap();
+    let limits = Limits {
+        memory_bytes: 4 << 20,
+    };
+    for body in [
+        "for i = 1, 200 do local s = string.rep('x', 1000000 + i) end return 1",
+        "for i = 1, 50 do redis.call('BIG', 1000000) end return 1",
+        "for i = 1, 20 do redis.call('MANY', 20000) end return 1",
+    ] {
+        let mut run = engine.start(&script(body), &[], &[], limits).unwrap();
+        assert_eq!(finish(&mut run, &mut TestHost::default()), ":1", "{body}");
+    }
+}
+
+#[test]
+fn a_call_can_wait_anywhere_and_is_made_again() {
+    let mut engine = Engine::new().unwrap();
+    for body in [
+        "return redis.call('WAIT')",
+        "local r table.sort({2, 1}, function(a, b) r = redis.call('WAIT') return a < b end) return r",
+        "local r string.gsub('a', 'a', function() r = redis.pcall('WAIT') end) return r",
+        "return coroutine.wrap(function() return redis.call('WAIT') end)()",
+        "local _, r = pcall(redis.call, 'WAIT') return r",
+    ] {
+        let mut host = TestHost {
+            waits_left: 3,
+            ..TestHost::default()
+        };
+        let mut run = start(&mut engine, body);
+        for _ in 0..3 {
+            assert_eq!(run.resume(&mut host), Step::Waiting, "{body}");
+        }
+        assert_eq!(finish(&mut run, &mut host), "*3 :1 :2 :3", "{body}");
+        assert!(host.calls >= 4);
+    }
+}
+
+#[test]
+fn a_waiting_script_can_be_dropped() {
+    let mut engine = Engine::new().unwrap();
+    let mut host = TestHost {
+        waits_left: usize::MAX,
+        ..TestHost::default()
+    };
+    let body = "pcall(table.sort, {2, 1}, function() pcall(redis.call, 'WAIT') end)";
+    for _ in 0..200 {
+        let mut run = start(&mut engine, body);
+        assert_eq!(run.resume(&mut host), Step::Waiting);
+        assert_eq!(run.resume(&mut host), Step::Waiting);
+    }
+    assert_eq!(finish(&mut start(&mut engine, "return 7"), &mut host), ":7");
+}
+
+fn resident_bytes() -> usize {
+    let statistics = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statistics
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse::<usize>()
+        .unwrap()
+        * 4096
+}
+
+#[test]
+fn kills_leave_no_memory_behind() {
+    set_slice_ns(50_000);
+    let mut engine = Engine::new().unwrap();
+    let mut host = TestHost::default();
+    let body = "local t = {} while true do t[#t % 1000 + 1] = string.rep('x', 1000) .. #t redis.call('SET', 'a', t[1]) end";
+    let mut kill = |times| {
+        for _ in 0..times {
+            let mut run = start(&mut engine, body);
+            assert_eq!(run.resume(&mut host), Step::Preempted);
+        }
+    };
+    kill(200);
+    let before = resident_bytes();
+    kill(2_000);
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(grown < 16 << 20, "2,000 kills left {grown} bytes");
+}
+
+#[test]
+fn a_run_can_end_on_an_engine_that_is_gone() {
+    let mut engine = Engine::new().unwrap();
+    let mut run = start(&mut engine, "for i = 1, 1e6 do end return redis.call('x')");
+    let mut idle = start(&mut engine, "return 1");
+    drop(engine);
+    assert_eq!(finish(&mut run, &mut TestHost::default()), "*1 $x");
+    drop(run);
+    assert_eq!(finish(&mut idle, &mut TestHost::default()), ":1");
+}
+
+#[test]
+fn a_run_that_never_began_can_be_dropped() {
+    let mut engine = Engine::new().unwrap();
+    drop(start(&mut engine, "return 1"));
+    assert_eq!(
+        finish(
+            &mut start(&mut engine, "return 2"),
+            &mut TestHost::default()
+        ),
+        ":2"
+    );
+}
+
+#[test]
+fn interleaved_scripts_do_not_disturb_each_other() {
+    const BODIES: &[&str] = &[
+        "local t = {} for i = 1, 3000 do t[i] = (i * 7919) % 10007 end table.sort(t) return {t[1], t[1500], t[3000]}",
+        "local t = {} for i = 1, 3000 do t[i] = string.format('%d:%s:%.3f', i, 'x', i / 7) end return #table.concat(t, ',')",
+        "local n = 0 for w in string.gmatch(string.rep('one two three ', 500), '%a+') do n = n + #w end return n",
+        "local s = string.gsub(string.rep('abc', 2000), '.', {a = 'x', b = false, c = 'zz'}) return #s",
+        "local c = coroutine.wrap(function() for i = 1, 3000 do coroutine.yield(i) end return 0 end) local n = 0 for i = 1, 3000 do n = n + c() end return n",
+        "local n = 0 for i = 1, 2000 do local ok, e = pcall(error, {i}) n = n + e[1] end return n",
+        "local m = {__index = function(_, k) return k * 2 end, __add = function(a, b) return 5 end} local n = 0 for i = 1, 3000 do local t = setmetatable({}, m) n = n + t[i] + (t + t) end return n",
+        "local n = 0 for i = 1, 2000 do n = n + #redis.call('x', i, i * 2) + tonumber(redis.call('y', i)[2]) end return n",
+        "local t = {} for i = 1, 20000 do t['k' .. i % 500] = (t['k' .. i % 500] or 0) + math.random(10) end local n = 0 for _, v in pairs(t) do n = n * 31 % 1000003 + v end return n",
+    ];
+    set_slice_ns(20_000);
+    let mut engine = Engine::new().unwrap();
+    let mut host = TestHost::default();
+    let expected: Vec<String> = BODIES
+        .iter()
+        .map(|body| finish(&mut start(&mut engine, body), &mut host))
+        .collect();
+    assert!(
+        expected.iter().all(|reply| !reply.starts_with('-')),
+        "{expected:?}"
+    );
+    let mut preemptions = 0;
+    for round in 0..15 {
+        let mut runs: Vec<_> = BODIES
+            .iter()
+            .map(|body| Some(start(&mut engine, body)))
+            .collect();
+        let mut victim = Some(start(&mut engine, ENDLESS[round % ENDLESS.len()]));
+        let mut turn = 0;
+        while runs.iter().any(Option::is_some) {
+            turn += 1;
+            if turn == 40 {
+                victim = None;
+            }
+            if let Some(victim) = victim.as_mut() {
+                victim.resume(&mut host);
+            }
+            for (index, slot) in runs.iter_mut().enumerate() {
+                let Some(run) = slot else { continue };
+                match run.resume(&mut host) {
+                    Step::Preempted => preemptions += 1,
+                    Step::Done => {
+                        let reply = finish(run, &mut host);
+                        assert_eq!(reply, expected[index], "{}", BODIES[index]);
+                        *slot = None;
+                    }
+                    step => panic!("{step:?}"),
+                }
+            }
+        }
+    }
+    assert!(preemptions > 500, "only {preemptions} pre-emptions");
+}

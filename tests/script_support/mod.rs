@@ -1,0 +1,240 @@
+//! A host and a reply sink for tests of the script engine.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use darter::resp::reply::{Mark, Reply};
+use darter::script::{CallContext, Called, Engine, Host, Limits, LogLevel, Run, Script, Step};
+
+/// Writes a reply as words, aggregates before their elements: `*2 :1 $text`.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    pub(crate) words: Vec<String>,
+    pub(crate) protocol: u8,
+}
+
+impl Recorder {
+    fn add(&mut self, kind: char, bytes: &[u8]) {
+        self.words
+            .push(format!("{kind}{}", String::from_utf8_lossy(bytes)));
+    }
+}
+
+impl Reply for Recorder {
+    fn integer(&mut self, value: i64) {
+        self.add(':', value.to_string().as_bytes());
+    }
+    fn bulk(&mut self, bytes: &[u8]) {
+        self.add('$', bytes);
+    }
+    fn bulk_start(&mut self, _length: usize) {
+        self.add('$', b"");
+    }
+    fn bulk_part(&mut self, bytes: &[u8]) {
+        self.words
+            .last_mut()
+            .unwrap()
+            .push_str(&String::from_utf8_lossy(bytes));
+    }
+    fn status(&mut self, text: &str) {
+        self.add('+', text.as_bytes());
+    }
+    fn error(&mut self, text: &[u8]) {
+        let line: Vec<u8> = text
+            .iter()
+            .map(|&byte| {
+                if matches!(byte, b'\r' | b'\n') {
+                    b' '
+                } else {
+                    byte
+                }
+            })
+            .collect();
+        self.add('-', &line);
+    }
+    fn null(&mut self) {
+        self.add('_', b"");
+    }
+    fn null_array(&mut self) {
+        self.add('_', b"");
+    }
+    fn array(&mut self, length: usize) {
+        self.add('*', length.to_string().as_bytes());
+    }
+    fn map(&mut self, pairs: usize) {
+        self.add('%', pairs.to_string().as_bytes());
+    }
+    fn set(&mut self, length: usize) {
+        self.add('~', length.to_string().as_bytes());
+    }
+    fn push(&mut self, length: usize) {
+        self.add('>', length.to_string().as_bytes());
+    }
+    fn double(&mut self, value: f64) {
+        self.add(',', value.to_string().as_bytes());
+    }
+    fn boolean(&mut self, value: bool) {
+        self.add('#', if value { b"t" } else { b"f" });
+    }
+    fn big_number(&mut self, digits: &str) {
+        self.add('(', digits.as_bytes());
+    }
+    fn verbatim(&mut self, format: &str, bytes: &[u8]) {
+        self.add('=', &[format.as_bytes(), b":", bytes].concat());
+    }
+    fn mark(&self) -> Mark {
+        Mark(self.words.len())
+    }
+    fn rewind(&mut self, mark: Mark) {
+        self.words.truncate(mark.0);
+    }
+    fn protocol(&self) -> u8 {
+        self.protocol
+    }
+}
+
+/// A few commands over a map, and some that only tests need.
+#[derive(Default)]
+pub(crate) struct TestHost {
+    pub(crate) values: HashMap<Vec<u8>, Vec<u8>>,
+    pub(crate) calls: usize,
+    pub(crate) waits_left: usize,
+    pub(crate) lines: Vec<u32>,
+    pub(crate) logged: Vec<(LogLevel, String)>,
+}
+
+impl Host for TestHost {
+    fn call(
+        &mut self,
+        context: &CallContext,
+        arguments: &[&[u8]],
+        reply: &mut dyn Reply,
+    ) -> Called {
+        self.calls += 1;
+        match arguments {
+            [b"GET", key] => match self.values.get(*key) {
+                Some(value) => reply.bulk(value),
+                None => reply.null(),
+            },
+            [b"SET", key, value] => {
+                self.values.insert(key.to_vec(), value.to_vec());
+                reply.status("OK");
+            }
+            [b"LINE"] => {
+                self.lines.push(context.line());
+                reply.null();
+            }
+            [b"WAIT"] => {
+                // What a host has written before it finds that it must wait is forgotten.
+                reply.array(3);
+                reply.integer(1);
+                if self.waits_left > 0 {
+                    self.waits_left -= 1;
+                    return Called::Wait;
+                }
+                reply.integer(2);
+                reply.integer(3);
+            }
+            [b"FAIL", text] => reply.error(text),
+            [b"BIG", bytes] => {
+                let bytes = std::str::from_utf8(bytes).unwrap().parse().unwrap();
+                reply.bulk(&vec![b'x'; bytes]);
+            }
+            [b"MANY", count] => {
+                let count = std::str::from_utf8(count).unwrap().parse().unwrap();
+                reply.array(count);
+                (0..count).for_each(|_| reply.bulk(b"0123456789"));
+            }
+            [b"PANIC"] => panic!("as asked"),
+            [b"REWIND"] => {
+                reply.array(2);
+                reply.integer(1);
+                let mark = reply.mark();
+                reply.array(1);
+                reply.bulk(b"gone");
+                reply.rewind(mark);
+                reply.bulk(b"kept");
+            }
+            [b"TYPES"] => {
+                reply.array(9);
+                reply.double(1.5);
+                reply.boolean(true);
+                reply.null();
+                reply.big_number("12345678901234567890");
+                reply.verbatim("txt", b"text");
+                reply.map(1);
+                reply.bulk(b"key");
+                reply.integer(7);
+                reply.set(1);
+                reply.bulk(b"member");
+                reply.error(b"ERR inner");
+                reply.status("inner");
+            }
+            _ => {
+                reply.array(arguments.len());
+                arguments.iter().for_each(|argument| reply.bulk(argument));
+            }
+        }
+        Called::Done
+    }
+
+    fn log(&mut self, level: LogLevel, message: &[u8]) {
+        self.logged
+            .push((level, String::from_utf8_lossy(message).into_owned()));
+    }
+
+    fn may_run(&mut self, arguments: &[&[u8]]) -> Option<bool> {
+        match arguments[0] {
+            b"GET" => Some(true),
+            b"SET" => Some(false),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) const LIMITS: Limits = Limits {
+    memory_bytes: 64 << 20,
+};
+
+/// The SHA-1 that a script of `body` has, as far as the engine cares: a name of 40 bytes.
+pub(crate) fn script(body: &str) -> Rc<Script> {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    let mut sha = [b'0'; 40];
+    sha[..16].copy_from_slice(format!("{:016x}", hasher.finish()).as_bytes());
+    Rc::new(Script {
+        sha,
+        body: body.as_bytes().into(),
+    })
+}
+
+pub(crate) fn start(engine: &mut Engine, body: &str) -> Run {
+    engine
+        .start(&script(body), &[b"k1", b"k2"], &[b"a1"], LIMITS)
+        .unwrap()
+}
+
+/// Runs to the end and answers the result in words.
+pub(crate) fn finish(run: &mut Run, host: &mut TestHost) -> String {
+    loop {
+        match run.resume(host) {
+            Step::Done => break,
+            Step::OutOfMemory => return "out of memory".into(),
+            Step::Preempted | Step::Waiting => {}
+        }
+    }
+    let mut recorder = Recorder {
+        protocol: 2,
+        ..Recorder::default()
+    };
+    run.write_result(&mut recorder);
+    recorder.words.join(" ")
+}
+
+/// Runs `body` on an engine and a host of its own.
+pub(crate) fn evaluate(body: &str) -> String {
+    let mut engine = Engine::new().unwrap();
+    let mut run = start(&mut engine, body);
+    finish(&mut run, &mut TestHost::default())
+}
