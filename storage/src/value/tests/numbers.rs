@@ -107,18 +107,29 @@ fn list(len: usize) {
     let mut key = Key::new(Value::List(value));
     let bytes = key.value().memory_bytes();
     writeln!(std::io::stderr(), "bytes an element {}", bytes / len).unwrap();
-    report(&format!("list of {len}: push"), 300_000, |_| {
-        key.update(|value| {
-            let Value::List(list) = value else { return };
-            list.push_back(&name(7));
-        });
-    });
-    report(&format!("list of {len}: pop"), 300_000, |_| {
-        key.update(|value| {
-            let Value::List(list) = value else { return };
-            black_box(list.pop_front());
-        });
-    });
+    let mut pushes = true;
+    report(
+        &format!("list of {len}: push or pop (half each)"),
+        300_000,
+        |random| {
+            let ValueRef::List(list) = key.value() else {
+                return;
+            };
+            if list.len() <= len.saturating_sub(len / 5) || list.len() > len + len / 5 {
+                pushes = list.len() < len;
+            }
+            let pushes = if len < 100 { list.len() <= len } else { pushes };
+            black_box(random.next());
+            key.update(|value| {
+                let Value::List(list) = value else { return };
+                if pushes {
+                    list.push_back(&name(7));
+                } else {
+                    black_box(list.pop_front());
+                }
+            });
+        },
+    );
     report(&format!("list of {len}: index"), 300_000, |random| {
         let ValueRef::List(list) = key.value() else {
             return;
