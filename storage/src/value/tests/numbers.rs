@@ -159,6 +159,9 @@ fn sorted_set(len: usize) {
             key.update(|value| {
                 let Value::SortedSet(set) = value else { return };
                 set.insert(&name(next), random.below(1 << 30) as f64);
+                if len < 100 {
+                    set.remove(&name(next - len));
+                }
             });
         },
     );
@@ -168,7 +171,10 @@ fn sorted_set(len: usize) {
         |random| {
             key.update(|value| {
                 let Value::SortedSet(set) = value else { return };
-                set.insert(&name(random.below(len)), random.below(1 << 30) as f64);
+                set.insert(
+                    &name(next - random.below(len)),
+                    random.below(1 << 30) as f64,
+                );
             });
         },
     );
