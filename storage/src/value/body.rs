@@ -112,20 +112,16 @@ impl Body {
                 Some((rank, _)) => Place::flat(rank, true),
                 None => Place::flat(flat.as_ref().len(), false),
             },
-            OwnForm::Tree(state) => {
-                let (path, found) = state.tree(MAIN).seek(hash(key), key);
-                Place {
-                    rank: 0,
-                    found,
-                    path,
-                }
-            }
+            OwnForm::Tree(state) => Place::in_tree(state.tree(MAIN).seek(hash(key), key)),
         }
     }
 
     /// See `View::bound`.
     pub(crate) fn bound(&self, word: u64, key: &[u8]) -> Place {
-        self.view().bound(self.kind.order(), word, key)
+        match &self.form {
+            OwnForm::Flat(_) => self.view().bound(self.kind.order(), word, key),
+            OwnForm::Tree(state) => Place::in_tree(state.tree(MAIN).seek(word, key)),
+        }
     }
 
     /// The place with `rank` entries before it, behind the last one at most.

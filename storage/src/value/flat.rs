@@ -55,8 +55,14 @@ impl<'a> Iterator for FlatIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
-        let key_length = take_length(&mut self.rest)?;
-        let value_length = take_length(&mut self.rest)?;
+        let (key_length, value_length) = match self.rest {
+            // The usual case: both lengths take one byte.
+            [key, value, rest @ ..] if (key | value) & 0x80 == 0 => {
+                self.rest = rest;
+                (usize::from(*key), usize::from(*value))
+            }
+            _ => (take_length(&mut self.rest)?, take_length(&mut self.rest)?),
+        };
         let (key, rest) = self.rest.split_at_checked(key_length)?;
         let (value, rest) = rest.split_at_checked(value_length)?;
         self.rest = rest;
@@ -155,18 +161,21 @@ impl FlatBuffer {
             tail.next();
         }
         let end = self.bytes.len() - tail.rest.len();
-        let new_count = count - removed + usize::from(inserted.is_some());
-        match inserted {
-            Some((key, value)) if start == self.bytes.len() => {
-                put_entry(&mut self.bytes, key, value)
+        let old_length = self.bytes.len();
+        if let Some((key, value)) = inserted {
+            put_entry(&mut self.bytes, key, value);
+            let added = self.bytes.len() - old_length;
+            if removed == 1 && added == end - start {
+                self.bytes.copy_within(old_length.., start);
+                self.bytes.truncate(old_length);
+                return;
             }
-            Some((key, value)) => {
-                let mut entry = Vec::with_capacity(key.len() + value.len() + 4);
-                put_entry(&mut entry, key, value);
-                self.bytes.splice(start..end, entry);
-            }
-            None => drop(self.bytes.drain(start..end)),
+            self.bytes[end..].rotate_right(added);
         }
+        if start < end {
+            self.bytes.drain(start..end);
+        }
+        let new_count = count - removed + usize::from(inserted.is_some());
         self.bytes[..COUNT_BYTES].copy_from_slice(&(new_count as u32).to_le_bytes());
     }
 }

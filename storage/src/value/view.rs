@@ -49,13 +49,21 @@ impl<'a> Item<'a> {
 
 /// Where an entry is, or would be put.
 pub(crate) struct Place {
-    /// The number of entries before it. Not told by `Body::find` in a tree.
+    /// The number of entries before it. `Body` tells it only while flat.
     pub(crate) rank: usize,
     pub(crate) found: bool,
     pub(crate) path: Path,
 }
 
 impl Place {
+    pub(crate) fn in_tree((path, found): (Path, bool)) -> Place {
+        Place {
+            rank: 0,
+            found,
+            path,
+        }
+    }
+
     pub(crate) fn flat(rank: usize, found: bool) -> Place {
         Place {
             rank,

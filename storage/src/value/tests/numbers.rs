@@ -107,18 +107,29 @@ fn list(len: usize) {
     let mut key = Key::new(Value::List(value));
     let bytes = key.value().memory_bytes();
     writeln!(std::io::stderr(), "bytes an element {}", bytes / len).unwrap();
-    report(&format!("list of {len}: push"), 300_000, |_| {
-        key.update(|value| {
-            let Value::List(list) = value else { return };
-            list.push_back(&name(7));
-        });
-    });
-    report(&format!("list of {len}: pop"), 300_000, |_| {
-        key.update(|value| {
-            let Value::List(list) = value else { return };
-            black_box(list.pop_front());
-        });
-    });
+    let mut pushes = true;
+    report(
+        &format!("list of {len}: push or pop (half each)"),
+        300_000,
+        |random| {
+            let ValueRef::List(list) = key.value() else {
+                return;
+            };
+            if list.len() <= len.saturating_sub(len / 5) || list.len() > len + len / 5 {
+                pushes = list.len() < len;
+            }
+            let pushes = if len < 100 { list.len() <= len } else { pushes };
+            black_box(random.next());
+            key.update(|value| {
+                let Value::List(list) = value else { return };
+                if pushes {
+                    list.push_back(&name(7));
+                } else {
+                    black_box(list.pop_front());
+                }
+            });
+        },
+    );
     report(&format!("list of {len}: index"), 300_000, |random| {
         let ValueRef::List(list) = key.value() else {
             return;
@@ -148,6 +159,9 @@ fn sorted_set(len: usize) {
             key.update(|value| {
                 let Value::SortedSet(set) = value else { return };
                 set.insert(&name(next), random.below(1 << 30) as f64);
+                if len < 100 {
+                    set.remove(&name(next - len));
+                }
             });
         },
     );
@@ -157,7 +171,10 @@ fn sorted_set(len: usize) {
         |random| {
             key.update(|value| {
                 let Value::SortedSet(set) = value else { return };
-                set.insert(&name(random.below(len)), random.below(1 << 30) as f64);
+                set.insert(
+                    &name(next - random.below(len)),
+                    random.below(1 << 30) as f64,
+                );
             });
         },
     );

@@ -180,10 +180,11 @@ pub(super) fn build_leaf(birth: u64, order: Order, pieces: &Pieces<'_>) -> *mut 
             let stored = match piece {
                 Piece::Range(leaf, from, to) if from < to => {
                     let start = leaf.span(*from).0;
-                    for own_end in &leaf.ends()[*from..*to] {
-                        ends.write((end + usize::from(*own_end) - start) as u16);
-                        ends = ends.add(1);
+                    let shift = (end as u16).wrapping_sub(start as u16);
+                    for (index, own_end) in leaf.ends()[*from..*to].iter().enumerate() {
+                        ends.add(index).write(own_end.wrapping_add(shift));
                     }
+                    ends = ends.add(to - from);
                     if keyed {
                         let source = &leaf.words()[*from..*to];
                         ptr::copy_nonoverlapping(source.as_ptr(), words, source.len());

@@ -118,6 +118,10 @@ struct Sorter {
 impl Sorter {
     /// `false` if the budget ended before the work.
     fn run(&mut self) -> bool {
+        if self.keep_id == 0 && self.loan.is_none() {
+            self.garbage = Garbage::of(take(&mut self.work));
+            return true;
+        }
         let mut looked_at = 0;
         while let Some(entry) = self.work.pop() {
             let birth = entry.birth();

@@ -92,6 +92,10 @@ const BLOCK_BYTES: usize = 1024;
 const SUBTREE_BYTES: usize = 32 * BLOCK_BYTES;
 
 impl Garbage {
+    pub(super) fn of(entries: Vec<Dead>) -> Garbage {
+        Garbage { entries }
+    }
+
     pub(super) fn push(&mut self, entry: Dead) {
         self.entries.push(entry);
     }

@@ -204,11 +204,22 @@ impl<'a> Tree<'a> {
     }
 }
 
+/// The range of indexes with this word; an empty one where it would be. All words are looked at:
+/// what is not in the cache is then fetched at once, not one after the other.
+#[inline]
+fn equal_range(words: &[u64], word: u64) -> (usize, usize) {
+    let low = words.iter().fold(0_usize, |below, own| {
+        below.wrapping_add(usize::from(*own < word))
+    });
+    if words.get(low) != Some(&word) {
+        return (low, low);
+    }
+    (low, low + words[low..].partition_point(|own| *own == word))
+}
+
 /// Which child of an inner node holds (word, key), or would.
 fn child_for(node: NodeRef<'_>, word: u64, key: &[u8]) -> usize {
-    let words = node.words();
-    let mut low = words.partition_point(|own| *own < word);
-    let mut high = low + words[low..].partition_point(|own| *own == word);
+    let (mut low, mut high) = equal_range(node.words(), word);
     // Children whose words are equal are told apart by the whole key of their first entry.
     while low < high {
         let middle = low.midpoint(high);
@@ -229,9 +240,7 @@ fn first_key(mut node: NodeRef<'_>) -> &[u8] {
 }
 
 fn lower_bound(leaf: NodeRef<'_>, word: u64, key: &[u8]) -> (usize, bool) {
-    let words = leaf.words();
-    let mut low = words.partition_point(|own| *own < word);
-    let mut high = low + words[low..].partition_point(|own| *own == word);
+    let (mut low, mut high) = equal_range(leaf.words(), word);
     while low < high {
         let middle = low.midpoint(high);
         match leaf.entry(middle).0.cmp(key) {
