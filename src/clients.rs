@@ -24,8 +24,10 @@ pub enum ReplyMode {
     On,
     /// None.
     Off,
-    /// Not the next one.
+    /// Not the one after this.
     SkipNext,
+    /// Not this one.
+    SkipThis,
 }
 
 /// What a session knows of its own client.

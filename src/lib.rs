@@ -1,4 +1,19 @@
 //! A Redis-compatible in-memory store in which a Lua script is an optimistic transaction.
+//!
+//! The way of a request: `server` (sockets) → `session` (one client's protocol) → `resp::parser` →
+//! `commands::table` → a handler over a `commands::view::View` (or a script, through `script`) →
+//! `darter_storage` → `resp::encode` → the socket.
 
+pub mod blocking;
+pub mod clients;
+pub mod commands;
+pub mod config;
+pub mod glob;
+pub mod interest;
+pub mod pubsub;
 pub mod resp;
 pub mod script;
+pub mod server;
+pub mod services;
+pub mod session;
+pub mod stats;

@@ -1,9 +1,11 @@
 //! What all threads share: references to the parts, no behaviour of its own.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use darter_storage::{Options, Store, TimeSource};
+use tokio::sync::Notify;
 
 use crate::blocking::Waiters;
 use crate::clients::Clients;
@@ -33,9 +35,16 @@ pub struct Services {
     pub stats: Stats,
     /// When the server was made.
     pub started: Instant,
-    /// Whether the server is to end.
-    pub is_stopping: AtomicBool,
+    stop: Stop,
     random: AtomicU64,
+}
+
+/// Whether the server is to end, for threads and for tasks that wait for it.
+#[derive(Default)]
+struct Stop {
+    is_stopping: Mutex<bool>,
+    for_threads: Condvar,
+    for_tasks: Notify,
 }
 
 impl Services {
@@ -55,7 +64,7 @@ impl Services {
             scripts: ScriptCache::new(),
             stats: Stats::new(),
             started,
-            is_stopping: AtomicBool::new(false),
+            stop: Stop::default(),
             random: AtomicU64::new(seed),
             config,
         }
@@ -73,5 +82,32 @@ impl Services {
     pub fn read_clock(&self) {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         self.store.set_time(since.unwrap_or_default().as_millis() as u64);
+    }
+
+    fn is_stopping(&self) -> MutexGuard<'_, bool> {
+        self.stop.is_stopping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the server.
+    pub fn stop(&self) {
+        *self.is_stopping() = true;
+        self.stop.for_threads.notify_all();
+        // Kept for whoever waits next, too.
+        self.stop.for_tasks.notify_one();
+        self.interest.stop();
+    }
+
+    /// Waits on the calling thread for the server's end, at most this long. `true` if it ends.
+    pub fn wait_for_stop(&self, at_most: Duration) -> bool {
+        let stopping = self.is_stopping();
+        let waited = self.stop.for_threads.wait_timeout_while(stopping, at_most, |is| !*is);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Waits for the server's end. One task may wait.
+    pub async fn stopped(&self) {
+        if !*self.is_stopping() {
+            self.stop.for_tasks.notified().await;
+        }
     }
 }

@@ -362,3 +362,13 @@ impl Command {
         names
     }
 }
+
+/// Writes what a container's HELP says: each subcommand and what it does.
+pub fn write_help(name: &str, subcommands: &[Command], reply: &mut dyn Reply) {
+    reply.array(1 + 2 * subcommands.len());
+    reply.status(&format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    for subcommand in subcommands {
+        reply.status(subcommand.name);
+        reply.status(&format!("    {}", subcommand.summary));
+    }
+}

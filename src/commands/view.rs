@@ -8,6 +8,7 @@ use darter_storage::{
 };
 
 use super::error::CommandError;
+use crate::resp::reply::Reply;
 use crate::services::Services;
 
 /// See the module's text.
@@ -78,7 +79,31 @@ impl<'t> View<'t> {
     typed!(set_of, set_mut, set_or_new, Set, SetRef, SetValue);
     typed!(sorted_set, sorted_set_mut, sorted_set_or_new, SortedSet, SortedSetRef, SortedSetValue);
     typed!(stream, stream_mut, stream_or_new, Stream, StreamRef, StreamValue);
-    typed!(string, string_mut, string_or_new, String, StringRef, StringValue);
+
+    /// The string of a key, if it is there.
+    ///
+    /// # Errors
+    /// [`CommandError::WrongType`].
+    pub fn string(&self, key: &[u8]) -> Result<Option<StringRef<'_>>, CommandError> {
+        match self.get(key)? {
+            None => Ok(None),
+            Some(ValueRef::String(value)) => Ok(Some(value)),
+            Some(_) => Err(CommandError::WrongType),
+        }
+    }
+
+    /// The string of a key, to be changed; an empty one if the key is not there.
+    ///
+    /// # Errors
+    /// [`CommandError::WrongType`].
+    pub fn string_or_new(&mut self, key: &[u8]) -> Result<&mut StringValue, CommandError> {
+        self.string(key)?;
+        let make = || Value::String(StringValue::new(b""));
+        match self.transaction.upsert(self.database, key, make)? {
+            Value::String(value) => Ok(value),
+            _ => Err(CommandError::WrongType),
+        }
+    }
 
     /// What a key holds.
     ///
@@ -133,7 +158,7 @@ impl<'t> View<'t> {
     /// # Errors
     /// [`CommandError::NoSuchDatabase`].
     pub fn set_string(&mut self, key: &[u8], bytes: &[u8]) -> Result<(), CommandError> {
-        self.set(key, Value::String(StringValue::of(bytes)), Deadline::Never)
+        self.set(key, Value::String(StringValue::new(bytes)), Deadline::Never)
     }
 
     /// Deletes a key. `true` if it was there.
@@ -179,5 +204,18 @@ impl<'t> View<'t> {
     /// The transaction itself, to read from.
     pub fn reader(&self) -> &Transaction {
         self.transaction
+    }
+}
+
+/// Writes a string as one bulk string, in as many pieces as it lies in.
+pub fn write_string(value: StringRef<'_>, reply: &mut dyn Reply) {
+    if let Some(bytes) = value.as_slice() {
+        return reply.bulk(bytes);
+    }
+    reply.bulk_start(value.len());
+    let mut left = value.len();
+    for part in value.parts() {
+        left -= part.len();
+        reply.bulk_part(part, left == 0);
     }
 }

@@ -148,6 +148,10 @@ impl Reply for Encoder<'_> {
     fn protocol(&self) -> u8 {
         if self.is_resp3() { 3 } else { 2 }
     }
+
+    fn set_protocol(&mut self, version: u8) {
+        self.protocol = if version == 3 { Protocol::Resp3 } else { Protocol::Resp2 };
+    }
 }
 
 #[cfg(test)]

@@ -51,4 +51,7 @@ pub trait Reply {
     /// The protocol version that the listener speaks: 2 or 3. Few replies differ by more than
     /// their framing; those ask.
     fn protocol(&self) -> u8;
+    /// Lets the listener be spoken to in another version from here on (HELLO). Sinks whose
+    /// listener cannot ask for that ignore it.
+    fn set_protocol(&mut self, _version: u8) {}
 }

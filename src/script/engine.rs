@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::{fmt, mem};
 
 use crate::resp::reply::Reply;
@@ -145,7 +146,7 @@ impl Engine {
     /// The system refuses memory for the run's stack.
     pub fn start(
         &mut self,
-        script: &Rc<Script>,
+        script: &Arc<Script>,
         keys: &[&[u8]],
         arguments: &[&[u8]],
         limits: Limits,

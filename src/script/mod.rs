@@ -5,6 +5,7 @@
 //! of storage: whatever it reaches goes through the host.
 
 mod arena;
+pub mod cache;
 mod call;
 mod compat;
 mod convert;
@@ -12,6 +13,7 @@ mod engine;
 mod error;
 mod error_handler;
 mod fiber;
+pub mod flags;
 mod library;
 mod lua_reply;
 mod number;
@@ -25,3 +27,29 @@ pub use call::{CallContext, Called, Host, LogLevel};
 pub use engine::{Engine, Limits, Run, Script, Step};
 #[doc(hidden)]
 pub use preempt::set_slice_ns;
+
+thread_local! {
+    static ENGINE: std::cell::RefCell<Option<Engine>> = const { std::cell::RefCell::new(None) };
+}
+
+/// Calls `work` with the calling thread's engine, made at its first use.
+///
+/// # Errors
+/// The system refuses a timer.
+pub fn with_engine<T>(work: impl FnOnce(&mut Engine) -> T) -> Result<T, String> {
+    ENGINE.with_borrow_mut(|engine| {
+        let engine = match engine {
+            Some(engine) => engine,
+            None => engine.insert(Engine::new()?),
+        };
+        Ok(work(engine))
+    })
+}
+
+/// Compiles a script and forgets it.
+///
+/// # Errors
+/// It is not a valid script; the text is Redis's, without an error code.
+pub fn check(body: &[u8]) -> Result<(), String> {
+    with_engine(|engine| engine.check(body))?
+}

@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_int, c_void};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use mlua::ffi;
 
@@ -67,7 +67,7 @@ pub(super) struct State {
     lua: NonNull<ffi::lua_State>,
     arena: ManuallyDrop<Box<Arena>>,
     compiled: CompiledFunctions,
-    script: Option<Rc<Script>>,
+    script: Option<Arc<Script>>,
     /// What the script reaches; set while a slice runs.
     pub(super) host: Option<NonNull<dyn Host>>,
     pub(super) outcome: Outcome,
@@ -176,12 +176,12 @@ impl State {
     /// Sets everything that belongs to one run.
     pub(super) fn begin_run(
         &mut self,
-        script: &Rc<Script>,
+        script: &Arc<Script>,
         keys: &[&[u8]],
         arguments: &[&[u8]],
         limit_bytes: usize,
     ) {
-        self.script = Some(Rc::clone(script));
+        self.script = Some(Arc::clone(script));
         self.outcome = Outcome::Unfinished;
         self.protocol = 2;
         self.random = Random::new();

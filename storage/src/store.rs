@@ -162,6 +162,28 @@ impl Store {
         Transaction::begin(&self.inner, self.local(), mode)
     }
 
+    /// Asks the cache for what reading these keys will touch, in stages, so that their misses
+    /// overlap. A hint without effect on what is read.
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// store.prefetch(0, &[b"a", b"b"]);
+    /// ```
+    pub fn prefetch(&self, database: usize, keys: &[&[u8]]) {
+        let local = self.local();
+        let guard = local.pin();
+        let table = self.inner.table(None, &guard);
+        let Some(space) = crate::space::table_space(table, database) else { return };
+        // SAFETY: named by the newest table, under the pin.
+        let space = unsafe { &*space };
+        for key in keys {
+            Keyspace::prefetch(space, self.inner.hash(key), &guard);
+        }
+        for key in keys {
+            Keyspace::prefetch_record(space, self.inner.hash(key), &guard);
+        }
+    }
+
     /// Moves the store's time on to `now_ms`, in milliseconds since 1970; it never goes back.
     ///
     /// ```

@@ -19,8 +19,9 @@ use crate::descriptor::RangeRead;
 use crate::effects::Message;
 use crate::entry::{Entries, Seen, Written};
 use crate::error::Error;
-use crate::keyspace::{Keyspace, Lookup};
+use crate::keyspace::Lookup;
 use crate::registry::Slot;
+use crate::snapshot::Snapshot;
 use crate::space::{Space, table_space, table_spaces, table_version};
 use crate::store::Inner;
 use crate::thread::{Local, count};
@@ -251,21 +252,6 @@ impl Transaction {
         self.inner.hash(key)
     }
 
-    /// Asks the cache for what looking `key` up touches first. For a batch, call it for each key,
-    /// then `prefetch_record` for each, then read.
-    pub fn prefetch(&self, database: usize, key: &[u8]) {
-        if let Ok(space) = self.space(database) {
-            Keyspace::prefetch(space, self.hash(key), self.guard());
-        }
-    }
-
-    /// Asks the cache for the record that a lookup of `key` will probably find.
-    pub fn prefetch_record(&self, database: usize, key: &[u8]) {
-        if let Ok(space) = self.space(database) {
-            Keyspace::prefetch_record(space, self.hash(key), self.guard());
-        }
-    }
-
     /// The version of a key, alive at the transaction's time, where it reads.
     fn look(&self, space: &Space, lookup: Lookup<'_>) -> Option<&Version> {
         let guard = self.guard();
@@ -371,6 +357,41 @@ impl Transaction {
     /// [`Error::NoSuchDatabase`].
     pub fn kind(&self, database: usize, key: &[u8]) -> Result<Option<Type>, Error> {
         Ok(self.get(database, key)?.map(|value| value.kind()))
+    }
+
+    /// Whether a key is, where this transaction reads, what it was in `snapshot`: the same version,
+    /// or absent in both. Reads the key, so at the commit it must still be so.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`].
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// let snapshot = store.snapshot();
+    /// assert!(store.begin(Mode::Direct).is_unchanged_since(&snapshot, 0, b"k")?);
+    /// store.set("k", "v");
+    /// assert!(!store.begin(Mode::Direct).is_unchanged_since(&snapshot, 0, b"k")?);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
+    pub fn is_unchanged_since(
+        &self,
+        snapshot: &Snapshot,
+        database: usize,
+        key: &[u8],
+    ) -> Result<bool, Error> {
+        let index = self.read_entry(database, key)?;
+        let now = match self.entries.get(index).seen.get() {
+            Seen::Alive(version) => version,
+            Seen::Nothing | Seen::Absent => ptr::null(),
+        };
+        // The snapshot protects its version, so its address is nobody else's.
+        let then = snapshot.read(|tx| {
+            let space = tx.space(database)?;
+            let lookup = Lookup { hash: self.hash(key), key };
+            Ok::<_, Error>(tx.look(space, lookup).map_or(ptr::null(), ptr::from_ref))
+        })?;
+        Ok(ptr::eq(now, then))
     }
 
     fn check_writable(&self) -> Result<(), Error> {

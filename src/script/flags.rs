@@ -1,0 +1,248 @@
+//! Script flags: their names, and where they come from.
+//!
+//! `SCRIPT FLAGS` wins whole; else the script's own header; else the server's defaults. A header
+//! replaces the defaults if it is of the `--!df` kind or names a flag that chooses the mode; one
+//! that names only Redis's own flags adds to them.
+
+/// A set of flags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Flags(u16);
+
+impl Flags {
+    /// None.
+    pub const NONE: Flags = Flags(0);
+    /// Any key may be used.
+    pub const ALLOW_UNDECLARED_KEYS: Flags = Flags(1);
+    /// Each call by itself.
+    pub const DISABLE_ATOMICITY: Flags = Flags(1 << 1);
+    /// Writes are an error; one snapshot.
+    pub const NO_WRITES: Flags = Flags(1 << 2);
+    /// A script that raises leaves nothing.
+    pub const ROLLBACK_ON_ERROR: Flags = Flags(1 << 3);
+    /// Accepted: replies are cut toward zero here in any case.
+    pub const LEGACY_FLOAT: Flags = Flags(1 << 4);
+    /// Accepted: there is no memory limit that would stop a script's writes.
+    pub const ALLOW_OOM: Flags = Flags(1 << 5);
+    /// Accepted: there is no stale replica.
+    pub const ALLOW_STALE: Flags = Flags(1 << 6);
+    /// Accepted: there is no cluster.
+    pub const NO_CLUSTER: Flags = Flags(1 << 7);
+    /// Accepted: there are no slots to cross.
+    pub const ALLOW_CROSS_SLOT_KEYS: Flags = Flags(1 << 8);
+    /// Accepted: declared keys never lock out others here.
+    pub const ALLOW_KEY_LOCKING: Flags = Flags(1 << 9);
+
+    const NAMES: [(&'static str, Flags); 10] = [
+        ("allow-undeclared-keys", Flags::ALLOW_UNDECLARED_KEYS),
+        ("disable-atomicity", Flags::DISABLE_ATOMICITY),
+        ("no-writes", Flags::NO_WRITES),
+        ("rollback-on-error", Flags::ROLLBACK_ON_ERROR),
+        ("legacy-float", Flags::LEGACY_FLOAT),
+        ("allow-oom", Flags::ALLOW_OOM),
+        ("allow-stale", Flags::ALLOW_STALE),
+        ("no-cluster", Flags::NO_CLUSTER),
+        ("allow-cross-slot-keys", Flags::ALLOW_CROSS_SLOT_KEYS),
+        ("allow-key-locking", Flags::ALLOW_KEY_LOCKING),
+    ];
+
+    /// The flag of this name.
+    pub fn of_name(name: &[u8]) -> Option<Flags> {
+        Flags::NAMES.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, flag)| *flag)
+    }
+
+    /// The names of the flags that are set.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Flags::NAMES.into_iter().filter(move |(_, flag)| self.has(*flag)).map(|(name, _)| name)
+    }
+
+    /// Whether all of `flags` are set.
+    pub fn has(self, flags: Flags) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+
+    /// Both together.
+    pub fn with(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    /// Whether a flag is set that chooses between the modes of Dragonfly.
+    fn chooses_mode(self) -> bool {
+        self.0 & (Flags::ALLOW_UNDECLARED_KEYS.0 | Flags::DISABLE_ATOMICITY.0) != 0
+    }
+
+    /// Checks that the flags make sense together.
+    ///
+    /// # Errors
+    /// [`FlagsError::Contradiction`].
+    pub fn checked(self) -> Result<Flags, FlagsError> {
+        let contradiction = Flags::ROLLBACK_ON_ERROR.with(Flags::DISABLE_ATOMICITY);
+        if self.has(contradiction) { Err(FlagsError::Contradiction) } else { Ok(self) }
+    }
+
+    /// Flags from a list with `,`, `;` or spaces between the names.
+    ///
+    /// # Errors
+    /// [`FlagsError`].
+    pub fn parse(list: &[u8]) -> Result<Flags, FlagsError> {
+        let names = list.split(|byte| matches!(byte, b',' | b';' | b' '));
+        let mut flags = Flags::NONE;
+        for name in names.filter(|name| !name.is_empty()) {
+            let flag = Flags::of_name(name);
+            flags = flags.with(flag.ok_or_else(|| FlagsError::Unknown(text(name)))?);
+        }
+        flags.checked()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What is wrong with flags or with a header.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FlagsError {
+    /// No flag of this name.
+    #[error("Invalid flag: {0}")]
+    Unknown(String),
+    /// No flag of this name, in a `#!` header.
+    #[error("Unexpected flag in script shebang: {0}")]
+    UnknownInShebang(String),
+    /// A rollback of what was applied at once.
+    #[error("rollback-on-error cannot be used together with disable-atomicity")]
+    Contradiction,
+    /// A `#!` header without an end.
+    #[error("Invalid script shebang")]
+    InvalidShebang,
+    /// A `#!` header without an engine.
+    #[error("Invalid engine in script shebang")]
+    NoEngine,
+    /// A `#!` header of another engine.
+    #[error("Unexpected engine in script shebang: {0}")]
+    UnknownEngine(String),
+    /// Something else in a `#!` header.
+    #[error("Unknown lua shebang option: {0}")]
+    UnknownOption(String),
+}
+
+/// What a script's own header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// There is none.
+    None,
+    /// Flags that take the place of the defaults.
+    Replaces(Flags),
+    /// Flags that come on top of the defaults.
+    Adds(Flags),
+}
+
+impl Header {
+    /// Reads the header of a script.
+    ///
+    /// # Errors
+    /// [`FlagsError`].
+    pub fn of(body: &[u8]) -> Result<Header, FlagsError> {
+        if let Some(rest) = body.strip_prefix(b"#!") {
+            return Header::shebang(rest);
+        }
+        let Some(rest) = body.trim_ascii_start().strip_prefix(b"--!df flags=") else {
+            return Ok(Header::None);
+        };
+        // Without an end the line is a comment like any other.
+        let Some(end) = rest.iter().position(u8::is_ascii_whitespace) else {
+            return Ok(Header::None);
+        };
+        Ok(Header::Replaces(Flags::parse(&rest[..end])?))
+    }
+
+    fn shebang(rest: &[u8]) -> Result<Header, FlagsError> {
+        let end = rest.iter().position(|byte| *byte == b'\n');
+        let line = &rest[..end.ok_or(FlagsError::InvalidShebang)?];
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        match words.next() {
+            None => return Err(FlagsError::NoEngine),
+            Some(b"lua") => {}
+            Some(other) => return Err(FlagsError::UnknownEngine(text(other))),
+        }
+        let mut flags = Flags::NONE;
+        for word in words {
+            if word.starts_with(b"name=") {
+                continue;
+            }
+            let list = word.strip_prefix(b"flags=");
+            let list = list.ok_or_else(|| FlagsError::UnknownOption(text(word)))?;
+            for name in list.split(|byte| matches!(byte, b',' | b';')) {
+                if !name.is_empty() {
+                    let flag = Flags::of_name(name);
+                    let unknown = || FlagsError::UnknownInShebang(text(name));
+                    flags = flags.with(flag.ok_or_else(unknown)?);
+                }
+            }
+        }
+        let flags = flags.checked()?;
+        Ok(if flags.chooses_mode() { Header::Replaces(flags) } else { Header::Adds(flags) })
+    }
+
+    /// The flags of a script with this header.
+    pub fn over(self, defaults: Flags) -> Flags {
+        match self {
+            Header::None => defaults,
+            Header::Replaces(flags) => flags,
+            Header::Adds(flags) => {
+                let both = defaults.with(flags);
+                // Defaults that a header contradicts give way to it.
+                both.checked().unwrap_or(flags)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_both_dialects() {
+        let undeclared = Flags::ALLOW_UNDECLARED_KEYS;
+        let both = undeclared.with(Flags::DISABLE_ATOMICITY);
+        for (body, header) in [
+            (&b"return 1"[..], Header::None),
+            (b"#!lua\nreturn 1", Header::Adds(Flags::NONE)),
+            (b"#!lua flags=no-writes\nreturn 1", Header::Adds(Flags::NO_WRITES)),
+            (b"#!lua name=x flags=allow-undeclared-keys\n", Header::Replaces(undeclared)),
+            (b"\n --!df flags=allow-undeclared-keys,disable-atomicity\n", Header::Replaces(both)),
+            (b"--!df flags=\nreturn 1", Header::Replaces(Flags::NONE)),
+            (b"--!df flags=nonsense", Header::None),
+            (b"-- x\n--!df flags=no-writes\n", Header::None),
+        ] {
+            assert_eq!(Header::of(body), Ok(header), "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (body, error) in [
+            (&b"#!lua flags=x\n"[..], FlagsError::UnknownInShebang("x".into())),
+            (b"#!lua", FlagsError::InvalidShebang),
+            (b"#!\n", FlagsError::NoEngine),
+            (b"#!js\n", FlagsError::UnknownEngine("js".into())),
+            (b"#!lua a=b\n", FlagsError::UnknownOption("a=b".into())),
+            (b"--!df flags=x\n", FlagsError::Unknown("x".into())),
+            (
+                b"--!df flags=rollback-on-error,disable-atomicity\n",
+                FlagsError::Contradiction,
+            ),
+        ] {
+            assert_eq!(Header::of(body), Err(error));
+        }
+    }
+
+    #[test]
+    fn redis_flags_add_to_the_defaults_and_mode_flags_replace_them() {
+        let defaults = Flags::ALLOW_UNDECLARED_KEYS;
+        let over = |body: &[u8]| Header::of(body).expect("a header").over(defaults);
+        assert_eq!(over(b"return 1"), defaults);
+        assert_eq!(over(b"#!lua flags=no-writes\n"), defaults.with(Flags::NO_WRITES));
+        assert_eq!(over(b"#!lua flags=disable-atomicity\n"), Flags::DISABLE_ATOMICITY);
+        assert_eq!(over(b"--!df flags=\n"), Flags::NONE);
+    }
+}

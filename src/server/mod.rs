@@ -1,0 +1,126 @@
+//! Sockets and threads: accepting, handing connections to the data-plane threads, housekeeping,
+//! the end.
+
+mod acceptor;
+mod connection;
+mod worker;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::interest::Interest;
+use crate::services::Services;
+
+use worker::Worker;
+
+/// Where a server listens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listen {
+    /// TCP addresses; port 0 lets the system choose.
+    pub addresses: Vec<SocketAddr>,
+    /// A Unix socket.
+    pub unix_socket: Option<PathBuf>,
+}
+
+/// A running server. `stop` ends it; dropping it does not.
+pub struct Server {
+    services: Arc<Services>,
+    addresses: Vec<SocketAddr>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// How often expired keys are looked for, idle clients closed, and the like.
+const HOUSEKEEPING: Duration = Duration::from_millis(100);
+/// Keys that one round of housekeeping looks at.
+const KEYS_PER_ROUND: usize = 2000;
+/// Rounds made at once when there is much to do.
+const ROUNDS_MAX: usize = 25;
+
+impl Server {
+    /// Starts a server with these parts.
+    ///
+    /// # Errors
+    /// An address cannot be listened on, or the system refuses threads.
+    pub fn start(services: Services, listen: &Listen) -> io::Result<Server> {
+        let services = Arc::new(services);
+        services.read_clock();
+        let count = services.config.threads.max(1);
+        let mut threads = Vec::new();
+        let mut workers = Vec::new();
+        for number in 0..count {
+            let (worker, thread) = Worker::start(number, &services)?;
+            workers.push(worker);
+            threads.push(thread);
+        }
+        let (addresses, acceptor) = acceptor::start(&services, listen, workers)?;
+        threads.push(acceptor);
+        let told = Arc::clone(&services);
+        threads.push(spawn("effects", move || Interest::run(&told))?);
+        let kept = Arc::clone(&services);
+        threads.push(spawn("housekeeping", move || keep_house(&kept))?);
+        Ok(Server { services, addresses, threads })
+    }
+
+    /// The TCP addresses that it listens on.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Its parts.
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// Waits until it ends, by SHUTDOWN, a signal or `stop`.
+    pub fn wait(self) {
+        for thread in self.threads {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+
+    /// Ends it: connections are closed, threads end.
+    pub fn stop(self) {
+        self.services.stop();
+        self.wait();
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(format!("darter-{name}")).spawn(work)
+}
+
+/// Removes expired keys, frees what may be freed, closes idle connections.
+fn keep_house(services: &Services) {
+    while !services.wait_for_stop(HOUSEKEEPING) {
+        services.read_clock();
+        for _ in 0..ROUNDS_MAX {
+            if !services.store.maintain(KEYS_PER_ROUND) {
+                break;
+            }
+        }
+        close_idle(services);
+    }
+}
+
+fn close_idle(services: &Services) {
+    let timeout_s = services.config.timeout_s.load(Ordering::Relaxed);
+    if timeout_s == 0 {
+        return;
+    }
+    let now_ms = services.store.now_ms();
+    for client in services.clients.all() {
+        let idle_ms = now_ms.saturating_sub(client.active_ms.load(Ordering::Relaxed));
+        let is_waiting = client.is_blocked.load(Ordering::Relaxed)
+            || client.channels.load(Ordering::Relaxed) > 0
+            || client.patterns.load(Ordering::Relaxed) > 0;
+        if !is_waiting && idle_ms > timeout_s * 1000 {
+            client.kill();
+        }
+    }
+}

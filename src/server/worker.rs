@@ -1,0 +1,104 @@
+//! A data-plane thread: a runtime of its own, and the connections that belong to it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::LocalSet;
+
+use super::connection::Connection;
+use crate::clients::SharedClient;
+use crate::services::Services;
+use crate::stats::ThreadStats;
+
+/// A socket that was accepted.
+pub(super) enum Socket {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// A new connection on its way to its thread.
+pub(super) struct Arrival {
+    pub(super) socket: Socket,
+    pub(super) client: Arc<SharedClient>,
+}
+
+/// The acceptor's handle on a data-plane thread.
+pub(super) struct Worker {
+    sender: UnboundedSender<Arrival>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Worker {
+    pub(super) fn start(
+        number: usize,
+        services: &Arc<Services>,
+    ) -> io::Result<(Worker, JoinHandle<()>)> {
+        let (sender, receiver) = unbounded_channel();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let services = Arc::clone(services);
+        let own = Arc::clone(&connections);
+        let thread = super::spawn(&format!("worker-{number}"), move || {
+            let stats = services.stats.join();
+            LocalSet::new().block_on(&runtime, serve(receiver, services, stats, own));
+        })?;
+        Ok((Worker { sender, connections }, thread))
+    }
+
+    /// How many connections it has.
+    pub(super) fn load(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Hands it a connection.
+    pub(super) fn hand_over(&self, arrival: Arrival) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        // The thread ends only with the server; then the connection may as well be dropped.
+        let _ = self.sender.send(arrival);
+    }
+}
+
+async fn serve(
+    mut receiver: UnboundedReceiver<Arrival>,
+    services: Arc<Services>,
+    stats: Arc<ThreadStats>,
+    connections: Arc<AtomicUsize>,
+) {
+    // The acceptor drops its end when the server stops.
+    while let Some(arrival) = receiver.recv().await {
+        let (services, stats) = (Arc::clone(&services), Arc::clone(&stats));
+        let connections = Arc::clone(&connections);
+        tokio::task::spawn_local(async move {
+            let client_id = arrival.client.id;
+            if run(arrival, &services, &stats).await.is_err() {
+                services.clients.remove(client_id);
+            }
+            connections.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+    while connections.load(Ordering::Relaxed) > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn run(
+    arrival: Arrival,
+    services: &Arc<Services>,
+    stats: &Arc<ThreadStats>,
+) -> io::Result<()> {
+    match arrival.socket {
+        Socket::Tcp(stream) => {
+            let stream = tokio::net::TcpStream::from_std(stream)?;
+            Connection::new(stream, services, stats, arrival.client).await;
+        }
+        Socket::Unix(stream) => {
+            let stream = tokio::net::UnixStream::from_std(stream)?;
+            Connection::new(stream, services, stats, arrival.client).await;
+        }
+    }
+    Ok(())
+}

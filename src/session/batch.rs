@@ -1,0 +1,114 @@
+//! The bytes that a client has sent, and the requests in them, looked at some at a time so that
+//! the keys of the next ones are on their way to the cache while the first one runs.
+
+use std::collections::VecDeque;
+
+use super::Core;
+use crate::commands::table;
+use crate::resp::parser::{Limits, Parser, ProtocolError, Request};
+
+/// Requests that are looked at together.
+const REQUESTS: usize = 32;
+
+/// A request taken from a batch, with the bytes that it lies in.
+pub(super) struct Taken {
+    pub(super) request: Request,
+    pub(super) bytes: Vec<u8>,
+}
+
+pub(super) struct Batch {
+    /// Empty while a request is taken.
+    input: Vec<u8>,
+    /// What arrives while a request is taken.
+    parser: Parser,
+    requests: VecDeque<Request>,
+    error: Option<ProtocolError>,
+}
+
+impl Batch {
+    pub(super) fn new() -> Batch {
+        Batch {
+            input: Vec::new(),
+            parser: Parser::new(),
+            requests: VecDeque::new(),
+            error: None,
+        }
+    }
+
+    pub(super) fn input(&mut self) -> &mut Vec<u8> {
+        &mut self.input
+    }
+
+    pub(super) fn wanted_bytes(&self) -> usize {
+        self.parser.wanted(self.input.len())
+    }
+
+    /// The next request, if one is whole.
+    pub(super) fn next(&mut self, core: &Core) -> Result<Option<Taken>, ProtocolError> {
+        if self.requests.is_empty() {
+            if let Some(error) = self.error.take() {
+                return Err(error);
+            }
+            self.look_ahead(core);
+        }
+        match self.requests.pop_front() {
+            Some(request) => Ok(Some(Taken { request, bytes: std::mem::take(&mut self.input) })),
+            None => self.error.take().map_or(Ok(None), Err),
+        }
+    }
+
+    /// Gives the bytes back.
+    pub(super) fn done(&mut self, taken: Taken) {
+        debug_assert!(self.input.is_empty(), "nothing arrives while a request runs");
+        self.input = taken.bytes;
+    }
+
+    /// Parses some requests and asks the cache for their keys.
+    fn look_ahead(&mut self, core: &Core) {
+        if self.parser.consumed() > 0 {
+            if self.parser.consumed() == self.input.len() {
+                self.input.clear();
+            } else {
+                self.input.drain(..self.parser.consumed());
+            }
+            self.parser.rebase();
+        }
+        let limits = Limits {
+            bulk_bytes_max: core.services.config.bulk_bytes_max(),
+            is_authenticated: core.client.is_authenticated,
+        };
+        while self.requests.len() < REQUESTS {
+            match self.parser.next(&self.input, limits) {
+                Ok(Some(request)) => {
+                    let is_first = self.requests.is_empty();
+                    self.requests.push_back(request);
+                    // Only the first request may change what the client is allowed to send.
+                    if is_first && !limits.is_authenticated {
+                        return;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.error = Some(error);
+                    break;
+                }
+            }
+        }
+        if self.requests.len() > 1 {
+            self.prefetch(core);
+        }
+    }
+
+    fn prefetch(&self, core: &Core) {
+        let keys: Vec<&[u8]> = self
+            .requests
+            .iter()
+            .filter_map(|request| {
+                let mut arguments = request.arguments(&self.input);
+                let entry = table::find(arguments.next()?)?;
+                arguments.nth(entry.command.keys.hint()?.checked_sub(1)?)
+            })
+            .collect();
+        core.services.store.prefetch(core.client.database, &keys);
+    }
+}

@@ -1,0 +1,127 @@
+//! Commands that wait for something to take.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use darter_storage::Escalation;
+
+use super::retry::{Kept, Retry, Tried};
+use super::{Core, Pending, Step};
+use crate::blocking::Waiter;
+use crate::clients::Unblock;
+use crate::commands::error::Wait;
+use crate::resp::encode::Encoder;
+use crate::resp::reply::Reply;
+
+struct Blocked {
+    retry: Retry,
+    keys: Vec<Vec<u8>>,
+    /// A place in the lines of its keys, once the stream of effects goes.
+    waiter: Option<Arc<Waiter>>,
+    /// To be tried, whether or not somebody says so.
+    is_due: bool,
+    deadline: Option<Instant>,
+    /// The reply when the time is over.
+    null: Vec<u8>,
+    has_ended: bool,
+}
+
+/// Lets a command wait. `null` is the reply of one who cannot wait.
+pub(super) fn block(core: &mut Core, kept: Kept, wait: Wait, null: Vec<u8>) -> Box<dyn Pending> {
+    let deadline = (wait.timeout_ms > 0)
+        .then(|| Instant::now().checked_add(Duration::from_millis(wait.timeout_ms)))
+        .flatten();
+    core.services.interest.add();
+    core.client.shared.take_unblock();
+    core.client.shared.is_blocked.store(true, Ordering::SeqCst);
+    let escalation = Escalation::new(&core.services.store);
+    Box::new(Blocked {
+        retry: Retry { kept, escalation, waits_for_gate: false },
+        keys: wait.keys,
+        waiter: None,
+        is_due: true,
+        deadline,
+        null,
+        has_ended: false,
+    })
+}
+
+impl Blocked {
+    fn end(&mut self, core: &mut Core) -> Step {
+        if !std::mem::replace(&mut self.has_ended, true) {
+            if let Some(waiter) = self.waiter.take() {
+                core.services.waiters.remove(&waiter);
+            }
+            core.client.shared.is_blocked.store(false, Ordering::SeqCst);
+            core.services.interest.remove();
+        }
+        Step::Done
+    }
+
+    /// Whether it stands in its lines.
+    fn is_in_line(&mut self, core: &Core, waker: &Waker) -> bool {
+        if self.waiter.is_some() {
+            return true;
+        }
+        if !core.services.interest.poll_active(waker) {
+            return false;
+        }
+        let database = self.retry.kept.database;
+        let keys = self.keys.iter().map(|key| (database, key.as_slice().into())).collect();
+        self.waiter = Some(core.services.waiters.add(keys, waker));
+        true
+    }
+}
+
+impl Pending for Blocked {
+    fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
+        core.client.shared.set_waker(waker);
+        match core.client.shared.take_unblock() {
+            Some(Unblock::Timeout) => {
+                output.extend_from_slice(&self.null);
+                return self.end(core);
+            }
+            Some(Unblock::Error) => {
+                Encoder::new(output, core.client.protocol)
+                    .error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK");
+                return self.end(core);
+            }
+            None => {}
+        }
+        if self.is_in_line(core, waker) {
+            if let Some(waiter) = &self.waiter {
+                waiter.set_waker(waker);
+                self.is_due |= waiter.take_turn();
+            }
+            if self.is_due {
+                let before = output.len();
+                match self.retry.try_on(core, output, waker) {
+                    Tried::Done => return self.end(core),
+                    Tried::Waits => {}
+                    Tried::Blocked(_) => {
+                        output.truncate(before);
+                        self.is_due = false;
+                        if let Some(waiter) = &self.waiter {
+                            core.services.waiters.pass_on(waiter);
+                        }
+                    }
+                }
+            }
+        }
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            output.extend_from_slice(&self.null);
+            return self.end(core);
+        }
+        Step::Waits
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    fn abandon(&mut self, core: &mut Core) {
+        self.end(core);
+    }
+}

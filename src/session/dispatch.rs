@@ -1,0 +1,346 @@
+//! One request: which command it is, whether it may run, and how.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use super::batch::Taken;
+use super::exec::Exec;
+use super::multi::{self, Item, Multi};
+use super::{Core, Pending, Step, pushes, retry, script_run};
+use crate::commands::args::Args;
+use crate::commands::command::{Command, Control, Run, flag};
+use crate::commands::error::CommandError;
+use crate::commands::table::{self, Entry};
+use crate::resp::encode::{Encoder, Protocol};
+use crate::resp::reply::Reply;
+use crate::stats::count;
+
+/// Runs a request. `Some` if it could not be finished at once.
+pub(super) fn run(core: &mut Core, taken: &Taken, output: &mut Vec<u8>) -> Option<Box<dyn Pending>> {
+    if taken.request.is_empty() {
+        return None;
+    }
+    let mut bump = std::mem::take(&mut core.bump);
+    let all = bump.alloc_slice_fill_iter(taken.request.arguments(&taken.bytes));
+    let args = Args::new(all);
+    let before = output.len();
+    let outcome = catch_unwind(AssertUnwindSafe(|| run_checked(core, &args, output)));
+    let pending = match outcome {
+        Ok(pending) => pending,
+        Err(_) => {
+            // Only this command is lost: its transaction has not committed.
+            core.direct = None;
+            output.truncate(before);
+            let text = b"ERR internal error";
+            Encoder::new(output, core.client.protocol).error(text);
+            None
+        }
+    };
+    bump.reset();
+    core.bump = bump;
+    pending
+}
+
+fn run_checked(
+    core: &mut Core,
+    args: &Args<'_>,
+    output: &mut Vec<u8>,
+) -> Option<Box<dyn Pending>> {
+    let entry = match find(args) {
+        Ok(entry) => entry,
+        Err(error) => return refuse(core, None, &error, output),
+    };
+    core.running = entry.index;
+    if let Err(error) = check(core, entry) {
+        return refuse(core, Some(entry), &error, output);
+    }
+    if let Some(pending) = paused(core, entry, args) {
+        return Some(pending);
+    }
+    run_entry(core, entry, args, output)
+}
+
+/// Runs a command that has been found and may run.
+fn run_entry(
+    core: &mut Core,
+    entry: Entry,
+    args: &Args<'_>,
+    output: &mut Vec<u8>,
+) -> Option<Box<dyn Pending>> {
+    let command = entry.command;
+    if let Some(queue) = &mut core.multi
+        && !runs_inside_multi(command)
+    {
+        queue.items.push(Item::new(entry, args));
+        core.client.shared.multi.store(queue.items.len(), Ordering::Relaxed);
+        Encoder::new(output, core.client.protocol).status("QUEUED");
+        return None;
+    }
+    match command.run {
+        Run::Data(handler) => retry::run(core, command, handler, args, output),
+        Run::Client(_) if needs_stream(core, command) => {
+            core.services.interest.add();
+            Some(Box::new(AwaitStream { item: Item::new(entry, args) }))
+        }
+        Run::Client(handler) => {
+            let protocol = core.client.protocol;
+            let before = output.len();
+            let mut reply = Encoder::new(output, protocol);
+            if let Err(error) = handler(&mut core.context(), args, &mut reply) {
+                reply.rewind(crate::resp::reply::Mark(before));
+                fail(core, &error, output);
+            }
+            None
+        }
+        Run::Control(control) => run_control(core, control, entry, args, output),
+        Run::Container => None,
+    }
+}
+
+/// Finds the command or subcommand, and checks how many arguments it has.
+pub(super) fn find(args: &Args<'_>) -> Result<Entry, CommandError> {
+    let Some(mut entry) = table::find(&args[0]) else {
+        return Err(unknown(args));
+    };
+    if !entry.command.accepts(args.len()) {
+        return Err(CommandError::Arity(entry.full_name()));
+    }
+    if matches!(entry.command.run, Run::Container) {
+        let name = &args[1];
+        let Some(found) = table::find_subcommand(entry, name) else {
+            let name = String::from_utf8_lossy(&name[..name.len().min(128)]).into_owned();
+            return Err(CommandError::err(format!(
+                "unknown subcommand '{name}'. Try {} HELP.",
+                entry.command.name
+            )));
+        };
+        entry = found;
+        if !entry.command.accepts(args.len()) {
+            return Err(CommandError::Arity(entry.full_name()));
+        }
+    }
+    Ok(entry)
+}
+
+fn unknown(args: &Args<'_>) -> CommandError {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(128)]).into_owned();
+    let mut message = format!(
+        "unknown command '{}', with args beginning with: ",
+        text(&args[0])
+    );
+    for argument in args.from(1) {
+        if message.len() >= 128 {
+            break;
+        }
+        message.push_str(&format!("'{}' ", text(argument)));
+    }
+    CommandError::err(message)
+}
+
+/// Whether the command may run now.
+fn check(core: &Core, entry: Entry) -> Result<(), CommandError> {
+    let command = entry.command;
+    if !core.client.is_authenticated && !command.has(flag::NO_AUTH) {
+        return Err(CommandError::text("NOAUTH Authentication required."));
+    }
+    let is_subscribed = core.client.protocol == Protocol::Resp2 && core.client.subscriptions() > 0;
+    if is_subscribed && !command.has(flag::SUBSCRIBED) {
+        return Err(CommandError::err(format!(
+            "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+             are allowed in this context",
+            entry.full_name()
+        )));
+    }
+    if core.multi.is_some() && command.has(flag::NO_MULTI) {
+        return Err(CommandError::text("ERR Command not allowed inside a transaction"));
+    }
+    Ok(())
+}
+
+fn refuse(
+    core: &mut Core,
+    entry: Option<Entry>,
+    error: &CommandError,
+    output: &mut Vec<u8>,
+) -> Option<Box<dyn Pending>> {
+    if let Some(multi) = &mut core.multi {
+        multi.is_dirty = true;
+    }
+    if let Some(entry) = entry {
+        count(&core.stats.commands[entry.index].rejected, 1);
+    }
+    fail(core, error, output);
+    None
+}
+
+fn fail(core: &mut Core, error: &CommandError, output: &mut Vec<u8>) {
+    let text = error.to_string();
+    core.ended(true, false);
+    core.services.stats.count_error(text.as_bytes());
+    Encoder::new(output, core.client.protocol).error(text.as_bytes());
+}
+
+fn runs_inside_multi(command: &Command) -> bool {
+    match command.run {
+        Run::Control(control) => {
+            !matches!(control, Control::Eval { .. } | Control::EvalSha { .. } | Control::Unwatch)
+        }
+        Run::Client(_) => command.name == "QUIT",
+        _ => false,
+    }
+}
+
+/// Subscribing needs the stream of effects to go before it is confirmed.
+fn needs_stream(core: &Core, command: &Command) -> bool {
+    command.has(flag::PUBSUB | flag::SUBSCRIBED)
+        && core.client.subscriptions() == 0
+        && !core.services.interest.poll_active(Waker::noop())
+}
+
+fn run_control(
+    core: &mut Core,
+    control: Control,
+    entry: Entry,
+    args: &Args<'_>,
+    output: &mut Vec<u8>,
+) -> Option<Box<dyn Pending>> {
+    let protocol = core.client.protocol;
+    let mut reply = Encoder::new(output, protocol);
+    match control {
+        Control::Multi if core.multi.is_some() => {
+            reply.error(b"ERR MULTI calls can not be nested");
+        }
+        Control::Multi => {
+            core.multi = Some(Multi::default());
+            core.client.shared.multi.store(0, Ordering::Relaxed);
+            reply.status("OK");
+        }
+        Control::Discard => match leave_multi(core) {
+            Some(_) => {
+                core.watches.clear();
+                reply.status("OK");
+            }
+            None => reply.error(b"ERR DISCARD without MULTI"),
+        },
+        Control::Exec => return exec(core, output),
+        Control::Watch if core.multi.is_some() => {
+            reply.error(b"ERR WATCH inside MULTI is not allowed");
+        }
+        Control::Watch => multi::watch(core, args, &mut reply),
+        Control::Unwatch => {
+            core.watches.clear();
+            reply.status("OK");
+        }
+        Control::Reset => reset(core, output),
+        Control::Eval { .. } | Control::EvalSha { .. } => {
+            return script_run::run(core, control, Item::new(entry, args), output);
+        }
+    }
+    None
+}
+
+fn leave_multi(core: &mut Core) -> Option<Multi> {
+    core.client.shared.multi.store(usize::MAX, Ordering::Relaxed);
+    core.multi.take()
+}
+
+fn exec(core: &mut Core, output: &mut Vec<u8>) -> Option<Box<dyn Pending>> {
+    let mut reply = Encoder::new(output, core.client.protocol);
+    let Some(multi) = leave_multi(core) else {
+        reply.error(b"ERR EXEC without MULTI");
+        return None;
+    };
+    let watches = std::mem::take(&mut core.watches);
+    if multi.is_dirty {
+        reply.error(b"EXECABORT Transaction discarded because of previous errors.");
+        return None;
+    }
+    Some(Box::new(Exec::new(core, multi.items, watches)))
+}
+
+fn reset(core: &mut Core, output: &mut Vec<u8>) {
+    leave_multi(core);
+    core.watches.clear();
+    let services = core.services.clone();
+    pushes::unsubscribe_all(&services, &mut core.client);
+    core.client.database = 0;
+    core.client.shared.database.store(0, Ordering::Relaxed);
+    core.client.protocol = Protocol::Resp2;
+    core.client.shared.is_resp3.store(false, Ordering::Relaxed);
+    core.client.reply_mode = Default::default();
+    core.client.is_authenticated = services.config.password().is_none();
+    core.client.shared.names().name.clear();
+    Encoder::new(output, core.client.protocol).status("RESET");
+}
+
+/// A command that waits until the stream of effects goes.
+struct AwaitStream {
+    item: Item,
+}
+
+impl Pending for AwaitStream {
+    fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
+        if !core.services.interest.poll_active(waker) {
+            return Step::Waits;
+        }
+        let arguments = self.item.arguments();
+        run_entry(core, self.item.entry, &Args::new(&arguments), output);
+        core.services.interest.remove();
+        Step::Done
+    }
+
+    fn abandon(&mut self, core: &mut Core) {
+        core.services.interest.remove();
+    }
+}
+
+/// CLIENT PAUSE: what may write waits, or everything.
+fn paused(core: &Core, entry: Entry, args: &Args<'_>) -> Option<Box<dyn Pending>> {
+    let is_steering = entry.container.is_some_and(|container| container.name == "CLIENT");
+    if is_steering {
+        return None;
+    }
+    let until_ms = paused_until(core, entry)?;
+    let wait_ms = until_ms.saturating_sub(core.services.store.now_ms());
+    Some(Box::new(Paused {
+        item: Item::new(entry, args),
+        until: Instant::now() + Duration::from_millis(wait_ms),
+    }))
+}
+
+fn paused_until(core: &Core, entry: Entry) -> Option<u64> {
+    let may_write = match entry.command.run {
+        Run::Control(Control::Eval { read_only } | Control::EvalSha { read_only }) => !read_only,
+        Run::Control(Control::Exec) => core.multi.as_ref().is_some_and(|multi| {
+            multi.items.iter().any(|item| !item.entry.command.has(flag::READONLY))
+        }),
+        _ => entry.command.has(flag::WRITE),
+    };
+    core.services.clients.paused_until_ms(may_write, core.services.store.now_ms())
+}
+
+/// A command that waits for the end of CLIENT PAUSE.
+struct Paused {
+    item: Item,
+    until: Instant,
+}
+
+impl Pending for Paused {
+    fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
+        core.services.clients.wake_after_pause(waker);
+        if Instant::now() < self.until && paused_until(core, self.item.entry).is_some() {
+            return Step::Waits;
+        }
+        let arguments = self.item.arguments();
+        match run_entry(core, self.item.entry, &Args::new(&arguments), output) {
+            None => Step::Done,
+            Some(next) => Step::Becomes(next),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.until)
+    }
+}

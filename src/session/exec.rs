@@ -1,0 +1,292 @@
+//! EXEC: the queued commands as one transaction.
+
+use std::task::Waker;
+
+use darter_storage::{CommitError, Escalation, Mode, Transaction};
+
+use super::multi::{Item, Watch};
+use super::script_host::{Effects, Target};
+use super::script_run::{Ended, Flight, Rules};
+use super::{Core, Pending, Step};
+use crate::commands::args::Args;
+use crate::commands::command::{Control, Run, flag};
+use crate::commands::error::CommandError;
+use crate::commands::view::View;
+use crate::resp::encode::Encoder;
+use crate::resp::reply::{Mark, Reply};
+use crate::script::flags::Flags;
+
+/// What a command on the connection did, kept so that it is not done again with the others.
+struct Cached {
+    reply: Vec<u8>,
+    database: usize,
+}
+
+/// See the module's text.
+pub(super) struct Exec {
+    items: Vec<Item>,
+    watches: Vec<Watch>,
+    cached: Vec<Option<Cached>>,
+    mode: Mode,
+    escalation: Escalation,
+    waits_for_gate: bool,
+    attempt: Option<Attempt>,
+}
+
+/// One try.
+struct Attempt {
+    transaction: Transaction,
+    database: usize,
+    next: usize,
+    body: Vec<u8>,
+    script: Option<Flight>,
+    effects: Effects,
+}
+
+/// How far a try came.
+enum Tried {
+    /// All commands have run.
+    Whole,
+    /// A script's slice has ended.
+    Yields,
+    /// Only the gate will do.
+    NeedsGate,
+    /// A script was ended: nothing of the transaction happens.
+    Ended(Ended),
+}
+
+impl Exec {
+    pub(super) fn new(core: &Core, items: Vec<Item>, watches: Vec<Watch>) -> Exec {
+        let store = &core.services.store;
+        let is_script = |item: &Item| {
+            matches!(
+                item.entry.command.run,
+                Run::Control(Control::Eval { .. } | Control::EvalSha { .. })
+            )
+        };
+        let is_exclusive = items.iter().any(|item| {
+            item.entry.command.has(flag::EXCLUSIVE)
+                || is_script(item)
+                    && Rules::flags_of(core, item).has(Flags::ALLOW_UNDECLARED_KEYS)
+        });
+        let has_script = items.iter().any(is_script);
+        let escalation =
+            if is_exclusive { Escalation::exclusive(store) } else { Escalation::new(store) };
+        Exec {
+            cached: items.iter().map(|_| None).collect(),
+            items,
+            watches,
+            // A script may be suspended, which only a transaction that reads at a number bears.
+            mode: if has_script { Mode::Optimistic } else { Mode::Direct },
+            escalation,
+            waits_for_gate: false,
+            attempt: None,
+        }
+    }
+
+    /// Whether a watched key is no longer what it was. What is read here is compared at the commit.
+    fn is_stale(&self, transaction: &Transaction) -> Result<bool, CommandError> {
+        for watch in &self.watches {
+            for (database, key) in &watch.keys {
+                if !transaction.is_unchanged_since(&watch.snapshot, *database, key)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Runs commands until all have run or one cannot go on.
+    fn run_items(&mut self, core: &mut Core, attempt: &mut Attempt, waker: &Waker) -> Tried {
+        while let Some(item) = self.items.get(attempt.next) {
+            core.running = item.entry.index;
+            match item.entry.command.run {
+                Run::Data(handler) => {
+                    let arguments = item.arguments();
+                    let args = Args::new(&arguments);
+                    let mut reply = Encoder::new(&mut attempt.body, core.client.protocol);
+                    let mark = reply.mark();
+                    let mut view =
+                        View::new(&mut attempt.transaction, attempt.database, &core.services);
+                    let result = handler(&mut view, &args, &mut reply);
+                    finish_item(core, result, &mut reply, mark);
+                }
+                Run::Client(_) => {
+                    let at = attempt.next;
+                    let cached = match &mut self.cached[at] {
+                        Some(cached) => cached,
+                        empty => empty.insert(run_client(core, item, attempt.database)),
+                    };
+                    attempt.body.extend_from_slice(&cached.reply);
+                    attempt.database = cached.database;
+                }
+                Run::Control(control) => {
+                    match self.run_script(core, attempt, control, waker) {
+                        None => {}
+                        Some(tried) => return tried,
+                    }
+                }
+                Run::Container => {}
+            }
+            attempt.next += 1;
+        }
+        Tried::Whole
+    }
+
+    /// Runs the script that is next, or goes on with it. `None` when it has run.
+    fn run_script(
+        &self,
+        core: &mut Core,
+        attempt: &mut Attempt,
+        control: Control,
+        waker: &Waker,
+    ) -> Option<Tried> {
+        let item = &self.items[attempt.next];
+        if control == Control::Unwatch {
+            Encoder::new(&mut attempt.body, core.client.protocol).status("OK");
+            return None;
+        }
+        let mut flight = match attempt.script.take() {
+            Some(flight) => flight,
+            None => match Flight::begin(core, control, item, attempt.database, true) {
+                Ok(flight) => flight,
+                Err(error) => {
+                    let mut reply = Encoder::new(&mut attempt.body, core.client.protocol);
+                    let mark = reply.mark();
+                    finish_item(core, Err(error), &mut reply, mark);
+                    return None;
+                }
+            },
+        };
+        attempt.transaction.pin();
+        let target = Target::Transaction(&mut attempt.transaction);
+        match flight.advance(core, target, &mut attempt.effects, waker) {
+            super::script_run::Advanced::Done => {
+                let mut reply = Encoder::new(&mut attempt.body, core.client.protocol);
+                flight.write_result(core, &mut reply);
+                None
+            }
+            super::script_run::Advanced::Yields => {
+                attempt.transaction.unpin();
+                attempt.script = Some(flight);
+                Some(Tried::Yields)
+            }
+            super::script_run::Advanced::NeedsGate => Some(Tried::NeedsGate),
+            super::script_run::Advanced::Waits => {
+                attempt.script = Some(flight);
+                Some(Tried::Yields)
+            }
+            super::script_run::Advanced::Ended(ended) => Some(Tried::Ended(ended)),
+        }
+    }
+
+    fn begin(&mut self, core: &Core) -> Attempt {
+        Attempt {
+            transaction: self.escalation.begin(self.mode),
+            database: core.client.database,
+            next: 0,
+            body: Vec::new(),
+            script: None,
+            effects: Effects::default(),
+        }
+    }
+}
+
+/// Runs a command on the connection, once for all attempts.
+fn run_client(core: &mut Core, item: &Item, database: usize) -> Cached {
+    let mut reply = Vec::new();
+    let arguments = item.arguments();
+    let protocol = core.client.protocol;
+    core.client.database = database;
+    if let Run::Client(handler) = item.entry.command.run {
+        let args = Args::new(&arguments);
+        let result = handler(&mut core.context(), &args, &mut Encoder::new(&mut reply, protocol));
+        if let Err(error) = result {
+            reply.clear();
+            core.services.stats.count_error(error.to_string().as_bytes());
+            Encoder::new(&mut reply, protocol).error(error.to_string().as_bytes());
+        }
+    }
+    Cached { reply, database: core.client.database }
+}
+
+/// Writes a command's error as its element, or leaves its reply.
+fn finish_item(
+    core: &Core,
+    result: Result<(), CommandError>,
+    reply: &mut Encoder<'_>,
+    mark: Mark,
+) {
+    match result {
+        // One who cannot wait has its reply already.
+        Ok(()) | Err(CommandError::WouldBlock(_)) => {}
+        Err(error) => {
+            let text = error.to_string();
+            reply.rewind(mark);
+            reply.error(text.as_bytes());
+            core.services.stats.count_error(text.as_bytes());
+        }
+    }
+}
+
+impl Pending for Exec {
+    fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
+        loop {
+            let mut attempt = match self.attempt.take() {
+                Some(attempt) => attempt,
+                None => {
+                    if self.waits_for_gate && !core.services.store.poll_open(waker) {
+                        return Step::Waits;
+                    }
+                    self.waits_for_gate = false;
+                    if !self.escalation.poll(waker) {
+                        return Step::Waits;
+                    }
+                    let attempt = self.begin(core);
+                    if self.is_stale(&attempt.transaction).unwrap_or(true) {
+                        Encoder::new(output, core.client.protocol).null_array();
+                        return Step::Done;
+                    }
+                    attempt
+                }
+            };
+            if attempt.next < self.items.len() {
+                match self.run_items(core, &mut attempt, waker) {
+                    Tried::Whole => {}
+                    Tried::Yields => {
+                        self.attempt = Some(attempt);
+                        return Step::Yields;
+                    }
+                    Tried::NeedsGate => {
+                        self.escalation.take_gate();
+                        continue;
+                    }
+                    Tried::Ended(ended) => {
+                        let text = format!(
+                            "EXECABORT Transaction discarded because of: {}",
+                            ended.text(false)
+                        );
+                        Encoder::new(output, core.client.protocol).error(text.as_bytes());
+                        return Step::Done;
+                    }
+                }
+            }
+            match attempt.transaction.commit() {
+                Ok(_) => {
+                    Encoder::new(output, core.client.protocol).array(self.items.len());
+                    output.append(&mut attempt.body);
+                    core.client.database = attempt.database;
+                    attempt.effects.happen();
+                    core.has_committed = true;
+                    return Step::Done;
+                }
+                Err(CommitError::Conflict(_)) => self.escalation.failed(&attempt.transaction),
+                Err(CommitError::GateClosed) => self.waits_for_gate = true,
+            }
+        }
+    }
+
+    fn outlives_client(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.script.is_some())
+    }
+}

@@ -1,0 +1,305 @@
+//! One client's side of the protocol: bytes to commands to replies. No I/O happens here.
+//!
+//! The session runs each command to its end where it can. Where it cannot (the gate is closed, a
+//! script's slice has ended, there is nothing to take yet), it keeps a `Pending` that goes on when
+//! it is polled, and reads no further command until that is done.
+
+mod batch;
+mod blocked;
+mod dispatch;
+mod exec;
+mod multi;
+mod pushes;
+mod retry;
+mod script_host;
+mod script_run;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+use std::time::Instant;
+
+use bumpalo::Bump;
+
+use crate::clients::{ClientState, Context, ReplyMode, SharedClient};
+use crate::resp::encode::Encoder;
+use crate::resp::reply::Reply;
+use crate::services::Services;
+use crate::stats::{ThreadStats, count};
+
+use batch::Batch;
+use multi::{Multi, Watch};
+
+/// Commands of one slice of a session; then others get their turn.
+const COMMANDS_PER_TURN: usize = 1024;
+
+/// How far `process` came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// All that was read is done.
+    Idle,
+    /// A command waits; the waker is woken when it may go on.
+    Suspended,
+    /// There is more to do at once, but it is others' turn.
+    Yielded,
+    /// The connection ends when the output has been sent.
+    Closing,
+}
+
+/// How far a pending command came.
+enum Step {
+    /// Its reply is in the output.
+    Done,
+    /// It waits; the waker is woken.
+    Waits,
+    /// Its slice has ended; it goes on after others have had their turn.
+    Yields,
+    /// It goes on as something else, at once.
+    Becomes(Box<dyn Pending>),
+}
+
+/// A command that could not be finished at once.
+trait Pending {
+    /// Goes on.
+    fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step;
+
+    /// When to poll it at the latest.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Whether it goes on although its client has gone.
+    fn outlives_client(&self) -> bool {
+        false
+    }
+
+    /// Takes back what others know of it, when its client has gone.
+    fn abandon(&mut self, _core: &mut Core) {}
+}
+
+/// What a session has besides its bytes.
+pub(crate) struct Core {
+    pub(crate) services: Arc<Services>,
+    pub(crate) stats: Arc<ThreadStats>,
+    pub(crate) client: ClientState,
+    multi: Option<Multi>,
+    watches: Vec<Watch>,
+    /// A transaction that is used again for each command that runs by itself.
+    direct: Option<darter_storage::Transaction>,
+    /// The place in the table of the command that counts as running.
+    running: usize,
+    /// When the command that runs began.
+    clock: Instant,
+    /// Whether something was committed that the stream of effects should show soon.
+    has_committed: bool,
+    /// Where the arguments of the command that runs are laid out.
+    bump: Bump,
+}
+
+impl Core {
+    /// A command has ended: counts it and obeys CLIENT REPLY.
+    fn finish(&mut self, output: &mut Vec<u8>, reply_from: usize) {
+        let now = Instant::now();
+        let counts = &self.stats.commands[self.running];
+        count(&counts.calls, 1);
+        let elapsed = now.saturating_duration_since(self.clock);
+        count(&counts.nanoseconds, elapsed.as_nanos() as u64);
+        self.clock = now;
+        count(&self.stats.processed, 1);
+        match self.client.reply_mode {
+            ReplyMode::On => {}
+            ReplyMode::Off => output.truncate(reply_from),
+            ReplyMode::SkipNext => {
+                self.client.reply_mode = ReplyMode::SkipThis;
+            }
+            ReplyMode::SkipThis => {
+                output.truncate(reply_from);
+                self.client.reply_mode = ReplyMode::On;
+            }
+        }
+    }
+
+    /// A command on data has ended.
+    fn ended(&mut self, failed: bool, may_have_written: bool) {
+        if failed {
+            count(&self.stats.commands[self.running].failed, 1);
+        }
+        self.has_committed |= may_have_written;
+    }
+
+    fn context(&mut self) -> Context<'_> {
+        Context { services: &self.services, client: &mut self.client }
+    }
+}
+
+/// See the module's text.
+pub struct Session {
+    core: Core,
+    batch: Batch,
+    /// Replies that are still to be sent; the driver takes them.
+    pub output: Vec<u8>,
+    pending: Option<Box<dyn Pending>>,
+    /// Where the reply of the command that runs begins in the output. The driver takes the output
+    /// only up to here while a command waits.
+    reply_from: usize,
+}
+
+impl Session {
+    /// A session for a client that has just connected.
+    pub fn new(
+        services: &Arc<Services>,
+        stats: &Arc<ThreadStats>,
+        shared: Arc<SharedClient>,
+    ) -> Session {
+        let client = ClientState {
+            shared,
+            database: 0,
+            protocol: Default::default(),
+            is_authenticated: services.config.password().is_none(),
+            reply_mode: Default::default(),
+            is_closing: false,
+            channels: Default::default(),
+            patterns: Default::default(),
+            shard_channels: Default::default(),
+        };
+        Session {
+            core: Core {
+                services: Arc::clone(services),
+                stats: Arc::clone(stats),
+                client,
+                multi: None,
+                watches: Vec::new(),
+                direct: None,
+                running: 0,
+                clock: Instant::now(),
+                has_committed: false,
+                bump: Bump::new(),
+            },
+            batch: Batch::new(),
+            output: Vec::new(),
+            pending: None,
+            reply_from: 0,
+        }
+    }
+
+    /// Where the driver puts bytes that arrived.
+    pub fn input(&mut self) -> &mut Vec<u8> {
+        self.batch.input()
+    }
+
+    /// How many more bytes the driver had better make room for at once.
+    pub fn wanted_bytes(&self) -> usize {
+        self.batch.wanted_bytes()
+    }
+
+    /// The client, as others see it.
+    pub fn shared(&self) -> &Arc<SharedClient> {
+        &self.core.client.shared
+    }
+
+    /// Whether the client is subscribed to something.
+    pub fn is_subscribed(&self) -> bool {
+        self.core.client.subscriptions() > 0
+    }
+
+    /// When to call `process` at the latest, if a command waits for a time.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.pending.as_ref().and_then(|pending| pending.deadline())
+    }
+
+    /// Whether a command waits.
+    pub fn is_suspended(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Does what can be done with the bytes that have arrived. `waker` is woken when a command
+    /// that waits may go on.
+    pub fn process(&mut self, waker: &Waker) -> Progress {
+        self.core.services.read_clock();
+        self.core.clock = Instant::now();
+        let progress = self.process_batch(waker);
+        // The thread's transaction must not keep the epoch while the thread does other things.
+        self.core.direct = None;
+        if std::mem::take(&mut self.core.has_committed) {
+            self.core.services.store.merge_effects();
+        }
+        self.take_pushes();
+        progress
+    }
+
+    fn process_batch(&mut self, waker: &Waker) -> Progress {
+        for _ in 0..COMMANDS_PER_TURN {
+            if let Some(mut pending) = self.pending.take() {
+                match pending.poll(&mut self.core, &mut self.output, waker) {
+                    Step::Done => self.core.finish(&mut self.output, self.reply_from),
+                    Step::Becomes(next) => {
+                        self.pending = Some(next);
+                        continue;
+                    }
+                    Step::Waits => {
+                        self.pending = Some(pending);
+                        return Progress::Suspended;
+                    }
+                    Step::Yields => {
+                        self.pending = Some(pending);
+                        return Progress::Yielded;
+                    }
+                }
+            }
+            if self.core.client.is_closing {
+                return Progress::Closing;
+            }
+            match self.batch.next(&self.core) {
+                Ok(Some(taken)) => {
+                    self.reply_from = self.output.len();
+                    self.pending = dispatch::run(&mut self.core, &taken, &mut self.output);
+                    self.batch.done(taken);
+                    if self.pending.is_none() {
+                        self.core.finish(&mut self.output, self.reply_from);
+                    }
+                }
+                Ok(None) => return Progress::Idle,
+                Err(error) => {
+                    let text = format!("ERR Protocol error: {error}");
+                    Encoder::new(&mut self.output, self.core.client.protocol)
+                        .error(text.as_bytes());
+                    self.core.services.stats.count_error(text.as_bytes());
+                    return Progress::Closing;
+                }
+            }
+        }
+        Progress::Yielded
+    }
+
+    /// Writes the messages that others have sent to this client.
+    pub fn take_pushes(&mut self) {
+        if self.is_subscribed() {
+            pushes::write(&self.core.client, &mut self.output);
+        }
+    }
+
+    /// The client has gone. `true` once nothing of it is left to do; else `process` goes on with a
+    /// script that outlives its client.
+    pub fn disconnect(&mut self) -> bool {
+        if let Some(pending) = &mut self.pending {
+            if pending.outlives_client() {
+                return false;
+            }
+            pending.abandon(&mut self.core);
+        }
+        self.pending = None;
+        true
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(mut pending) = self.pending.take() {
+            pending.abandon(&mut self.core);
+        }
+        pushes::unsubscribe_all(&self.core.services, &mut self.core.client);
+        let shared = &self.core.client.shared;
+        shared.is_blocked.store(false, Ordering::SeqCst);
+        self.core.services.clients.remove(shared.id);
+    }
+}

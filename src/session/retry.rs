@@ -1,0 +1,229 @@
+//! Commands on data that run by themselves: one transaction each, tried until it commits.
+
+use std::task::Waker;
+
+use darter_storage::{CommitError, Escalation, Mode, Transaction};
+
+use super::{Core, Pending, Step};
+use crate::commands::args::Args;
+use crate::commands::command::{Command, DataHandler, Keys, flag};
+use crate::commands::error::{CommandError, Wait};
+use crate::commands::view::View;
+use crate::resp::encode::Encoder;
+use crate::resp::reply::Reply;
+use crate::services::Services;
+
+/// How one attempt ended.
+pub(super) enum Attempt {
+    /// The reply is written. Whether it is an error.
+    Done { failed: bool },
+    /// There is nothing to take yet; the reply of one who cannot wait is written.
+    Blocked(Box<Wait>),
+    /// Somebody else changed what was read. Nothing is written.
+    Conflict,
+    /// The gate is closed. Nothing is written.
+    GateClosed,
+}
+
+/// Where a command that runs by itself reads.
+pub(super) fn mode_of(command: &Command) -> Mode {
+    let reads_one_key = matches!(command.keys, Keys::Range { first: 1, last: 1, .. });
+    let reads_parts = matches!(command.keys, Keys::None) && !command.has(flag::WHOLE_KEYSPACE);
+    if command.has(flag::READONLY) && !reads_one_key && !reads_parts {
+        Mode::Snapshot
+    } else {
+        Mode::Direct
+    }
+}
+
+/// Runs a command once in `transaction` and commits it.
+pub(super) fn attempt(
+    transaction: &mut Transaction,
+    (command, run): (&Command, DataHandler),
+    args: &Args<'_>,
+    (services, database): (&Services, usize),
+    reply: &mut dyn Reply,
+) -> Attempt {
+    let mark = reply.mark();
+    let mut view = View::new(transaction, database, services);
+    match run(&mut view, args, reply) {
+        Ok(()) => {}
+        Err(CommandError::WouldBlock(wait)) => return Attempt::Blocked(wait),
+        Err(error) => {
+            reply.rewind(mark);
+            reply.error(error.to_string().as_bytes());
+            return Attempt::Done { failed: true };
+        }
+    }
+    if command.has(flag::READONLY) {
+        return Attempt::Done { failed: false };
+    }
+    match transaction.commit() {
+        Ok(_) => Attempt::Done { failed: false },
+        Err(error) => {
+            reply.rewind(mark);
+            match error {
+                CommitError::Conflict(_) => Attempt::Conflict,
+                CommitError::GateClosed => Attempt::GateClosed,
+            }
+        }
+    }
+}
+
+/// A command's arguments, kept beyond the bytes that they came in.
+pub(super) struct Kept {
+    pub(super) command: &'static Command,
+    pub(super) run: DataHandler,
+    pub(super) arguments: Vec<Box<[u8]>>,
+    pub(super) database: usize,
+}
+
+impl Kept {
+    pub(super) fn new(
+        command: &'static Command,
+        run: DataHandler,
+        args: &Args<'_>,
+        database: usize,
+    ) -> Kept {
+        let arguments = args.all().iter().map(|argument| Box::from(*argument)).collect();
+        Kept { command, run, arguments, database }
+    }
+
+    /// Hands the arguments over.
+    fn take(&mut self) -> Kept {
+        Kept { arguments: std::mem::take(&mut self.arguments), ..*self }
+    }
+
+    /// As `attempt`, with the arguments kept.
+    pub(super) fn attempt(
+        &self,
+        transaction: &mut Transaction,
+        core: &Core,
+        output: &mut Vec<u8>,
+    ) -> Attempt {
+        let all: Vec<&[u8]> = self.arguments.iter().map(|argument| &**argument).collect();
+        let mut reply = Encoder::new(output, core.client.protocol);
+        attempt(
+            transaction,
+            (self.command, self.run),
+            &Args::new(&all),
+            (&core.services, self.database),
+            &mut reply,
+        )
+    }
+}
+
+/// Runs a command by itself. `Some` if it could not be finished at once.
+pub(super) fn run(
+    core: &mut Core,
+    command: &'static Command,
+    run: DataHandler,
+    args: &Args<'_>,
+    output: &mut Vec<u8>,
+) -> Option<Box<dyn Pending>> {
+    let database = core.client.database;
+    if command.has(flag::EXCLUSIVE) {
+        let escalation = Escalation::exclusive(&core.services.store);
+        let kept = Kept::new(command, run, args, database);
+        return Some(Box::new(Retry { kept, escalation, waits_for_gate: false }));
+    }
+    let mode = mode_of(command);
+    let mut transaction = match core.direct.take() {
+        Some(mut transaction) if mode == Mode::Direct => {
+            transaction.restart();
+            transaction
+        }
+        _ => core.services.store.begin(mode),
+    };
+    if command.has(flag::READONLY) {
+        transaction.skip_comparison();
+    }
+    let before = output.len();
+    let mut reply = Encoder::new(output, core.client.protocol);
+    let first = attempt(
+        &mut transaction,
+        (command, run),
+        args,
+        (&core.services, database),
+        &mut reply,
+    );
+    match first {
+        Attempt::Done { failed } => {
+            core.ended(failed, !command.has(flag::READONLY));
+            if mode == Mode::Direct {
+                core.direct = Some(transaction);
+            }
+            None
+        }
+        Attempt::Blocked(wait) => {
+            let kept = Kept::new(command, run, args, database);
+            Some(super::blocked::block(core, kept, *wait, output.split_off(before)))
+        }
+        Attempt::Conflict | Attempt::GateClosed => {
+            let mut escalation = Escalation::new(&core.services.store);
+            let waits_for_gate = matches!(first, Attempt::GateClosed);
+            if !waits_for_gate {
+                escalation.failed(&transaction);
+            }
+            let kept = Kept::new(command, run, args, database);
+            Some(Box::new(Retry { kept, escalation, waits_for_gate }))
+        }
+    }
+}
+
+/// A command that is tried again.
+pub(super) struct Retry {
+    pub(super) kept: Kept,
+    pub(super) escalation: Escalation,
+    pub(super) waits_for_gate: bool,
+}
+
+/// How far trying again came.
+pub(super) enum Tried {
+    /// The reply is written.
+    Done,
+    /// Others must go first; the waker is woken.
+    Waits,
+    /// There is nothing to take yet; the reply of one who cannot wait is written.
+    Blocked(Box<Wait>),
+}
+
+impl Retry {
+    /// Tries until the command has committed, or has to wait.
+    pub(super) fn try_on(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Tried {
+        loop {
+            if self.waits_for_gate && !core.services.store.poll_open(waker) {
+                return Tried::Waits;
+            }
+            self.waits_for_gate = false;
+            if !self.escalation.poll(waker) {
+                return Tried::Waits;
+            }
+            let mut transaction = self.escalation.begin(mode_of(self.kept.command));
+            match self.kept.attempt(&mut transaction, core, output) {
+                Attempt::Done { failed } => {
+                    core.ended(failed, true);
+                    return Tried::Done;
+                }
+                Attempt::Blocked(wait) => return Tried::Blocked(wait),
+                Attempt::Conflict => self.escalation.failed(&transaction),
+                Attempt::GateClosed => self.waits_for_gate = true,
+            }
+        }
+    }
+}
+
+impl Pending for Retry {
+    fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
+        let before = output.len();
+        match self.try_on(core, output, waker) {
+            Tried::Done => Step::Done,
+            Tried::Waits => Step::Waits,
+            Tried::Blocked(wait) => {
+                let null = output.split_off(before);
+                let kept = self.kept.take();
+                Step::Becomes(super::blocked::block(core, kept, *wait, null))
+            }
+        }
+    }
+}

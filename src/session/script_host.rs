@@ -1,0 +1,227 @@
+//! What a running script reaches: commands, within its mode's rules.
+
+use darter_storage::{Escalation, Mode, Transaction};
+
+use super::Core;
+use super::retry::{self, Attempt};
+use super::script_run::Rules;
+use crate::commands::args::Args;
+use crate::commands::command::{Run, flag};
+use crate::commands::error::CommandError;
+use crate::commands::table::{self, Entry};
+use crate::commands::view::View;
+use crate::resp::reply::Reply;
+use crate::script::{CallContext, Called, Host, LogLevel};
+
+/// Where a script's calls take effect.
+pub(super) enum Target<'t> {
+    /// In a transaction that is committed at the script's end.
+    Transaction(&'t mut Transaction),
+    /// Each by itself.
+    Direct,
+}
+
+/// What is to happen once, when the script has become part of history.
+#[derive(Default)]
+pub(super) struct Effects {
+    log: Vec<(LogLevel, Vec<u8>)>,
+}
+
+impl Effects {
+    /// The script has become part of history.
+    pub(super) fn happen(&mut self) {
+        for (level, message) in self.log.drain(..) {
+            write_log(level, &message);
+        }
+    }
+}
+
+fn write_log(level: LogLevel, message: &[u8]) {
+    let message = String::from_utf8_lossy(message);
+    match level {
+        LogLevel::Debug => tracing::debug!(target: "script", "{message}"),
+        LogLevel::Verbose => tracing::debug!(target: "script", "{message}"),
+        LogLevel::Notice => tracing::info!(target: "script", "{message}"),
+        LogLevel::Warning => tracing::warn!(target: "script", "{message}"),
+    }
+}
+
+/// See the module's text.
+pub(super) struct ScriptHost<'h, 't> {
+    pub(super) core: &'h mut Core,
+    pub(super) rules: &'h mut Rules,
+    pub(super) target: Target<'t>,
+    pub(super) effects: &'h mut Effects,
+    /// How a direct call that could not be made at once goes on.
+    pub(super) retry: &'h mut Option<Escalation>,
+    /// The script does what only the gate's owner may.
+    pub(super) needs_gate: bool,
+    pub(super) waker: &'h std::task::Waker,
+}
+
+impl ScriptHost<'_, '_> {
+    /// The checks of Redis, in its order.
+    fn check(&self, args: &Args<'_>) -> Result<Entry, CommandError> {
+        let mut entry = table::find(&args[0])
+            .ok_or(CommandError::text("ERR Unknown Redis command called from script"))?;
+        if matches!(entry.command.run, Run::Container) && args.len() > 1 {
+            entry = table::find_subcommand(entry, &args[1])
+                .ok_or(CommandError::text("ERR Unknown Redis command called from script"))?;
+        }
+        let command = entry.command;
+        if !command.accepts(args.len()) {
+            return Err(CommandError::text(
+                "ERR Wrong number of args calling Redis command from script",
+            ));
+        }
+        if command.has(flag::NOSCRIPT) || matches!(command.run, Run::Container) {
+            return Err(CommandError::text("ERR This Redis command is not allowed from script"));
+        }
+        let publishes = command.has(flag::PUBSUB) && !command.has(flag::READONLY);
+        if self.rules.is_read_only && (command.has(flag::WRITE) || publishes) {
+            return Err(CommandError::text(
+                "ERR Write commands are not allowed from read-only scripts.",
+            ));
+        }
+        self.check_keys(entry, args)?;
+        Ok(entry)
+    }
+
+    fn check_keys(&self, entry: Entry, args: &Args<'_>) -> Result<(), CommandError> {
+        if self.rules.allows_undeclared {
+            return Ok(());
+        }
+        let Some(positions) = entry.command.keys.positions(args) else { return Ok(()) };
+        for position in positions {
+            let key = args.at(position);
+            if !self.rules.is_declared(key) {
+                let key = String::from_utf8_lossy(key).into_owned();
+                let name = entry.full_name().to_ascii_uppercase();
+                return Err(CommandError::err(format!(
+                    "script tried accessing undeclared key, key: {key}, command: {name}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, entry: Entry, args: &Args<'_>, reply: &mut dyn Reply) -> Called {
+        let command = entry.command;
+        let mark = reply.mark();
+        let result = match (command.run, &mut self.target) {
+            (Run::Data(handler), Target::Transaction(transaction)) => {
+                if command.has(flag::EXCLUSIVE) && transaction.mode() != Mode::Exclusive {
+                    self.needs_gate = true;
+                    return Called::Wait;
+                }
+                let services = &*self.core.services;
+                let mut view = View::new(transaction, self.rules.database, services);
+                handler(&mut view, args, reply)
+            }
+            (Run::Data(handler), Target::Direct) => {
+                return self.run_directly(entry, handler, args, reply);
+            }
+            (Run::Client(handler), _) => self.run_client(handler, args, reply),
+            _ => Err(CommandError::text("ERR This Redis command is not allowed from script")),
+        };
+        match result {
+            Ok(()) | Err(CommandError::WouldBlock(_)) => {}
+            Err(error) => {
+                reply.rewind(mark);
+                reply.error(error.to_string().as_bytes());
+            }
+        }
+        Called::Done
+    }
+
+    /// A call in direct mode: a transaction of its own, tried until it commits.
+    fn run_directly(
+        &mut self,
+        entry: Entry,
+        handler: crate::commands::command::DataHandler,
+        args: &Args<'_>,
+        reply: &mut dyn Reply,
+    ) -> Called {
+        let command = entry.command;
+        let store = &self.core.services.store;
+        let mut escalation = self.retry.take().unwrap_or_else(|| {
+            if command.has(flag::EXCLUSIVE) {
+                Escalation::exclusive(store)
+            } else {
+                Escalation::new(store)
+            }
+        });
+        loop {
+            if !store.poll_open(self.waker) && !escalation.is_exclusive()
+                || !escalation.poll(self.waker)
+            {
+                *self.retry = Some(escalation);
+                return Called::Wait;
+            }
+            let mut transaction = escalation.begin(retry::mode_of(command));
+            let services = &*self.core.services;
+            let attempt = retry::attempt(
+                &mut transaction,
+                (command, handler),
+                args,
+                (services, self.rules.database),
+                reply,
+            );
+            match attempt {
+                Attempt::Done { .. } | Attempt::Blocked(_) => {
+                    self.core.has_committed |= !command.has(flag::READONLY);
+                    return Called::Done;
+                }
+                Attempt::Conflict => escalation.failed(&transaction),
+                Attempt::GateClosed => {}
+            }
+        }
+    }
+
+    /// A command on the connection; what it does to the selected database lasts for the script.
+    fn run_client(
+        &mut self,
+        handler: crate::commands::command::ClientHandler,
+        args: &Args<'_>,
+        reply: &mut dyn Reply,
+    ) -> Result<(), CommandError> {
+        let own = std::mem::replace(&mut self.core.client.database, self.rules.database);
+        let result = handler(&mut self.core.context(), args, reply);
+        self.rules.database = std::mem::replace(&mut self.core.client.database, own);
+        result
+    }
+}
+
+impl Host for ScriptHost<'_, '_> {
+    fn call(
+        &mut self,
+        context: &CallContext,
+        arguments: &[&[u8]],
+        reply: &mut dyn Reply,
+    ) -> Called {
+        let args = Args::new(arguments);
+        match self.check(&args) {
+            Ok(entry) => {
+                crate::stats::count(&self.core.stats.commands[entry.index].calls, 1);
+                self.run(entry, &args, reply)
+            }
+            Err(error) => {
+                let text = error.to_string();
+                self.rules.note_refusal(&text, context.line());
+                reply.error(text.as_bytes());
+                Called::Done
+            }
+        }
+    }
+
+    fn log(&mut self, level: LogLevel, message: &[u8]) {
+        match self.target {
+            Target::Direct => write_log(level, message),
+            Target::Transaction(_) => self.effects.log.push((level, message.to_vec())),
+        }
+    }
+
+    fn may_run(&mut self, arguments: &[&[u8]]) -> Option<bool> {
+        table::find(arguments.first()?).map(|_| true)
+    }
+}

@@ -1,0 +1,164 @@
+//! What has happened so far: counters per thread, summed when somebody asks.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::commands::table;
+
+/// One thread's counts of one command. Written by that thread alone.
+#[derive(Default)]
+pub struct CommandCounts {
+    /// Times that it ran.
+    pub calls: AtomicU64,
+    /// Nanoseconds that it took.
+    pub nanoseconds: AtomicU64,
+    /// Times that it was refused before it ran.
+    pub rejected: AtomicU64,
+    /// Times that it replied an error.
+    pub failed: AtomicU64,
+}
+
+/// Modes of scripts, as statistics name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScriptMode {
+    /// Snapshot, validated at the commit.
+    Optimistic,
+    /// The gate is closed to others.
+    Exclusive,
+    /// Each call by itself.
+    Direct,
+    /// One snapshot, no writes.
+    Snapshot,
+}
+
+impl ScriptMode {
+    /// All of them.
+    pub const ALL: [ScriptMode; 4] =
+        [ScriptMode::Optimistic, ScriptMode::Exclusive, ScriptMode::Direct, ScriptMode::Snapshot];
+
+    /// The name in INFO.
+    pub fn name(self) -> &'static str {
+        match self {
+            ScriptMode::Optimistic => "optimistic",
+            ScriptMode::Exclusive => "exclusive",
+            ScriptMode::Direct => "direct",
+            ScriptMode::Snapshot => "snapshot",
+        }
+    }
+}
+
+/// One thread's counts of one mode of scripts.
+#[derive(Default)]
+pub struct ScriptCounts {
+    /// Runs that ended.
+    pub runs: AtomicU64,
+    /// Runs that replied an error.
+    pub errors: AtomicU64,
+    /// Runs ended by SCRIPT KILL.
+    pub kills: AtomicU64,
+    /// Runs ended by the time or the memory limit.
+    pub limits: AtomicU64,
+    /// Nanoseconds from the first attempt to the end.
+    pub nanoseconds: AtomicU64,
+}
+
+/// One thread's counts.
+#[derive(Default)]
+pub struct ThreadStats {
+    /// By the command's place in the table.
+    pub commands: Vec<CommandCounts>,
+    /// By mode.
+    pub scripts: [ScriptCounts; 4],
+    /// Commands that ran.
+    pub processed: AtomicU64,
+    /// Bytes that came in.
+    pub input_bytes: AtomicU64,
+    /// Bytes that went out.
+    pub output_bytes: AtomicU64,
+    /// Reads that found a key, and reads that found none.
+    pub hits: AtomicU64,
+    /// See `hits`.
+    pub misses: AtomicU64,
+}
+
+/// Adds to a counter that only the calling thread writes.
+#[inline]
+pub fn count(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+}
+
+/// All counts of a server.
+#[derive(Default)]
+pub struct Stats {
+    threads: Mutex<Vec<Arc<ThreadStats>>>,
+    /// Connections accepted.
+    pub connections: AtomicU64,
+    /// Connections refused.
+    pub rejected_connections: AtomicU64,
+    /// Connections ended because the client did not read.
+    pub output_limit_disconnections: AtomicU64,
+    errors: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Stats {
+    /// Nothing has happened yet.
+    pub fn new() -> Stats {
+        Stats::default()
+    }
+
+    /// The counts of a new thread.
+    pub fn join(&self) -> Arc<ThreadStats> {
+        let commands = (0..table::all().len()).map(|_| CommandCounts::default()).collect();
+        let stats = Arc::new(ThreadStats { commands, ..ThreadStats::default() });
+        self.threads().push(Arc::clone(&stats));
+        stats
+    }
+
+    fn threads(&self) -> std::sync::MutexGuard<'_, Vec<Arc<ThreadStats>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sum of one counter over all threads.
+    pub fn sum(&self, pick: impl Fn(&ThreadStats) -> u64) -> u64 {
+        self.threads().iter().map(|thread| pick(thread)).sum()
+    }
+
+    /// Sets all counters to nothing.
+    pub fn reset(&self) {
+        let zero = |counter: &AtomicU64| counter.store(0, Ordering::Relaxed);
+        for thread in self.threads().iter() {
+            for command in &thread.commands {
+                [&command.calls, &command.nanoseconds, &command.rejected, &command.failed]
+                    .map(zero);
+            }
+            for mode in &thread.scripts {
+                [&mode.runs, &mode.errors, &mode.kills, &mode.limits, &mode.nanoseconds].map(zero);
+            }
+            let rest = [&thread.processed, &thread.input_bytes, &thread.output_bytes];
+            rest.map(zero);
+            [&thread.hits, &thread.misses].map(zero);
+        }
+        let own = [&self.connections, &self.rejected_connections];
+        own.map(zero);
+        zero(&self.output_limit_disconnections);
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Counts an error reply by its code.
+    pub fn count_error(&self, text: &[u8]) {
+        /// Codes that are told apart; a flood of made-up ones must not take up memory.
+        const CODES_MAX: usize = 128;
+        let code = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let code = String::from_utf8_lossy(code).into_owned();
+        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        if errors.len() < CODES_MAX || errors.contains_key(&code) {
+            *errors.entry(code).or_default() += 1;
+        }
+    }
+
+    /// Error replies by their codes.
+    pub fn errors(&self) -> BTreeMap<String, u64> {
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
