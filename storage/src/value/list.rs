@@ -81,6 +81,7 @@ impl ListValue {
 
     fn take(&mut self, index: usize) -> Option<Vec<u8>> {
         let element = self.as_ref().get(index)?.to_vec();
+        self.body.prepare_end(index);
         let place = self.body.at(index);
         self.body.remove(&place);
         self.note_size();
@@ -99,7 +100,7 @@ impl ListValue {
 
     /// Puts an element so that `index` (at most the length) others are before it. O(log n).
     pub fn insert(&mut self, index: usize, element: &[u8]) {
-        let place = self.body.at(index);
+        let place = self.body.gap(index);
         self.body.insert(&place, b"", element);
         self.note_size();
     }

@@ -180,7 +180,7 @@ impl StreamValue {
         for (field, value) in fields {
             put_entry(&mut bytes, field, value);
         }
-        let place = self.body.at(self.as_ref().len());
+        let place = self.body.gap(self.as_ref().len());
         self.body.insert(&place, &id.to_key(), &bytes);
         self.head.last_id = id;
         self.head.entries_added += 1;

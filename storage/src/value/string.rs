@@ -195,7 +195,7 @@ impl StringValue {
                     return;
                 }
                 let chunks = state.len();
-                state.take_ranks(MAIN, len.div_ceil(CHUNK_BYTES), chunks);
+                state.take_ranks(len.div_ceil(CHUNK_BYTES), chunks);
                 state.string_bytes = len;
                 let rest = len % CHUNK_BYTES;
                 if rest > 0 {

@@ -127,6 +127,85 @@ fn trees_of_several_levels_stay_in_order() {
     assert_eq!(live(), 0);
 }
 
+/// Pushes and pops at both ends; `growth` of 100 are pushes.
+fn change_ends(list: &mut ListValue, model: &mut Vec<Vec<u8>>, random: &mut Random, growth: usize) {
+    let front = random.chance(50);
+    if random.chance(growth) {
+        let element = vec![b'e'; random.below(40)];
+        if front {
+            list.push_front(&element);
+            model.insert(0, element);
+        } else {
+            list.push_back(&element);
+            model.push(element);
+        }
+    } else if front {
+        let wanted = if model.is_empty() {
+            None
+        } else {
+            Some(model.remove(0))
+        };
+        assert_eq!(list.pop_front(), wanted);
+    } else {
+        assert_eq!(list.pop_back(), model.pop());
+    }
+}
+
+#[test]
+fn lists_grow_and_shrink_at_both_ends() {
+    let mut random = Random(11);
+    let mut model = vec![b"element".to_vec(); 6_000];
+    let mut list = ListValue::new();
+    model.iter().for_each(|element| list.push_back(element));
+    let mut newest = tree(Value::List(list));
+    let (held_model, mut held) = (model.clone(), None);
+    for round in 0..400 {
+        let mut value = Value::fork(ValueRef::from_tree(&newest));
+        let Value::List(list) = &mut value else {
+            panic!("not a list")
+        };
+        let growth = if round % 200 < 100 { 90 } else { 30 };
+        for _ in 0..random.below(100) {
+            change_ends(list, &mut model, &mut random, growth);
+        }
+        if random.chance(10) {
+            let start = random.below(model.len());
+            let end = start + random.below(model.len() - start).min(60);
+            assert_eq!(list.remove_range(start, end), end - start);
+            model.drain(start..end);
+        }
+        let at = random.below(model.len());
+        list.insert(at, b"inserted");
+        model.insert(at, b"inserted".to_vec());
+        let mut above = tree(value);
+        match &held {
+            None => held = Some(newest),
+            Some(held) => {
+                cut(&mut above, &mut newest, Some(held));
+            }
+        }
+        newest = above;
+        let kept = held.as_deref().unwrap();
+        assert_eq!(live(), reached(&[kept, &newest]));
+        if round % 20 == 0 {
+            check(ValueRef::from_tree(&newest), &Model::List(model.clone()));
+            check(ValueRef::from_tree(kept), &Model::List(held_model.clone()));
+        }
+    }
+    cut(&mut newest, &mut held.unwrap(), None);
+    let mut value = Value::fork(ValueRef::from_tree(&newest));
+    let Value::List(list) = &mut value else {
+        panic!("not a list")
+    };
+    while let Some(element) = list.pop_front() {
+        assert_eq!(element, model.remove(0));
+    }
+    assert!(model.is_empty() && value.is_empty());
+    drop(value);
+    discard(&mut newest);
+    assert_eq!(live(), 0);
+}
+
 #[test]
 fn a_value_moved_twice_is_still_owed_to_the_first_key() {
     let mut first = large_hash(2_000);

@@ -18,6 +18,7 @@ pub(crate) mod check;
 mod cut;
 mod dead;
 mod edit;
+mod ends;
 mod lending;
 mod node;
 mod range;
@@ -29,6 +30,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 pub(crate) use dead::Garbage;
+pub(crate) use ends::PartsIter;
 pub(crate) use search::{Path, Tree, TreeIter};
 
 use super::Type;
@@ -41,6 +43,11 @@ use node::{Link, NodeRef, free_long, free_node};
 pub(crate) const MAIN: usize = 0;
 /// A sorted set's tree by member.
 pub(crate) const BY_MEMBER: usize = 1;
+/// A list's first leaf, before those of the tree.
+const FRONT: usize = 1;
+/// A list's last leaf.
+const BACK: usize = 2;
+const ROOTS: usize = 3;
 
 /// What only the version's builder, and then the holder of its record's trim word, touch.
 #[derive(Default)]
@@ -55,8 +62,8 @@ struct Trim {
 /// What a version with a large value has besides. One without roots belongs to a version that
 /// replaces a large value.
 pub(crate) struct TreeState {
-    roots: [Link; 2],
-    counts: [u64; 2],
+    roots: [Link; ROOTS],
+    counts: [u64; ROOTS],
     id: u64,
     kind: Type,
     pub(crate) encoding: u8,
@@ -80,8 +87,8 @@ unsafe impl Sync for TreeState {}
 impl TreeState {
     fn make(kind: Type) -> TreeState {
         TreeState {
-            roots: [Link::NULL; 2],
-            counts: [0; 2],
+            roots: [Link::NULL; ROOTS],
+            counts: [0; ROOTS],
             id: 1,
             kind,
             encoding: 0,
@@ -123,11 +130,16 @@ impl TreeState {
 
     /// Whether it holds a value.
     pub(crate) fn has_roots(&self) -> bool {
-        !self.roots[MAIN].is_null()
+        self.roots.iter().any(|root| !root.is_null())
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.counts[MAIN] as usize
+        let ends = if self.kind == Type::List {
+            self.counts[FRONT] + self.counts[BACK]
+        } else {
+            0
+        };
+        (self.counts[MAIN] + ends) as usize
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
