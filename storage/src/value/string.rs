@@ -187,13 +187,13 @@ impl StringValue {
 
     /// Removes the bytes from `len` on.
     pub fn truncate(&mut self, len: usize) {
+        if len >= self.as_ref().len() {
+            return;
+        }
         self.body.changed = true;
         match &mut self.body.form {
             OwnForm::Flat(flat) => flat.raw().truncate(len),
             OwnForm::Tree(state) => {
-                if len >= state.string_bytes {
-                    return;
-                }
                 let chunks = state.len();
                 state.take_ranks(len.div_ceil(CHUNK_BYTES), chunks);
                 state.string_bytes = len;

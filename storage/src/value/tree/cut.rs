@@ -43,6 +43,12 @@ impl TreeState {
         // SAFETY: as above.
         let older_id = older.map(|older| unsafe { (*older).id });
         let shared_id = if version_trim.fresh { None } else { older_id };
+        version.lent.iter().for_each(|loan| loan.mark_used());
+        if above_trim.lend.as_ref().is_some_and(Loan::is_unborrowed) {
+            // The move was undone before it was committed: an ordinary deletion.
+            above_trim.lend = None;
+            above_trim.dead.extend(version.root_entries());
+        }
         match (&above_trim.lend, shared_id) {
             (Some(loan), Some(_)) => loan.drain(&mut above_trim.dead),
             (Some(loan), None) => {

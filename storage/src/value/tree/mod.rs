@@ -175,10 +175,13 @@ impl TreeState {
         state
     }
 
-    /// Puts a value that was not made from `base` over it.
+    /// Puts a value that was not made from `base` over it. What `replace_left` said holds on.
     pub(crate) fn replace_base(&mut self, base: &TreeState) {
         self.forget_base();
-        self.trim.get_mut().dead.extend(base.root_entries());
+        let trim = self.trim.get_mut();
+        if trim.lend.is_none() {
+            trim.dead.extend(base.root_entries());
+        }
     }
 
     /// Puts a value over nothing.
@@ -190,7 +193,9 @@ impl TreeState {
 
     /// Moves the value to another key: what the new key's version carries, and what the old
     /// key's, without roots, does. Both must become versions in one commit, the second one over
-    /// the version of `self`.
+    /// the version of `self`. If the first is dropped instead, the second is an ordinary deletion.
+    /// What else is put over the version of `self` in that commit must carry what the second one
+    /// does: the second one itself, if it has no roots, else see `replace_left`.
     pub(crate) fn transfer(&self) -> (Box<TreeState>, Box<TreeState>) {
         let loan = Loan::new(self.id);
         let mut moved = self.fork();
@@ -201,17 +206,10 @@ impl TreeState {
         (moved, left)
     }
 
-    /// Makes this one, to be put in the place of what `transfer` left, owe and be owed the same.
+    /// Puts this value in the place of what `transfer` left, before that became a version.
     pub(crate) fn replace_left(&mut self, left: &mut TreeState) {
         self.forget_base();
         self.trim.get_mut().lend = left.trim.get_mut().lend.take();
-    }
-
-    /// Whether this one was moved, and `left` is what stayed.
-    pub(crate) fn is_lent_by(&self, left: &TreeState) -> bool {
-        // SAFETY: `left` is private, its owner is the caller.
-        let lend = unsafe { &(*left.trim.get()).lend };
-        matches!((&self.lent, lend), (Some(own), Some(lend)) if Arc::ptr_eq(own, lend))
     }
 
     /// Gives up a private state: frees what it made.
