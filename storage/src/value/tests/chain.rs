@@ -324,7 +324,7 @@ fn run(seed: u64) {
 
 proptest! {
     // Half of proptest's own number, which PROPTEST_CASES sets.
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 2, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 2, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn versions_stay_and_blocks_are_freed_once(seed in any::<u64>()) {
