@@ -5,7 +5,7 @@ use std::ptr;
 
 use proptest::prelude::*;
 
-use super::super::tree::check::LIVE;
+use super::super::tree::check::{LIVE, discard_last};
 use super::super::*;
 use super::model::{Model, Random, change, check, empty};
 
@@ -124,7 +124,7 @@ impl Chain {
             && !newest.tree.is_null()
         {
             // SAFETY: the last of its chain.
-            free(unsafe { TreeState::discard(newest.tree) });
+            free(unsafe { discard_last(newest.tree) });
         }
         if !self.versions.is_empty() {
             self.drop_version(0);

@@ -4,9 +4,30 @@ use std::collections::BTreeSet;
 
 use super::super::order::Order;
 use super::node::NodeRef;
-use super::{BY_MEMBER, MAIN, ROOTS, TreeState};
+use super::{BY_MEMBER, Garbage, MAIN, ROOTS, TreeState};
 
 pub(crate) use super::node::LIVE;
+
+/// Takes everything of the last version of a chain.
+///
+/// # Safety
+/// All older versions have been cut, and nobody needs this one any more.
+pub(crate) unsafe fn discard_last(state: *mut TreeState) -> Garbage {
+    let mut garbage = Garbage::default();
+    // SAFETY: the state lives; this is a cut from under a version that holds nothing.
+    unsafe {
+        let above = Box::into_raw(TreeState::replacing(&*state));
+        loop {
+            let cut = TreeState::cut(above, state, None);
+            garbage.append(cut.garbage);
+            if !cut.more {
+                break;
+            }
+        }
+        drop(Box::from_raw(above));
+    }
+    garbage
+}
 
 impl TreeState {
     /// Adds the addresses of all blocks that it reaches, and checks the trees on the way.

@@ -88,27 +88,6 @@ impl TreeState {
             more: false,
         }
     }
-
-    /// Takes everything of the last version of a chain that is destroyed.
-    ///
-    /// # Safety
-    /// All older versions have been cut, and nobody needs this one any more.
-    pub(crate) unsafe fn discard(state: *mut TreeState) -> Garbage {
-        let mut garbage = Garbage::default();
-        // SAFETY: the state lives; this is a cut from under a version that holds nothing.
-        unsafe {
-            let above = Box::into_raw(TreeState::replacing(&*state));
-            loop {
-                let cut = TreeState::cut(above, state, None);
-                garbage.append(cut.garbage);
-                if !cut.more {
-                    break;
-                }
-            }
-            drop(Box::from_raw(above));
-        }
-        garbage
-    }
 }
 
 /// Sorts a dead list into what is kept, lent, and free.

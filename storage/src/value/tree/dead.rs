@@ -100,7 +100,7 @@ impl Garbage {
         self.entries.push(entry);
     }
 
-    pub(super) fn append(&mut self, mut other: Garbage) {
+    pub(crate) fn append(&mut self, mut other: Garbage) {
         self.entries.append(&mut other.entries);
     }
 

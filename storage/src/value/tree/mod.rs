@@ -175,13 +175,10 @@ impl TreeState {
         state
     }
 
-    /// Puts a value that was not made from `base` over it. What `replace_left` said holds on.
+    /// Puts a value that was not made from `base` over it.
     pub(crate) fn replace_base(&mut self, base: &TreeState) {
         self.forget_base();
-        let trim = self.trim.get_mut();
-        if trim.lend.is_none() {
-            trim.dead.extend(base.root_entries());
-        }
+        self.trim.get_mut().dead.extend(base.root_entries());
     }
 
     /// Puts a value over nothing.
@@ -192,10 +189,9 @@ impl TreeState {
     }
 
     /// Moves the value to another key: what the new key's version carries, and what the old
-    /// key's, without roots, does. Both must become versions in one commit, the second one over
-    /// the version of `self`. If the first is dropped instead, the second is an ordinary deletion.
-    /// What else is put over the version of `self` in that commit must carry what the second one
-    /// does: the second one itself, if it has no roots, else see `replace_left`.
+    /// key's tombstone does. The tombstone must be put over the version of `self`, in the commit
+    /// in which the new key's version is made; only if that one is dropped before it is committed
+    /// may the tombstone be alone, and is then an ordinary one.
     pub(crate) fn transfer(&self) -> (Box<TreeState>, Box<TreeState>) {
         let loan = Loan::new(self.id);
         let mut moved = self.fork();
@@ -204,12 +200,6 @@ impl TreeState {
         let mut left = TreeState::new(self.kind);
         left.trim.get_mut().lend = Some(loan);
         (moved, left)
-    }
-
-    /// Puts this value in the place of what `transfer` left, before that became a version.
-    pub(crate) fn replace_left(&mut self, left: &mut TreeState) {
-        self.forget_base();
-        self.trim.get_mut().lend = left.trim.get_mut().lend.take();
     }
 
     /// Gives up a private state: frees what it made.
