@@ -135,3 +135,21 @@ impl Default for ListValue {
         ListValue::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_compact_again_when_it_is_half_as_large() {
+        let mut list = ListValue::new();
+        (0..7).for_each(|_| list.push_back(&[b'x'; 1000]));
+        assert!(list.as_ref().is_compact());
+        (0..2).for_each(|_| list.push_back(&[b'x'; 1000]));
+        assert!(!list.as_ref().is_compact());
+        list.remove_range(0, 3);
+        assert!(!list.as_ref().is_compact());
+        list.remove_range(0, 4);
+        assert!(list.as_ref().is_compact());
+    }
+}

@@ -229,3 +229,34 @@ impl Default for StreamValue {
         StreamValue::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(milliseconds: u64, sequence: u64) -> StreamId {
+        StreamId {
+            milliseconds,
+            sequence,
+        }
+    }
+
+    #[test]
+    fn a_stream_remembers_what_is_gone() {
+        let mut stream = StreamValue::new();
+        for sequence in 0..300 {
+            stream.append(id(5, sequence), &[(b"field", b"value")]);
+        }
+        assert!(stream.remove(id(5, 100)));
+        assert!(!stream.remove(id(5, 100)));
+        assert!(stream.remove(id(5, 7)));
+        assert_eq!(stream.trim_front(1_000), 298);
+        let stream = stream.as_ref();
+        assert!(stream.is_empty());
+        assert_eq!(
+            (stream.last_id(), stream.max_deleted_id()),
+            (id(5, 299), id(5, 100))
+        );
+        assert_eq!((stream.first_id(), stream.entries_added()), (id(0, 0), 300));
+    }
+}

@@ -269,3 +269,31 @@ fn overwrite(state: &mut TreeState, offset: usize, bytes: &[u8]) {
         bytes = later;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_is_raw_from_its_first_partial_change_to_its_next_set() {
+        let mut string = StringValue::new(b"value");
+        assert!(!string.as_ref().is_raw());
+        string.append(b"s");
+        assert!(string.as_ref().is_raw());
+        string.truncate(2);
+        assert!(string.as_ref().is_raw());
+        string.set(b"new");
+        assert!(!string.as_ref().is_raw());
+        assert_eq!(string.as_ref().as_slice(), Some(&b"new"[..]));
+    }
+
+    #[test]
+    fn an_append_to_a_large_string_leaves_the_other_chunks_where_they_are() {
+        let mut string = StringValue::from_vec(vec![b'x'; 200_000]);
+        let before: Vec<_> = string.as_ref().parts().map(<[u8]>::as_ptr).collect();
+        string.append(b"tail");
+        let after: Vec<_> = string.as_ref().parts().map(<[u8]>::as_ptr).collect();
+        assert_eq!(before[..12], after[..12]);
+        assert_eq!(string.as_ref().range(199_999, 200_010).as_ref(), b"xtail");
+    }
+}
