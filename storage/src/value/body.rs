@@ -83,7 +83,7 @@ impl Body {
             };
             let place = match self.kind.order() {
                 Order::Hash => self.find(item.key),
-                Order::Position => self.at(usize::MAX),
+                Order::Position => self.gap(usize::MAX),
                 order => self.bound(order.word(item.key, value), item.key),
             };
             self.insert(&place, item.key, value);
@@ -124,17 +124,34 @@ impl Body {
         }
     }
 
-    /// The place with `rank` entries before it, behind the last one at most.
+    /// The place of the entry with `rank` entries before it, or behind the last one.
     pub(crate) fn at(&self, rank: usize) -> Place {
+        self.place(rank, TreeState::seek_rank)
+    }
+
+    /// The place of a new entry with `rank` entries before it, behind the last one at most.
+    pub(crate) fn gap(&self, rank: usize) -> Place {
+        self.place(rank, TreeState::seek_gap)
+    }
+
+    fn place(&self, rank: usize, seek: impl Fn(&TreeState, usize) -> (usize, Path)) -> Place {
         let len = self.view().len();
-        let path = match &self.form {
-            OwnForm::Flat(_) => Path::empty(),
-            OwnForm::Tree(state) => state.tree(MAIN).seek_rank(rank),
+        let (root, path) = match &self.form {
+            OwnForm::Flat(_) => (MAIN, Path::empty()),
+            OwnForm::Tree(state) => seek(state, rank),
         };
         Place {
             rank: rank.min(len),
             found: rank < len,
+            root,
             path,
+        }
+    }
+
+    /// To be called before the first or last element of a list is looked up to be removed.
+    pub(crate) fn prepare_end(&mut self, rank: usize) {
+        if let OwnForm::Tree(state) = &mut self.form {
+            state.prepare_end(rank);
         }
     }
 
@@ -160,7 +177,8 @@ impl Body {
             OwnForm::Tree(state) => {
                 let word = self.kind.order().word(key, value);
                 if self.kind != Type::SortedSet {
-                    return state.put(MAIN, &place.path, word, (key, value), replaces);
+                    state.put(place.root, &place.path, word, (key, value), replaces);
+                    return state.settle_end(place.root);
                 }
                 let is_negative_zero = read_score(value).to_bits() == (-0.0_f64).to_bits();
                 let sign: &[u8] = if is_negative_zero { b"-" } else { b"" };
@@ -201,7 +219,7 @@ impl Body {
                         }
                     }
                 }
-                state.take(MAIN, &place.path);
+                state.take(place.root, &place.path);
             }
         }
     }
@@ -227,7 +245,7 @@ impl Body {
         }
         match &mut self.form {
             OwnForm::Flat(flat) => flat.splice(start, end - start, None),
-            OwnForm::Tree(state) => state.take_ranks(MAIN, start, end),
+            OwnForm::Tree(state) => state.take_ranks(start, end),
         }
         end - start
     }
@@ -248,7 +266,7 @@ impl Body {
             return;
         };
         if is_all {
-            state.take_ranks(BY_MEMBER, start, end);
+            state.take_ranks_in(BY_MEMBER, start, end);
         }
         for member in members {
             let (path, found) = state.tree(BY_MEMBER).seek(hash(&member), &member);

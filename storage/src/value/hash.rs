@@ -112,3 +112,24 @@ impl Default for HashValue {
         HashValue::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_that_was_large_stays_so() {
+        let mut hash = HashValue::new();
+        for field in 0..COMPACT_ENTRIES_MAX {
+            assert!(hash.insert(field.to_string().as_bytes(), &[b'x'; 64]));
+        }
+        assert!(hash.as_ref().is_compact());
+        hash.insert(b"one more", b"");
+        assert!(!hash.as_ref().is_compact());
+        hash.remove(b"one more");
+        assert!(!hash.as_ref().is_compact());
+        let mut hash = HashValue::new();
+        hash.insert(b"field", &[b'x'; 65]);
+        assert!(!hash.as_ref().is_compact());
+    }
+}

@@ -81,6 +81,7 @@ impl ListValue {
 
     fn take(&mut self, index: usize) -> Option<Vec<u8>> {
         let element = self.as_ref().get(index)?.to_vec();
+        self.body.prepare_end(index);
         let place = self.body.at(index);
         self.body.remove(&place);
         self.note_size();
@@ -99,7 +100,7 @@ impl ListValue {
 
     /// Puts an element so that `index` (at most the length) others are before it. O(log n).
     pub fn insert(&mut self, index: usize, element: &[u8]) {
-        let place = self.body.at(index);
+        let place = self.body.gap(index);
         self.body.insert(&place, b"", element);
         self.note_size();
     }
@@ -132,5 +133,23 @@ impl ListValue {
 impl Default for ListValue {
     fn default() -> ListValue {
         ListValue::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_compact_again_when_it_is_half_as_large() {
+        let mut list = ListValue::new();
+        (0..7).for_each(|_| list.push_back(&[b'x'; 1000]));
+        assert!(list.as_ref().is_compact());
+        (0..2).for_each(|_| list.push_back(&[b'x'; 1000]));
+        assert!(!list.as_ref().is_compact());
+        list.remove_range(0, 3);
+        assert!(!list.as_ref().is_compact());
+        list.remove_range(0, 4);
+        assert!(list.as_ref().is_compact());
     }
 }

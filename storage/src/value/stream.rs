@@ -180,7 +180,7 @@ impl StreamValue {
         for (field, value) in fields {
             put_entry(&mut bytes, field, value);
         }
-        let place = self.body.at(self.as_ref().len());
+        let place = self.body.gap(self.as_ref().len());
         self.body.insert(&place, &id.to_key(), &bytes);
         self.head.last_id = id;
         self.head.entries_added += 1;
@@ -227,5 +227,36 @@ impl StreamValue {
 impl Default for StreamValue {
     fn default() -> StreamValue {
         StreamValue::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(milliseconds: u64, sequence: u64) -> StreamId {
+        StreamId {
+            milliseconds,
+            sequence,
+        }
+    }
+
+    #[test]
+    fn a_stream_remembers_what_is_gone() {
+        let mut stream = StreamValue::new();
+        for sequence in 0..300 {
+            stream.append(id(5, sequence), &[(b"field", b"value")]);
+        }
+        assert!(stream.remove(id(5, 100)));
+        assert!(!stream.remove(id(5, 100)));
+        assert!(stream.remove(id(5, 7)));
+        assert_eq!(stream.trim_front(1_000), 298);
+        let stream = stream.as_ref();
+        assert!(stream.is_empty());
+        assert_eq!(
+            (stream.last_id(), stream.max_deleted_id()),
+            (id(5, 299), id(5, 100))
+        );
+        assert_eq!((stream.first_id(), stream.entries_added()), (id(0, 0), 300));
     }
 }

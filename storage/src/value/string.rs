@@ -187,15 +187,15 @@ impl StringValue {
 
     /// Removes the bytes from `len` on.
     pub fn truncate(&mut self, len: usize) {
+        if len >= self.as_ref().len() {
+            return;
+        }
         self.body.changed = true;
         match &mut self.body.form {
             OwnForm::Flat(flat) => flat.raw().truncate(len),
             OwnForm::Tree(state) => {
-                if len >= state.string_bytes {
-                    return;
-                }
                 let chunks = state.len();
-                state.take_ranks(MAIN, len.div_ceil(CHUNK_BYTES), chunks);
+                state.take_ranks(len.div_ceil(CHUNK_BYTES), chunks);
                 state.string_bytes = len;
                 let rest = len % CHUNK_BYTES;
                 if rest > 0 {
@@ -267,5 +267,33 @@ fn overwrite(state: &mut TreeState, offset: usize, bytes: &[u8]) {
         offset += count;
         state.string_bytes = state.string_bytes.max(offset);
         bytes = later;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_is_raw_from_its_first_partial_change_to_its_next_set() {
+        let mut string = StringValue::new(b"value");
+        assert!(!string.as_ref().is_raw());
+        string.append(b"s");
+        assert!(string.as_ref().is_raw());
+        string.truncate(2);
+        assert!(string.as_ref().is_raw());
+        string.set(b"new");
+        assert!(!string.as_ref().is_raw());
+        assert_eq!(string.as_ref().as_slice(), Some(&b"new"[..]));
+    }
+
+    #[test]
+    fn an_append_to_a_large_string_leaves_the_other_chunks_where_they_are() {
+        let mut string = StringValue::from_vec(vec![b'x'; 200_000]);
+        let before: Vec<_> = string.as_ref().parts().map(<[u8]>::as_ptr).collect();
+        string.append(b"tail");
+        let after: Vec<_> = string.as_ref().parts().map(<[u8]>::as_ptr).collect();
+        assert_eq!(before[..12], after[..12]);
+        assert_eq!(string.as_ref().range(199_999, 200_010).as_ref(), b"xtail");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::flat::{Entry, FlatIter, FlatRef};
 use super::order::{Order, hash, read_score, score_of_word};
-use super::tree::{MAIN, Path, TreeIter, TreeState};
+use super::tree::{MAIN, PartsIter, Path, TreeState};
 
 /// A value as it is stored, to be read.
 #[derive(Clone, Copy)]
@@ -52,6 +52,8 @@ pub(crate) struct Place {
     /// The number of entries before it. `Body` tells it only while flat.
     pub(crate) rank: usize,
     pub(crate) found: bool,
+    /// Which tree the path is in.
+    pub(crate) root: usize,
     pub(crate) path: Path,
 }
 
@@ -60,6 +62,7 @@ impl Place {
         Place {
             rank: 0,
             found,
+            root: MAIN,
             path,
         }
     }
@@ -68,6 +71,7 @@ impl Place {
         Place {
             rank,
             found,
+            root: MAIN,
             path: Path::empty(),
         }
     }
@@ -77,7 +81,7 @@ impl Place {
 pub(crate) enum EntryIter<'a> {
     Flat(FlatIter<'a>),
     FlatBack(std::iter::Rev<std::vec::IntoIter<Entry<'a>>>),
-    Tree(TreeIter<'a>),
+    Tree(PartsIter<'a>),
 }
 
 impl<'a> Iterator for EntryIter<'a> {
@@ -140,10 +144,7 @@ impl<'a> View<'a> {
                 }
                 EntryIter::Flat(iter)
             }
-            Form::Tree(state) => {
-                let tree = state.tree(MAIN);
-                EntryIter::Tree(tree.iter_at(tree.seek_rank(rank)))
-            }
+            Form::Tree(state) => EntryIter::Tree(state.iter_from(rank)),
         }
     }
 
@@ -151,7 +152,7 @@ impl<'a> View<'a> {
     pub(crate) fn iter_back_from(self, rank: usize) -> EntryIter<'a> {
         match self.form {
             Form::Flat(flat) => EntryIter::FlatBack(flat.back_from(rank.saturating_add(1))),
-            Form::Tree(state) => EntryIter::Tree(state.tree(MAIN).iter_back(rank)),
+            Form::Tree(state) => EntryIter::Tree(state.iter_back_from(rank)),
         }
     }
 
@@ -180,11 +181,10 @@ impl<'a> View<'a> {
                 place
             }
             Form::Tree(state) => {
-                let (path, found) = state.tree(MAIN).seek(word, key);
+                let place = Place::in_tree(state.tree(MAIN).seek(word, key));
                 Place {
-                    rank: path.rank(),
-                    found,
-                    path,
+                    rank: place.path.rank(),
+                    ..place
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
-use super::super::tree::check::LIVE;
+use super::super::tree::check::{LIVE, discard_last};
 use super::super::*;
 use super::model::{Model, Random, check};
 
@@ -65,7 +65,7 @@ fn cut(above: &mut TreeState, version: &mut TreeState, older: Option<&TreeState>
 
 fn discard(state: &mut TreeState) {
     // SAFETY: the last of its chain.
-    unsafe { TreeState::discard(state) }.free_some(usize::MAX);
+    unsafe { discard_last(state) }.free_some(usize::MAX);
 }
 
 #[test]
@@ -80,20 +80,6 @@ fn a_large_cut_is_made_in_pieces() {
     assert_eq!(count_with(&first, b"first"), 60_000);
     cut(&mut deleted, &mut first, None);
     discard(&mut deleted);
-    assert_eq!(live(), 0);
-}
-
-#[test]
-fn what_is_put_over_a_moved_value_leaves_it_alone() {
-    let mut source = large_hash(2_000);
-    let (mut moved, mut left) = source.transfer();
-    let mut over = large_hash(1_000);
-    over.replace_left(&mut left);
-    cut(&mut over, &mut source, None);
-    assert_eq!(count_with(&moved, b"first"), 2_000);
-    assert_eq!(live(), reached(&[&moved, &over]));
-    discard(&mut moved);
-    discard(&mut over);
     assert_eq!(live(), 0);
 }
 
@@ -124,6 +110,85 @@ fn trees_of_several_levels_stay_in_order() {
     assert_eq!(live(), reached(&[&hash, &set]));
     discard(&mut hash);
     discard(&mut set);
+    assert_eq!(live(), 0);
+}
+
+/// Pushes and pops at both ends; `growth` of 100 are pushes.
+fn change_ends(list: &mut ListValue, model: &mut Vec<Vec<u8>>, random: &mut Random, growth: usize) {
+    let front = random.chance(50);
+    if random.chance(growth) {
+        let element = vec![b'e'; random.below(40)];
+        if front {
+            list.push_front(&element);
+            model.insert(0, element);
+        } else {
+            list.push_back(&element);
+            model.push(element);
+        }
+    } else if front {
+        let wanted = if model.is_empty() {
+            None
+        } else {
+            Some(model.remove(0))
+        };
+        assert_eq!(list.pop_front(), wanted);
+    } else {
+        assert_eq!(list.pop_back(), model.pop());
+    }
+}
+
+#[test]
+fn lists_grow_and_shrink_at_both_ends() {
+    let mut random = Random(11);
+    let mut model = vec![b"element".to_vec(); 6_000];
+    let mut list = ListValue::new();
+    model.iter().for_each(|element| list.push_back(element));
+    let mut newest = tree(Value::List(list));
+    let (held_model, mut held) = (model.clone(), None);
+    for round in 0..400 {
+        let mut value = Value::fork(ValueRef::from_tree(&newest));
+        let Value::List(list) = &mut value else {
+            panic!("not a list")
+        };
+        let growth = if round % 200 < 100 { 90 } else { 30 };
+        for _ in 0..random.below(100) {
+            change_ends(list, &mut model, &mut random, growth);
+        }
+        if random.chance(10) {
+            let start = random.below(model.len());
+            let end = start + random.below(model.len() - start).min(60);
+            assert_eq!(list.remove_range(start, end), end - start);
+            model.drain(start..end);
+        }
+        let at = random.below(model.len());
+        list.insert(at, b"inserted");
+        model.insert(at, b"inserted".to_vec());
+        let mut above = tree(value);
+        match &held {
+            None => held = Some(newest),
+            Some(held) => {
+                cut(&mut above, &mut newest, Some(held));
+            }
+        }
+        newest = above;
+        let kept = held.as_deref().unwrap();
+        assert_eq!(live(), reached(&[kept, &newest]));
+        if round % 20 == 0 {
+            check(ValueRef::from_tree(&newest), &Model::List(model.clone()));
+            check(ValueRef::from_tree(kept), &Model::List(held_model.clone()));
+        }
+    }
+    cut(&mut newest, &mut held.unwrap(), None);
+    let mut value = Value::fork(ValueRef::from_tree(&newest));
+    let Value::List(list) = &mut value else {
+        panic!("not a list")
+    };
+    while let Some(element) = list.pop_front() {
+        assert_eq!(element, model.remove(0));
+    }
+    assert!(model.is_empty() && value.is_empty());
+    drop(value);
+    discard(&mut newest);
     assert_eq!(live(), 0);
 }
 
@@ -168,7 +233,7 @@ fn both_sides_of_a_move_are_cut_at_once() {
                 lender.remove(index);
             }
             // SAFETY: the last of its chain.
-            garbage.push(unsafe { TreeState::discard(&raw mut *lender[0]) });
+            garbage.push(unsafe { discard_last(&raw mut *lender[0]) });
             (garbage, LIVE.get())
         });
         let borrower_side = thread::spawn(move || {
@@ -185,7 +250,7 @@ fn both_sides_of_a_move_are_cut_at_once() {
                 newest = above;
             }
             // SAFETY: the last of its chain.
-            garbage.push(unsafe { TreeState::discard(&raw mut *newest) });
+            garbage.push(unsafe { discard_last(&raw mut *newest) });
             (garbage, LIVE.get())
         });
         let (lender_garbage, lender_live) = lender_side.join().unwrap();

@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::io::Write;
 use std::time::Instant;
 
+use super::super::tree::check::discard_last;
 use super::super::*;
 use super::model::Random;
 
@@ -44,7 +45,7 @@ impl Key {
             }
             (Stored::Flat { .. }, Stored::Tree(state)) => {
                 // SAFETY: the only version of its chain, and replaced below.
-                unsafe { TreeState::discard(&raw mut **state) }.free_some(usize::MAX);
+                unsafe { discard_last(&raw mut **state) }.free_some(usize::MAX);
             }
             (_, Stored::Flat { .. }) => {}
         }
@@ -56,7 +57,7 @@ impl Drop for Key {
     fn drop(&mut self) {
         if let Stored::Tree(state) = &mut self.stored {
             // SAFETY: the only version of its chain.
-            unsafe { TreeState::discard(&raw mut **state) }.free_some(usize::MAX);
+            unsafe { discard_last(&raw mut **state) }.free_some(usize::MAX);
         }
     }
 }

@@ -43,6 +43,12 @@ impl TreeState {
         // SAFETY: as above.
         let older_id = older.map(|older| unsafe { (*older).id });
         let shared_id = if version_trim.fresh { None } else { older_id };
+        version.lent.iter().for_each(|loan| loan.mark_used());
+        if above_trim.lend.as_ref().is_some_and(Loan::is_unborrowed) {
+            // The move was undone before it was committed: an ordinary deletion.
+            above_trim.lend = None;
+            above_trim.dead.extend(version.root_entries());
+        }
         match (&above_trim.lend, shared_id) {
             (Some(loan), Some(_)) => loan.drain(&mut above_trim.dead),
             (Some(loan), None) => {
@@ -81,27 +87,6 @@ impl TreeState {
             garbage: sorter.garbage,
             more: false,
         }
-    }
-
-    /// Takes everything of the last version of a chain that is destroyed.
-    ///
-    /// # Safety
-    /// All older versions have been cut, and nobody needs this one any more.
-    pub(crate) unsafe fn discard(state: *mut TreeState) -> Garbage {
-        let mut garbage = Garbage::default();
-        // SAFETY: the state lives; this is a cut from under a version that holds nothing.
-        unsafe {
-            let above = Box::into_raw(TreeState::replacing(&*state));
-            loop {
-                let cut = TreeState::cut(above, state, None);
-                garbage.append(cut.garbage);
-                if !cut.more {
-                    break;
-                }
-            }
-            drop(Box::from_raw(above));
-        }
-        garbage
     }
 }
 

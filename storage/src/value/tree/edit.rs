@@ -16,25 +16,25 @@ const EDGE_CHILDREN: usize = CHILDREN_MAX - CHILDREN_MAX / 10;
 
 /// What a node became: nothing, itself or another, or two.
 #[derive(Clone, Copy)]
-enum Became {
+pub(super) enum Became {
     Nothing,
     One(Child),
     Two(Child, Child),
 }
 
 /// Where in a tree, and how, it changed.
-struct Change<'p> {
-    root: usize,
-    path: &'p Path,
+pub(super) struct Change<'p> {
+    pub(super) root: usize,
+    pub(super) path: &'p Path,
     /// Whether nodes may have become too small.
-    shrunk: bool,
+    pub(super) shrunk: bool,
     /// How many entries there are more.
-    delta: i64,
+    pub(super) delta: i64,
 }
 
 impl TreeState {
     pub(super) fn order(&self, root: usize) -> Order {
-        if root == super::BY_MEMBER {
+        if self.kind == super::Type::SortedSet && root == super::BY_MEMBER {
             Order::Hash
         } else {
             self.kind.order()
@@ -161,7 +161,7 @@ impl TreeState {
     }
 
     /// Puts what a node on `level` of the path became in the place of it, up to the root.
-    fn replace_up(&mut self, change: &Change<'_>, level: usize, became: Became) {
+    pub(super) fn replace_up(&mut self, change: &Change<'_>, level: usize, became: Became) {
         let (mut level, mut became) = (level, became);
         while level > 0 {
             level -= 1;

@@ -6,7 +6,7 @@
 //! are made by one thread at a time, but the two sides run at the same time.
 
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 use super::dead::Dead;
@@ -30,6 +30,9 @@ pub(crate) struct Loan {
     bound: AtomicU64,
     /// A stack; `closed()` once the lender reaches nothing of the borrower's any more.
     inbox: AtomicPtr<Letter>,
+    /// Whether a version that borrows has been cut: if not, and the lender alone holds the loan,
+    /// what was moved never became a version.
+    used: AtomicBool,
     /// Whom the lender borrowed from, set before closing.
     next: OnceLock<Option<Arc<Loan>>>,
 }
@@ -45,8 +48,24 @@ impl Loan {
         Arc::new(Loan {
             bound: AtomicU64::new(bound),
             inbox: AtomicPtr::new(ptr::null_mut()),
+            used: AtomicBool::new(false),
             next: OnceLock::new(),
         })
+    }
+
+    /// A version that borrows is being cut.
+    pub(super) fn mark_used(&self) {
+        self.used.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether nobody has borrowed, nor ever will. To be asked by the lender.
+    pub(super) fn is_unborrowed(loan: &Arc<Loan>) -> bool {
+        if Arc::strong_count(loan) > 1 {
+            return false;
+        }
+        // Pairs with the Release of the borrower's drop of its share, before which it set `used`.
+        fence(Ordering::Acquire);
+        !loan.used.load(Ordering::SeqCst)
     }
 
     pub(super) fn bound(&self) -> u64 {

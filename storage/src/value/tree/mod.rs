@@ -18,6 +18,7 @@ pub(crate) mod check;
 mod cut;
 mod dead;
 mod edit;
+mod ends;
 mod lending;
 mod node;
 mod range;
@@ -29,6 +30,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 pub(crate) use dead::Garbage;
+pub(crate) use ends::PartsIter;
 pub(crate) use search::{Path, Tree, TreeIter};
 
 use super::Type;
@@ -41,6 +43,11 @@ use node::{Link, NodeRef, free_long, free_node};
 pub(crate) const MAIN: usize = 0;
 /// A sorted set's tree by member.
 pub(crate) const BY_MEMBER: usize = 1;
+/// A list's first leaf, before those of the tree.
+const FRONT: usize = 1;
+/// A list's last leaf.
+const BACK: usize = 2;
+const ROOTS: usize = 3;
 
 /// What only the version's builder, and then the holder of its record's trim word, touch.
 #[derive(Default)]
@@ -55,8 +62,8 @@ struct Trim {
 /// What a version with a large value has besides. One without roots belongs to a version that
 /// replaces a large value.
 pub(crate) struct TreeState {
-    roots: [Link; 2],
-    counts: [u64; 2],
+    roots: [Link; ROOTS],
+    counts: [u64; ROOTS],
     id: u64,
     kind: Type,
     pub(crate) encoding: u8,
@@ -80,8 +87,8 @@ unsafe impl Sync for TreeState {}
 impl TreeState {
     fn make(kind: Type) -> TreeState {
         TreeState {
-            roots: [Link::NULL; 2],
-            counts: [0; 2],
+            roots: [Link::NULL; ROOTS],
+            counts: [0; ROOTS],
             id: 1,
             kind,
             encoding: 0,
@@ -123,11 +130,16 @@ impl TreeState {
 
     /// Whether it holds a value.
     pub(crate) fn has_roots(&self) -> bool {
-        !self.roots[MAIN].is_null()
+        self.roots.iter().any(|root| !root.is_null())
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.counts[MAIN] as usize
+        let ends = if self.kind == Type::List {
+            self.counts[FRONT] + self.counts[BACK]
+        } else {
+            0
+        };
+        (self.counts[MAIN] + ends) as usize
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -177,8 +189,9 @@ impl TreeState {
     }
 
     /// Moves the value to another key: what the new key's version carries, and what the old
-    /// key's, without roots, does. Both must become versions in one commit, the second one over
-    /// the version of `self`.
+    /// key's tombstone does. The tombstone must be put over the version of `self`, in the commit
+    /// in which the new key's version is made; only if that one is dropped before it is committed
+    /// may the tombstone be alone, and is then an ordinary one.
     pub(crate) fn transfer(&self) -> (Box<TreeState>, Box<TreeState>) {
         let loan = Loan::new(self.id);
         let mut moved = self.fork();
@@ -187,19 +200,6 @@ impl TreeState {
         let mut left = TreeState::new(self.kind);
         left.trim.get_mut().lend = Some(loan);
         (moved, left)
-    }
-
-    /// Makes this one, to be put in the place of what `transfer` left, owe and be owed the same.
-    pub(crate) fn replace_left(&mut self, left: &mut TreeState) {
-        self.forget_base();
-        self.trim.get_mut().lend = left.trim.get_mut().lend.take();
-    }
-
-    /// Whether this one was moved, and `left` is what stayed.
-    pub(crate) fn is_lent_by(&self, left: &TreeState) -> bool {
-        // SAFETY: `left` is private, its owner is the caller.
-        let lend = unsafe { &(*left.trim.get()).lend };
-        matches!((&self.lent, lend), (Some(own), Some(lend)) if Arc::ptr_eq(own, lend))
     }
 
     /// Gives up a private state: frees what it made.

@@ -8,12 +8,12 @@ use super::node::{Child, Link, NodeRef};
 impl TreeState {
     /// Removes the entries with ranks from `start` to below `end`, which must be at most the
     /// count. O(log n), and O(1) for each node that this version itself made.
-    pub(crate) fn take_ranks(&mut self, root: usize, start: usize, end: usize) {
+    pub(crate) fn take_ranks_in(&mut self, root: usize, start: usize, end: usize) {
         if start >= end || self.roots[root].is_null() {
             return;
         }
         let count = self.counts[root];
-        let average_bytes = self.memory_bytes / count.max(1) as usize;
+        let average_bytes = self.memory_bytes / self.counts.iter().sum::<u64>().max(1) as usize;
         let whole = Child {
             link: self.roots[root],
             word: 0,

@@ -7,8 +7,9 @@ use std::ptr;
 use super::super::view::Item;
 use super::node::{Link, Node, NodeRef};
 
-/// More levels than a tree of 2^64 entries has.
-const LEVELS_MAX: usize = 20;
+/// More levels than a tree that fits in memory has: a node has 16 children or more, but for those
+/// at the edges, and a root is split only when it has 64.
+const LEVELS_MAX: usize = 14;
 
 /// The way from a root to an entry, or to the place of one in a leaf. Good until the tree changes.
 #[derive(Clone)]
