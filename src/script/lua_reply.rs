@@ -40,7 +40,6 @@ pub(super) struct LuaReply<'a> {
     frame: &'a mut Frame,
     buffers: ReplyBuffers,
     base: c_int,
-    text_length: usize,
     failed: bool,
 }
 
@@ -55,7 +54,6 @@ impl<'a> LuaReply<'a> {
             frame,
             buffers,
             base,
-            text_length: 0,
             failed: false,
         }
     }
@@ -231,19 +229,18 @@ impl Reply for LuaReply<'_> {
 
     fn bulk_start(&mut self, length: usize) {
         self.buffers.text.clear();
-        self.text_length = length;
         if length == 0 {
             self.bulk(b"");
         }
     }
 
-    fn bulk_part(&mut self, bytes: &[u8]) {
+    fn bulk_part(&mut self, bytes: &[u8], is_last: bool) {
         if self.buffers.text.len() + bytes.len() > self.frame.state().arena().limit_bytes() {
             self.frame.state().overflowed = true;
             return;
         }
         self.buffers.text.extend_from_slice(bytes);
-        if self.buffers.text.len() >= self.text_length {
+        if is_last {
             let text = std::mem::take(&mut self.buffers.text);
             self.bulk(&text);
         }
