@@ -241,7 +241,7 @@ impl Transaction {
             Written::Value { value, deadline_ms, forked, .. } if !value.is_empty() => {
                 (forked, Some((value.store(), deadline_ms)))
             }
-            Written::Moved { state, deadline_ms } => {
+            Written::Moved { state, deadline_ms, .. } => {
                 (false, Some((Stored::Tree(state), deadline_ms)))
             }
             Written::MovedAway(state) => {
@@ -322,6 +322,9 @@ impl Transaction {
         let relied_until_ms = self.relied_until_ms();
         let mut prepared: Vec<Prepared> = Vec::with_capacity(writes.len() + 1);
         let order = self.in_key_order(writes);
+        for &index in order.iter().filter(|index| !self.space_stays(**index)).collect::<Vec<_>>() {
+            self.settle_move(index);
+        }
         for index in order {
             if !self.space_stays(index) {
                 continue;

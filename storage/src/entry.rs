@@ -29,8 +29,8 @@ pub(crate) enum Written {
     /// This value, until `deadline_ms` (0: for ever). `forked` if it was made from the version
     /// seen, and then `changed_deadline` says whether only the value can tell if it changed.
     Value { value: Box<Value>, deadline_ms: u64, forked: bool, changed_deadline: bool },
-    /// The large value of another key, moved here whole.
-    Moved { state: Box<TreeState>, deadline_ms: u64 },
+    /// The large value of another key, that of entry `from`, moved here whole.
+    Moved { state: Box<TreeState>, deadline_ms: u64, from: usize },
     /// Its large value moved away: what stays is a tombstone with this state.
     MovedAway(Box<TreeState>),
     /// Nothing is to be there.

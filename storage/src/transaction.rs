@@ -305,7 +305,7 @@ impl Transaction {
                 (!value.is_empty() && !self.is_past(*deadline_ms))
                     .then(|| (value.as_ref().as_ref(), *deadline_ms))
             }
-            Written::Moved { state, deadline_ms } => {
+            Written::Moved { state, deadline_ms, .. } => {
                 (!self.is_past(*deadline_ms)).then(|| (ValueRef::from_tree(state), *deadline_ms))
             }
             Written::MovedAway(_) | Written::Deleted => None,
@@ -416,6 +416,7 @@ impl Transaction {
             Deadline::Keep => self.get_with_deadline(database, key)?.map_or(0, |(_, at)| at),
         };
         let index = self.write_entry(database, key)?;
+        self.settle_move(index);
         self.entries.get_mut(index).written = Written::Value {
             value: Box::new(value),
             deadline_ms,
@@ -481,6 +482,7 @@ impl Transaction {
         if self.update(database, key)?.is_none() {
             self.check_writable()?;
             let index = self.write_entry(database, key)?;
+            self.settle_move(index);
             self.entries.get_mut(index).written = Written::Value {
                 value: Box::new(make()),
                 deadline_ms: 0,
@@ -562,7 +564,10 @@ impl Transaction {
         let (moved, left) = match state {
             Some(state) => {
                 let (moved, left) = TreeState::transfer(state);
-                (Written::Moved { state: moved, deadline_ms }, Written::MovedAway(left))
+                (
+                    Written::Moved { state: moved, deadline_ms, from: source },
+                    Written::MovedAway(left),
+                )
             }
             None => {
                 let value = Box::new(Value::copy(copy));
@@ -578,8 +583,31 @@ impl Transaction {
         };
         self.entries.get_mut(source).written = left;
         let target = self.write_entry(to.0, to.1)?;
+        self.settle_move(target);
         self.entries.get_mut(target).written = moved;
         Ok(true)
+    }
+
+    /// Before the entry of a key whose large value has moved away is written again (or is left out
+    /// of the commit): whoever took the value over gets a copy of its own. Two keys may share
+    /// nodes only as long as one of them keeps the record of the loan.
+    pub(crate) fn settle_move(&mut self, lender: usize) {
+        if !matches!(self.entries.get(lender).written, Written::MovedAway(_)) {
+            return;
+        }
+        for index in 0..self.entries.len() {
+            let entry = self.entries.get_mut(index);
+            if let Written::Moved { state, deadline_ms, from } = &entry.written
+                && *from == lender
+            {
+                entry.written = Written::Value {
+                    value: Box::new(Value::copy(ValueRef::from_tree(state))),
+                    deadline_ms: *deadline_ms,
+                    forked: false,
+                    changed_deadline: true,
+                };
+            }
+        }
     }
 
     /// Publishes `message` when the transaction is part of history, and only then.
