@@ -1,44 +1,179 @@
 //! The server: options to parts, parts to a running server.
 
-use std::net::SocketAddr;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
 
-use darter::config::Config;
-use darter::server::{Listen, Server};
+use clap::{Arg, ArgMatches, Command};
+use darter::config::parameters::{self, Change, PARAMETERS};
+use darter::config::{Config, file};
+use darter::server::Server;
 use darter::services::Services;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let mut port = 6379;
-    let mut flags = darter::script::flags::Flags::NONE;
-    let mut args = std::env::args().skip(1);
-    while let (Some(name), Some(value)) = (args.next(), args.next()) {
-        match name.as_str() {
-            "--port" => port = value.parse().unwrap_or(port),
-            "--default_lua_flags" => {
-                flags = darter::script::flags::Flags::parse(value.as_bytes()).unwrap_or(flags);
-            }
-            _ => {}
-        }
-    }
-    let config = Config::default();
-    config.set_default_flags(flags);
-    let listen = Listen {
-        addresses: vec![SocketAddr::from(([127, 0, 0, 1], port))],
-        unix_socket: None,
-    };
-    match Server::start(Services::new(config), &listen) {
-        Ok(server) => {
-            tracing::info!("Darter listens on {:?}", server.addresses());
-            server.wait();
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            tracing::error!("cannot start: {error}");
+    let started = Instant::now();
+    match run(started) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            // Standard error is all there is to say it on; if it is closed, nobody listens.
+            let _ = writeln!(io::stderr(), "darter: {text}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(started: Instant) -> Result<(), String> {
+    let mut config = Config::default();
+    let without_meaning = configure(&mut config)?;
+    start_log(&config)?;
+    if !without_meaning.is_empty() {
+        tracing::warn!("without a meaning here: {}", without_meaning.join(", "));
+    }
+    let listen = config.listen()?;
+    let server = Server::start(Services::new(config), &listen)
+        .map_err(|error| format!("cannot listen: {error}"))?;
+    stop_on_signals(server.services())?;
+    let mut places: Vec<String> =
+        server.addresses().iter().map(|address| address.to_string()).collect();
+    places.extend(listen.unix_socket.iter().map(|path| path.display().to_string()));
+    tracing::info!(
+        "Darter {} is ready on {} after {} ms",
+        env!("CARGO_PKG_VERSION"),
+        places.join(", "),
+        started.elapsed().as_millis()
+    );
+    server.wait();
+    tracing::info!("Darter has stopped");
+    Ok(())
+}
+
+/// The command line as clap sees it, from the table of options.
+fn command_line() -> Command {
+    let defaults = Config::default();
+    let options = PARAMETERS.iter().map(|parameter| {
+        let default = parameters::value_of(&defaults, parameter);
+        let default = if default.is_empty() { "none".into() } else { format!("`{default}`") };
+        Arg::new(parameter.name)
+            .long(parameter.name)
+            .value_name(parameter.value)
+            .num_args(1..)
+            .allow_hyphen_values(false)
+            .help(format!("{} [default: {default}]", parameter.help))
+    });
+    Command::new("darter")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(
+            "A Redis-compatible in-memory store in which a Lua script is an optimistic transaction",
+        )
+        .override_usage("darter [FILE] [OPTIONS]")
+        .arg(Arg::new("file").value_name("FILE").help("configuration file, as redis.conf"))
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .help("configuration file, as redis.conf"),
+        )
+        .args(options)
+}
+
+/// Reads the command line and the configuration file. Returns what has no meaning here.
+fn configure(config: &mut Config) -> Result<Vec<String>, String> {
+    let matches = command_line().get_matches_from(spelled(std::env::args()));
+    let path = matches.get_one::<String>("config").or(matches.get_one::<String>("file"));
+    let without_meaning = match path {
+        Some(path) => {
+            file::read(config, Path::new(path)).map_err(|error| error.to_string())?
+        }
+        None => Vec::new(),
+    };
+    for parameter in PARAMETERS {
+        if let Some(value) = value_of(&matches, parameter.name) {
+            parameters::set(&mut Change::Whole(config), parameter.name, &value)
+                .map_err(|what| format!("--{}: {what}", parameter.name))?;
+        }
+    }
+    Ok(without_meaning)
+}
+
+fn value_of(matches: &ArgMatches, name: &str) -> Option<String> {
+    let values = matches.get_many::<String>(name)?;
+    Some(values.map(String::as_str).collect::<Vec<_>>().join(" "))
+}
+
+/// The arguments with every option's name as the table spells it: `-` and `_` are the same.
+fn spelled(args: impl Iterator<Item = String>) -> Vec<String> {
+    args.map(|argument| {
+        let Some(option) = argument.strip_prefix("--") else { return argument };
+        let (name, value) = match option.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (option, None),
+        };
+        let name = parameters::find(name).map_or(name, |parameter| parameter.name);
+        match value {
+            Some(value) => format!("--{name}={value}"),
+            None => format!("--{name}"),
+        }
+    })
+    .collect()
+}
+
+fn start_log(config: &Config) -> Result<(), String> {
+    let level = match config.log_level().as_str() {
+        "debug" | "verbose" => LevelFilter::DEBUG,
+        "warning" => LevelFilter::WARN,
+        "nothing" => LevelFilter::OFF,
+        _ => LevelFilter::INFO,
+    };
+    let writer = match &config.startup.log_file {
+        None => BoxMakeWriter::new(io::stdout),
+        Some(path) => {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            let file = file.map_err(|error| format!("logfile {}: {error}", path.display()))?;
+            BoxMakeWriter::new(Arc::new(file))
+        }
+    };
+    let has_colours = false;
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(writer)
+        .with_ansi(has_colours)
+        .with_target(false)
+        .init();
+    Ok(())
+}
+
+/// Ends the server on SIGTERM and SIGINT.
+fn stop_on_signals(services: &Arc<Services>) -> Result<(), String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let services = Arc::clone(services);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let wait = move || {
+        runtime.block_on(async {
+            let kinds = [SignalKind::terminate(), SignalKind::interrupt()];
+            let [Ok(mut terminate), Ok(mut interrupt)] = kinds.map(signal) else { return };
+            std::future::poll_fn(|context| {
+                let is_over = terminate.poll_recv(context).is_ready()
+                    || interrupt.poll_recv(context).is_ready();
+                if is_over { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            })
+            .await;
+            services.stop();
+        });
+    };
+    std::thread::Builder::new()
+        .name("darter-signals".into())
+        .spawn(wait)
+        .map(drop)
+        .map_err(|error| format!("cannot wait for signals: {error}"))
 }

@@ -129,18 +129,19 @@ impl Stats {
         let zero = |counter: &AtomicU64| counter.store(0, Ordering::Relaxed);
         for thread in self.threads().iter() {
             for command in &thread.commands {
-                [&command.calls, &command.nanoseconds, &command.rejected, &command.failed]
-                    .map(zero);
+                let all = [&command.calls, &command.nanoseconds, &command.rejected, &command.failed];
+                all.into_iter().for_each(zero);
             }
             for mode in &thread.scripts {
-                [&mode.runs, &mode.errors, &mode.kills, &mode.limits, &mode.nanoseconds].map(zero);
+                let all = [&mode.runs, &mode.errors, &mode.kills, &mode.limits, &mode.nanoseconds];
+                all.into_iter().for_each(zero);
             }
             let rest = [&thread.processed, &thread.input_bytes, &thread.output_bytes];
-            rest.map(zero);
-            [&thread.hits, &thread.misses].map(zero);
+            rest.into_iter().for_each(zero);
+            [&thread.hits, &thread.misses].into_iter().for_each(zero);
         }
         let own = [&self.connections, &self.rejected_connections];
-        own.map(zero);
+        own.into_iter().for_each(zero);
         zero(&self.output_limit_disconnections);
         self.errors.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -1,9 +1,16 @@
-//! The options as they stand now, in the form that the server uses.
+//! The options: each once, in the table of `parameters`, from which the command line, the
+//! configuration file, CONFIG GET, SET and REWRITE's refusal all come.
 
+pub mod file;
+pub mod parameters;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use crate::script::flags::Flags;
+use crate::server::Listen;
 
 /// A limit on what waits to be sent to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +23,32 @@ pub struct OutputLimit {
     pub soft_seconds: u64,
 }
 
-/// See the module's text. What may change while the server runs is behind atomics and locks.
-pub struct Config {
-    databases: usize,
+/// The classes of clients that output limits tell apart.
+pub const OUTPUT_CLASSES: [&str; 3] = ["normal", "replica", "pubsub"];
+
+/// What is fixed once the server runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Startup {
+    /// The TCP port; 0 is none.
+    pub port: u16,
+    /// The addresses to listen on.
+    pub bind: Vec<String>,
+    /// A Unix socket to listen on.
+    pub unix_socket: Option<PathBuf>,
+    /// A file for the log; standard output if there is none.
+    pub log_file: Option<PathBuf>,
+    /// How many databases there are.
+    pub databases: usize,
     /// Data-plane threads.
     pub threads: usize,
-    /// Whether `protected-mode` is on.
+}
+
+/// The options as they stand now. What may change while the server runs is behind atomics and
+/// locks.
+pub struct Config {
+    /// What is fixed once the server runs.
+    pub startup: Startup,
+    /// Whether strangers from other machines are refused while no password is set.
     pub protected_mode: AtomicBool,
     /// Connections at most.
     pub max_clients: AtomicUsize,
@@ -39,8 +66,10 @@ pub struct Config {
     pub lua_memory_bytes: AtomicUsize,
     password: RwLock<Option<String>>,
     default_flags: RwLock<Flags>,
-    /// For normal clients and for subscribers.
-    output_limits: RwLock<[OutputLimit; 2]>,
+    log_level: RwLock<String>,
+    output_limits: RwLock<[OutputLimit; 3]>,
+    /// Redis's options without a meaning here, as they were set.
+    pub(crate) without_meaning: RwLock<Vec<(String, String)>>,
 }
 
 impl Default for Config {
@@ -54,11 +83,19 @@ impl Config {
     /// The defaults, with this many databases and data-plane threads.
     pub fn new(databases: usize, threads: usize) -> Config {
         let none = OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 };
+        let replicas =
+            OutputLimit { hard_bytes: 256 << 20, soft_bytes: 64 << 20, soft_seconds: 60 };
         let subscribers =
             OutputLimit { hard_bytes: 32 << 20, soft_bytes: 8 << 20, soft_seconds: 60 };
         Config {
-            databases,
-            threads,
+            startup: Startup {
+                port: 6379,
+                bind: vec!["127.0.0.1".into(), "-::1".into()],
+                unix_socket: None,
+                log_file: None,
+                databases,
+                threads,
+            },
             protected_mode: AtomicBool::new(true),
             max_clients: AtomicUsize::new(10_000),
             timeout_s: AtomicU64::new(0),
@@ -69,47 +106,99 @@ impl Config {
             lua_memory_bytes: AtomicUsize::new(256 << 20),
             password: RwLock::new(None),
             default_flags: RwLock::new(Flags::NONE),
-            output_limits: RwLock::new([none, subscribers]),
+            log_level: RwLock::new("notice".into()),
+            output_limits: RwLock::new([none, replicas, subscribers]),
+            without_meaning: RwLock::default(),
         }
     }
 
     /// How many databases there are.
     pub fn databases(&self) -> usize {
-        self.databases
+        self.startup.databases
     }
 
     /// The password that clients must give, if one is asked.
     pub fn password(&self) -> Option<String> {
-        self.password.read().unwrap_or_else(PoisonError::into_inner).clone()
+        read(&self.password)
     }
 
     /// Asks for a password from now on, or for none.
     pub fn set_password(&self, password: Option<String>) {
-        *self.password.write().unwrap_or_else(PoisonError::into_inner) = password;
+        write(&self.password, password);
     }
 
     /// The flags of scripts that say nothing else.
     pub fn default_flags(&self) -> Flags {
-        *self.default_flags.read().unwrap_or_else(PoisonError::into_inner)
+        read(&self.default_flags)
     }
 
     /// Changes the flags of scripts that say nothing else.
     pub fn set_default_flags(&self, flags: Flags) {
-        *self.default_flags.write().unwrap_or_else(PoisonError::into_inner) = flags;
+        write(&self.default_flags, flags);
     }
 
-    /// The limits for normal clients and for subscribers.
-    pub fn output_limits(&self) -> [OutputLimit; 2] {
-        *self.output_limits.read().unwrap_or_else(PoisonError::into_inner)
+    /// How much is logged: `debug`, `verbose`, `notice`, `warning` or `nothing`.
+    pub fn log_level(&self) -> String {
+        read(&self.log_level)
     }
 
-    /// Changes the limits for normal clients and for subscribers.
-    pub fn set_output_limits(&self, limits: [OutputLimit; 2]) {
-        *self.output_limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    /// Changes how much is logged.
+    pub fn set_log_level(&self, level: &str) {
+        write(&self.log_level, level.to_owned());
+    }
+
+    /// The limits by class; see [`OUTPUT_CLASSES`].
+    pub fn output_limits(&self) -> [OutputLimit; 3] {
+        read(&self.output_limits)
+    }
+
+    /// Changes the limits by class.
+    pub fn set_output_limits(&self, limits: [OutputLimit; 3]) {
+        write(&self.output_limits, limits);
     }
 
     /// The longest bulk string, in bytes.
     pub fn bulk_bytes_max(&self) -> usize {
         self.bulk_bytes_max.load(Ordering::Relaxed)
     }
+
+    /// Where to listen.
+    ///
+    /// # Errors
+    /// An address that is no IP address, nor a name that means one.
+    pub fn listen(&self) -> Result<Listen, String> {
+        let mut listen =
+            Listen { unix_socket: self.startup.unix_socket.clone(), ..Listen::default() };
+        if self.startup.port == 0 {
+            return Ok(listen);
+        }
+        for name in &self.startup.bind {
+            // A leading `-` marks an address that may be missing on this machine.
+            let (name, is_optional) = match name.strip_prefix('-') {
+                Some(name) => (name, true),
+                None => (name.as_str(), false),
+            };
+            let name = match name {
+                "*" => "0.0.0.0",
+                "localhost" => "127.0.0.1",
+                name => name,
+            };
+            let address = name.parse().map_err(|_| format!("bind: '{name}' is no IP address"))?;
+            let address = SocketAddr::new(address, self.startup.port);
+            if is_optional {
+                listen.optional_addresses.push(address);
+            } else {
+                listen.addresses.push(address);
+            }
+        }
+        Ok(listen)
+    }
+}
+
+fn read<T: Clone>(lock: &RwLock<T>) -> T {
+    lock.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn write<T>(lock: &RwLock<T>, value: T) {
+    *lock.write().unwrap_or_else(PoisonError::into_inner) = value;
 }

@@ -33,8 +33,10 @@ pub(super) fn start(
     listen: &Listen,
     workers: Vec<Worker>,
 ) -> io::Result<(Vec<SocketAddr>, JoinHandle<()>)> {
-    let listeners: Vec<_> =
+    let mut listeners: Vec<_> =
         listen.addresses.iter().map(|address| bind(*address)).collect::<io::Result<_>>()?;
+    let optional = listen.optional_addresses.iter().map(|address| bind(*address));
+    listeners.extend(optional.filter_map(Result::ok));
     let addresses =
         listeners.iter().map(|listener| listener.local_addr()).collect::<io::Result<_>>()?;
     let unix = listen.unix_socket.as_deref().map(bind_unix).transpose()?;

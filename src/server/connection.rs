@@ -104,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn is_over_limit(&mut self, waiting: usize) -> bool {
         let limits = self.services.config.output_limits();
         let OutputLimit { hard_bytes, soft_bytes, soft_seconds } =
-            limits[usize::from(self.session.is_subscribed())];
+            limits[if self.session.is_subscribed() { 2 } else { 0 }];
         let is_over_soft = soft_bytes > 0 && waiting > soft_bytes;
         if !is_over_soft {
             self.over_soft_limit_since = None;

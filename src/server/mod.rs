@@ -23,6 +23,8 @@ use worker::Worker;
 pub struct Listen {
     /// TCP addresses; port 0 lets the system choose.
     pub addresses: Vec<SocketAddr>,
+    /// TCP addresses that this machine may lack.
+    pub optional_addresses: Vec<SocketAddr>,
     /// A Unix socket.
     pub unix_socket: Option<PathBuf>,
 }
@@ -49,7 +51,7 @@ impl Server {
     pub fn start(services: Services, listen: &Listen) -> io::Result<Server> {
         let services = Arc::new(services);
         services.read_clock();
-        let count = services.config.threads.max(1);
+        let count = services.config.startup.threads.max(1);
         let mut threads = Vec::new();
         let mut workers = Vec::new();
         for number in 0..count {

@@ -1,0 +1,643 @@
+//! The table of options.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::{Config, OUTPUT_CLASSES, OutputLimit};
+use crate::glob;
+use crate::script::flags::Flags;
+
+/// When an option may be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Only when the server starts.
+    Start,
+    /// At any time.
+    Any,
+}
+
+/// Changes an option; the text says what is wrong.
+type Set = fn(&mut Change<'_>, &str) -> Result<(), String>;
+
+/// What an option is set in: a whole configuration before the start, a shared one after it.
+pub enum Change<'c> {
+    /// Before the start.
+    Whole(&'c mut Config),
+    /// While the server runs.
+    Shared(&'c Config),
+}
+
+impl Change<'_> {
+    fn shared(&self) -> &Config {
+        match self {
+            Change::Whole(config) => config,
+            Change::Shared(config) => config,
+        }
+    }
+
+    fn startup(&mut self) -> Result<&mut super::Startup, String> {
+        match self {
+            Change::Whole(config) => Ok(&mut config.startup),
+            Change::Shared(_) => Err("can't set immutable config".into()),
+        }
+    }
+}
+
+/// One option.
+pub struct Parameter {
+    /// Its name, with `-` or `_` between words, as its manual writes it.
+    pub name: &'static str,
+    /// What its value is, and in which unit.
+    pub value: &'static str,
+    /// What it does.
+    pub help: &'static str,
+    /// When it may be set.
+    pub when: When,
+    get: fn(&Config) -> String,
+    set: Set,
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "argument must be a number in range".into())
+}
+
+/// A size with a unit: `1k` is 1000 bytes, `1kb` is 1024.
+pub fn bytes(text: &str) -> Result<usize, String> {
+    let lower = text.to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|end: char| !end.is_ascii_digit());
+    let unit: usize = match &lower[digits.len()..] {
+        "" | "b" => 1,
+        "k" => 1000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return Err("argument must be a memory value".into()),
+    };
+    let count: usize = digits.parse().map_err(|_| "argument must be a memory value".to_owned())?;
+    count.checked_mul(unit).ok_or_else(|| "argument must be a memory value".into())
+}
+
+fn yes_no(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("argument must be 'yes' or 'no'".into()),
+    }
+}
+
+fn yes_no_text(value: bool) -> String {
+    if value { "yes".into() } else { "no".into() }
+}
+
+fn path(text: &str) -> Option<std::path::PathBuf> {
+    (!text.is_empty()).then(|| text.into())
+}
+
+fn path_text(path: Option<&std::path::PathBuf>) -> String {
+    path.map(|path| path.display().to_string()).unwrap_or_default()
+}
+
+fn limits_text(config: &Config) -> String {
+    let limits = config.output_limits();
+    let classes = OUTPUT_CLASSES.iter().zip(limits).map(|(class, limit)| {
+        let class = if *class == "replica" { "slave" } else { class };
+        format!("{class} {} {} {}", limit.hard_bytes, limit.soft_bytes, limit.soft_seconds)
+    });
+    classes.collect::<Vec<_>>().join(" ")
+}
+
+fn set_limits(change: &mut Change<'_>, text: &str) -> Result<(), String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (groups, rest) = words.as_chunks::<4>();
+    if groups.is_empty() || !rest.is_empty() {
+        return Err("Wrong number of arguments in buffer limit configuration.".into());
+    }
+    let mut limits = change.shared().output_limits();
+    for [class, hard, soft, seconds] in groups {
+        let class = if *class == "slave" { "replica" } else { class };
+        let at = OUTPUT_CLASSES.iter().position(|known| *known == class);
+        let at = at.ok_or("Invalid client class specified in buffer limit configuration.")?;
+        let wrong = "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
+        limits[at] = OutputLimit {
+            hard_bytes: bytes(hard).map_err(|_| wrong)?,
+            soft_bytes: bytes(soft).map_err(|_| wrong)?,
+            soft_seconds: seconds.parse().map_err(|_| wrong)?,
+        };
+    }
+    change.shared().set_output_limits(limits);
+    Ok(())
+}
+
+fn set_log_level(change: &mut Change<'_>, text: &str) -> Result<(), String> {
+    const LEVELS: [&str; 5] = ["debug", "verbose", "notice", "warning", "nothing"];
+    if !LEVELS.contains(&text) {
+        return Err("argument(s) must be one of the following: debug, verbose, notice, warning, \
+                    nothing"
+            .into());
+    }
+    change.shared().set_log_level(text);
+    Ok(())
+}
+
+/// An option whose value is a counter in `Config`.
+macro_rules! atomic {
+    ($name:literal, $value:literal, $field:ident, $parse:expr, $help:literal) => {
+        Parameter {
+            name: $name,
+            value: $value,
+            help: $help,
+            when: When::Any,
+            get: |config| config.$field.load(Relaxed).to_string(),
+            set: |change, text| {
+                change.shared().$field.store($parse(text)?, Relaxed);
+                Ok(())
+            },
+        }
+    };
+}
+
+/// All options, in the order of `--help`.
+pub const PARAMETERS: &[Parameter] = &[
+    Parameter {
+        name: "port",
+        value: "PORT",
+        help: "TCP port to listen on; 0 for none",
+        when: When::Start,
+        get: |config| config.startup.port.to_string(),
+        set: |change, text| {
+            change.startup()?.port = number(text)?;
+            Ok(())
+        },
+    },
+    Parameter {
+        name: "bind",
+        value: "ADDRESSES",
+        help: "addresses to listen on, with spaces between them; one behind a `-` may be missing",
+        when: When::Start,
+        get: |config| config.startup.bind.join(" "),
+        set: |change, text| {
+            change.startup()?.bind = text.split_whitespace().map(Into::into).collect();
+            Ok(())
+        },
+    },
+    Parameter {
+        name: "protected-mode",
+        value: "yes|no",
+        help: "refuse connections from other machines while no password is set",
+        when: When::Any,
+        get: |config| yes_no_text(config.protected_mode.load(Relaxed)),
+        set: |change, text| {
+            change.shared().protected_mode.store(yes_no(text)?, Relaxed);
+            Ok(())
+        },
+    },
+    Parameter {
+        name: "unixsocket",
+        value: "PATH",
+        help: "Unix socket to listen on as well",
+        when: When::Start,
+        get: |config| path_text(config.startup.unix_socket.as_ref()),
+        set: |change, text| {
+            change.startup()?.unix_socket = path(text);
+            Ok(())
+        },
+    },
+    Parameter {
+        name: "threads",
+        value: "COUNT",
+        help: "data-plane threads; the number of cores if it is not given",
+        when: When::Start,
+        get: |config| config.startup.threads.to_string(),
+        set: |change, text| {
+            let threads = number(text)?;
+            if !(1..=1024).contains(&threads) {
+                return Err("argument must be between 1 and 1024".into());
+            }
+            change.startup()?.threads = threads;
+            Ok(())
+        },
+    },
+    Parameter {
+        name: "databases",
+        value: "COUNT",
+        help: "databases, numbered from 0",
+        when: When::Start,
+        get: |config| config.startup.databases.to_string(),
+        set: |change, text| {
+            let databases = number(text)?;
+            if !(1..=512).contains(&databases) {
+                return Err("argument must be between 1 and 512".into());
+            }
+            change.startup()?.databases = databases;
+            Ok(())
+        },
+    },
+    atomic!("maxclients", "COUNT", max_clients, number, "connections at most"),
+    Parameter {
+        name: "requirepass",
+        value: "PASSWORD",
+        help: "password that clients must give; empty for none",
+        when: When::Any,
+        get: |config| config.password().unwrap_or_default(),
+        set: |change, text| {
+            change.shared().set_password((!text.is_empty()).then(|| text.to_owned()));
+            Ok(())
+        },
+    },
+    atomic!(
+        "timeout",
+        "SECONDS",
+        timeout_s,
+        number,
+        "close a connection that has been idle for so long; 0 for never"
+    ),
+    atomic!(
+        "tcp-keepalive",
+        "SECONDS",
+        tcp_keepalive_s,
+        number,
+        "time between probes of an idle TCP connection; 0 for none"
+    ),
+    atomic!(
+        "proto-max-bulk-len",
+        "BYTES",
+        bulk_bytes_max,
+        bytes,
+        "longest argument of a command, and longest string"
+    ),
+    Parameter {
+        name: "client-output-buffer-limit",
+        value: "CLASS HARD SOFT SECONDS",
+        help: "disconnect a client (normal, replica, pubsub) that lets more than HARD bytes wait, \
+               or more than SOFT bytes for SECONDS",
+        when: When::Any,
+        get: limits_text,
+        set: set_limits,
+    },
+    Parameter {
+        name: "default_lua_flags",
+        value: "FLAGS",
+        help: "flags of scripts that say nothing else, with commas between them: \
+               allow-undeclared-keys, disable-atomicity, no-writes, rollback-on-error",
+        when: When::Any,
+        get: |config| config.default_flags().names().collect::<Vec<_>>().join(","),
+        set: |change, text| {
+            let flags = Flags::parse(text.as_bytes()).map_err(|error| error.to_string())?;
+            change.shared().set_default_flags(flags);
+            Ok(())
+        },
+    },
+    atomic!(
+        "lua-time-limit",
+        "MILLISECONDS",
+        lua_time_limit_ms,
+        number,
+        "log a script that runs for so long; 0 for never"
+    ),
+    atomic!(
+        "lua-kill-limit",
+        "MILLISECONDS",
+        lua_kill_limit_ms,
+        number,
+        "end a script that runs for so long, without a trace if it is atomic; 0 for never"
+    ),
+    atomic!(
+        "lua-memory-limit",
+        "BYTES",
+        lua_memory_bytes,
+        bytes,
+        "end a script that uses so much memory"
+    ),
+    Parameter {
+        name: "loglevel",
+        value: "LEVEL",
+        help: "debug, verbose, notice, warning or nothing",
+        when: When::Start,
+        get: Config::log_level,
+        set: set_log_level,
+    },
+    Parameter {
+        name: "logfile",
+        value: "PATH",
+        help: "file for the log; standard output if it is not given",
+        when: When::Start,
+        get: |config| path_text(config.startup.log_file.as_ref()),
+        set: |change, text| {
+            change.startup()?.log_file = path(text);
+            Ok(())
+        },
+    },
+];
+
+/// Other names of the same options.
+const ALIASES: &[(&str, &str)] = &[("busy-reply-threshold", "lua-time-limit")];
+
+/// Options of Redis 7.2 without a meaning here: known, kept for CONFIG GET, and named in one
+/// warning where a configuration file sets them.
+const WITHOUT_MEANING: &[(&str, &str)] = &[
+    ("maxmemory", "0"),
+    ("maxmemory-policy", "noeviction"),
+    ("maxmemory-samples", "5"),
+    ("maxmemory-clients", "0"),
+    ("maxmemory-eviction-tenacity", "10"),
+    ("appendonly", "no"),
+    ("appendfilename", "appendonly.aof"),
+    ("appenddirname", "appendonlydir"),
+    ("appendfsync", "everysec"),
+    ("auto-aof-rewrite-percentage", "100"),
+    ("auto-aof-rewrite-min-size", "67108864"),
+    ("aof-load-truncated", "yes"),
+    ("aof-use-rdb-preamble", "yes"),
+    ("aof-timestamp-enabled", "no"),
+    ("aof-rewrite-incremental-fsync", "yes"),
+    ("no-appendfsync-on-rewrite", "no"),
+    ("save", ""),
+    ("dbfilename", "dump.rdb"),
+    ("dir", ""),
+    ("rdbcompression", "yes"),
+    ("rdbchecksum", "yes"),
+    ("rdb-del-sync-files", "no"),
+    ("rdb-save-incremental-fsync", "yes"),
+    ("sanitize-dump-payload", "no"),
+    ("stop-writes-on-bgsave-error", "yes"),
+    ("daemonize", "no"),
+    ("pidfile", ""),
+    ("supervised", "no"),
+    ("tcp-backlog", "511"),
+    ("unixsocketperm", "0"),
+    ("bind-source-addr", ""),
+    ("socket-mark-id", "0"),
+    ("always-show-logo", "no"),
+    ("set-proc-title", "yes"),
+    ("proc-title-template", "{title} {listen-addr} {server-mode}"),
+    ("locale-collate", ""),
+    ("crash-log-enabled", "yes"),
+    ("crash-memcheck-enabled", "yes"),
+    ("syslog-enabled", "no"),
+    ("syslog-ident", "redis"),
+    ("syslog-facility", "local0"),
+    ("enable-protected-configs", "no"),
+    ("enable-debug-command", "no"),
+    ("enable-module-command", "no"),
+    ("replica-serve-stale-data", "yes"),
+    ("replica-read-only", "yes"),
+    ("replica-priority", "100"),
+    ("replica-announced", "yes"),
+    ("replica-lazy-flush", "no"),
+    ("replica-ignore-maxmemory", "yes"),
+    ("repl-diskless-sync", "yes"),
+    ("repl-diskless-sync-delay", "5"),
+    ("repl-diskless-sync-max-replicas", "0"),
+    ("repl-diskless-load", "disabled"),
+    ("repl-disable-tcp-nodelay", "no"),
+    ("repl-ping-replica-period", "10"),
+    ("repl-timeout", "60"),
+    ("repl-backlog-size", "1048576"),
+    ("repl-backlog-ttl", "3600"),
+    ("propagation-error-behavior", "ignore"),
+    ("min-replicas-to-write", "0"),
+    ("min-replicas-max-lag", "10"),
+    ("acllog-max-len", "128"),
+    ("acl-pubsub-default", "resetchannels"),
+    ("user", ""),
+    ("rename-command", ""),
+    ("lazyfree-lazy-eviction", "no"),
+    ("lazyfree-lazy-expire", "no"),
+    ("lazyfree-lazy-server-del", "no"),
+    ("lazyfree-lazy-user-del", "no"),
+    ("lazyfree-lazy-user-flush", "no"),
+    ("io-threads", "1"),
+    ("io-threads-do-reads", "no"),
+    ("oom-score-adj", "no"),
+    ("oom-score-adj-values", "0 200 800"),
+    ("disable-thp", "yes"),
+    ("slowlog-log-slower-than", "10000"),
+    ("slowlog-max-len", "128"),
+    ("latency-monitor-threshold", "0"),
+    ("latency-tracking", "yes"),
+    ("latency-tracking-info-percentiles", "50 99 99.9"),
+    ("notify-keyspace-events", ""),
+    ("tracking-table-max-keys", "1000000"),
+    ("hash-max-listpack-entries", "128"),
+    ("hash-max-listpack-value", "64"),
+    ("hash-max-ziplist-entries", "128"),
+    ("hash-max-ziplist-value", "64"),
+    ("list-max-listpack-size", "-2"),
+    ("list-max-ziplist-size", "-2"),
+    ("list-compress-depth", "0"),
+    ("set-max-intset-entries", "512"),
+    ("set-max-listpack-entries", "128"),
+    ("set-max-listpack-value", "64"),
+    ("zset-max-listpack-entries", "128"),
+    ("zset-max-listpack-value", "64"),
+    ("zset-max-ziplist-entries", "128"),
+    ("zset-max-ziplist-value", "64"),
+    ("hll-sparse-max-bytes", "3000"),
+    ("stream-node-max-bytes", "4096"),
+    ("stream-node-max-entries", "100"),
+    ("activerehashing", "yes"),
+    ("client-query-buffer-limit", "1073741824"),
+    ("hz", "10"),
+    ("dynamic-hz", "yes"),
+    ("jemalloc-bg-thread", "yes"),
+    ("activedefrag", "no"),
+    ("active-defrag-ignore-bytes", "104857600"),
+    ("active-defrag-threshold-lower", "10"),
+    ("active-defrag-threshold-upper", "100"),
+    ("active-defrag-cycle-min", "1"),
+    ("active-defrag-cycle-max", "25"),
+    ("active-defrag-max-scan-fields", "1000"),
+    ("active-expire-effort", "1"),
+    ("lfu-log-factor", "10"),
+    ("lfu-decay-time", "1"),
+    ("cluster-enabled", "no"),
+    ("cluster-config-file", "nodes.conf"),
+    ("cluster-node-timeout", "15000"),
+    ("cluster-require-full-coverage", "yes"),
+    ("cluster-migration-barrier", "1"),
+    ("cluster-allow-replica-migration", "yes"),
+    ("cluster-allow-reads-when-down", "no"),
+    ("cluster-replica-validity-factor", "10"),
+    ("cluster-announce-ip", ""),
+    ("cluster-announce-port", "0"),
+    ("cluster-port", "0"),
+    ("tls-port", "0"),
+    ("tls-cert-file", ""),
+    ("tls-key-file", ""),
+    ("tls-ca-cert-file", ""),
+    ("tls-auth-clients", "yes"),
+    ("tls-replication", "no"),
+    ("tls-cluster", "no"),
+    ("shutdown-timeout", "10"),
+    ("shutdown-on-sigint", "default"),
+    ("shutdown-on-sigterm", "default"),
+    ("server_cpulist", ""),
+    ("bio_cpulist", ""),
+    ("aof_rewrite_cpulist", ""),
+    ("bgsave_cpulist", ""),
+    ("ignore-warnings", ""),
+];
+
+/// What would be a broken promise: the option, the value that asks for nothing, and why not.
+const REFUSED: &[(&str, &[&str], &str)] = &[
+    ("appendonly", &["no"], "nothing is written to disk yet"),
+    ("save", &[""], "nothing is written to disk yet"),
+    ("replicaof", &["no one"], "there are no replicas yet"),
+    ("slaveof", &["no one"], "there are no replicas yet"),
+    ("aclfile", &[""], "there are no ACL users yet"),
+    ("tls-port", &["0"], "there is no TLS yet"),
+    ("cluster-enabled", &["no"], "there is no cluster mode yet"),
+    ("loadmodule", &[], "there are no modules"),
+];
+
+/// The lines that Redis's stock configuration sets itself; they are no promise of the operator's.
+pub const STOCK_SAVE: &str = "3600 1 300 100 60 10000";
+
+/// The one spelling of an option's name.
+pub fn canonical(name: &str) -> String {
+    name.trim_start_matches('-').to_ascii_lowercase().replace('_', "-")
+}
+
+/// The option of this name, in any spelling.
+pub fn find(name: &str) -> Option<&'static Parameter> {
+    let name = canonical(name);
+    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(&*name, |(_, own)| own);
+    PARAMETERS.iter().find(|parameter| canonical(parameter.name) == name)
+}
+
+fn find_without_meaning(name: &str) -> Option<&'static str> {
+    let name = canonical(name);
+    let known = WITHOUT_MEANING.iter().map(|(known, _)| *known);
+    known.into_iter().find(|known| canonical(known) == name)
+}
+
+/// What became of an option that was set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is obeyed.
+    Set,
+    /// It is known, and means nothing here.
+    WithoutMeaning,
+}
+
+/// Sets an option by its name.
+///
+/// # Errors
+/// It is not known, may not be set now, cannot be kept, or the value is wrong; the text says so.
+pub fn set(change: &mut Change<'_>, name: &str, value: &str) -> Result<Outcome, String> {
+    let canonical_name = canonical(name);
+    let refused = REFUSED.iter().find(|(known, ..)| *known == canonical_name);
+    if let Some((_, harmless, why)) = refused
+        && !harmless.contains(&value.to_ascii_lowercase().as_str())
+    {
+        return Err(format!("'{canonical_name} {value}' cannot be kept: {why}"));
+    }
+    if let Some(parameter) = find(name) {
+        if parameter.when == When::Start && matches!(change, Change::Shared(_)) {
+            return Err("can't set immutable config".into());
+        }
+        (parameter.set)(change, value)?;
+        return Ok(Outcome::Set);
+    }
+    let Some(known) = find_without_meaning(name) else {
+        return if refused.is_some() {
+            Ok(Outcome::WithoutMeaning)
+        } else {
+            Err("Unknown option or number of arguments for CONFIG SET".into())
+        };
+    };
+    let config = change.shared();
+    let mut kept = config.without_meaning.write().unwrap_or_else(PoisonError::into_inner);
+    kept.retain(|(name, _)| name != known);
+    kept.push((known.to_owned(), value.to_owned()));
+    Ok(Outcome::WithoutMeaning)
+}
+
+/// All options whose names match one of `patterns`, with their values, each once.
+pub fn matching(config: &Config, patterns: &[&[u8]]) -> Vec<(String, String)> {
+    let is_wanted = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        patterns.iter().any(|pattern| {
+            let pattern = pattern.to_ascii_lowercase();
+            glob::matches(&pattern, name.as_bytes())
+                || glob::matches(&pattern, canonical(&name).as_bytes())
+        })
+    };
+    let kept = config.without_meaning.read().unwrap_or_else(PoisonError::into_inner);
+    let own = PARAMETERS.iter().map(|parameter| (parameter.name, (parameter.get)(config)));
+    let aliases = ALIASES.iter().filter_map(|(alias, name)| {
+        find(name).map(|parameter| (*alias, (parameter.get)(config)))
+    });
+    let others = WITHOUT_MEANING.iter().map(|(name, default)| {
+        let set = kept.iter().find(|(known, _)| known == name);
+        (*name, set.map_or((*default).to_owned(), |(_, value)| value.clone()))
+    });
+    own.chain(aliases)
+        .chain(others)
+        .filter(|(name, _)| is_wanted(name))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// The value of an option, as CONFIG GET shows it.
+pub fn value_of(config: &Config, parameter: &Parameter) -> String {
+    (parameter.get)(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_option_stands_twice() {
+        let mut names: Vec<String> =
+            PARAMETERS.iter().map(|parameter| canonical(parameter.name)).collect();
+        names.extend(WITHOUT_MEANING.iter().map(|(name, _)| canonical(name)));
+        names.extend(ALIASES.iter().map(|(name, _)| canonical(name)));
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn every_option_takes_the_value_that_it_shows() {
+        let mut config = Config::default();
+        for parameter in PARAMETERS {
+            let value = value_of(&config, parameter);
+            let result = set(&mut Change::Whole(&mut config), parameter.name, &value);
+            assert_eq!(result, Ok(Outcome::Set), "{}", parameter.name);
+            assert_eq!(value_of(&config, parameter), value, "{}", parameter.name);
+        }
+    }
+
+    #[test]
+    fn broken_promises_are_refused() {
+        let mut config = Config::default();
+        let mut change = Change::Whole(&mut config);
+        for (name, value) in [
+            ("appendonly", "yes"),
+            ("save", "900 1"),
+            ("replicaof", "localhost 6379"),
+            ("aclfile", "users.acl"),
+            ("tls-port", "6380"),
+            ("cluster-enabled", "yes"),
+        ] {
+            assert!(set(&mut change, name, value).is_err(), "{name}");
+        }
+        assert_eq!(set(&mut change, "appendonly", "no"), Ok(Outcome::WithoutMeaning));
+        assert_eq!(set(&mut change, "save", ""), Ok(Outcome::WithoutMeaning));
+        assert!(set(&mut change, "nonsense", "1").is_err());
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(bytes("1kb"), Ok(1024));
+        assert_eq!(bytes("2MB"), Ok(2 << 20));
+        assert_eq!(bytes("3k"), Ok(3000));
+        assert!(bytes("x").is_err());
+        assert!(bytes("99999999999gb").is_err());
+    }
+}
