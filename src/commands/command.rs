@@ -313,6 +313,12 @@ impl Command {
         self
     }
 
+    /// Takes flags away.
+    pub const fn unflag(mut self, flags: u32) -> Command {
+        self.flags &= !flags;
+        self
+    }
+
     /// Says which arguments are keys.
     pub const fn keys(mut self, keys: Keys) -> Command {
         self.keys = keys;
