@@ -142,9 +142,9 @@ impl Control {
     /// Begins a slice.
     pub(super) fn begin_slice(&self) {
         // Relaxed here and below: see the type.
-        debug_assert!(
+        assert!(
             self.slice.load(Ordering::Relaxed).is_multiple_of(2),
-            "scripts do not nest"
+            "a host must not resume a run"
         );
         self.pending.store(false, Ordering::Relaxed);
         self.calls.set(0);

@@ -99,6 +99,10 @@ unsafe fn call_once(lua: *mut ffi::lua_State, function: Function) -> Result<c_in
     match failure {
         Failure::Wait => Err(Suspension::Waiting),
         Failure::Value => Ok(-1),
+        Failure::Plain(message) => {
+            frame.push_bytes(message.as_bytes());
+            Ok(-1)
+        }
         Failure::Message(message) => {
             // SAFETY: `lua` is live; LUA_MINSTACK leaves room for two values.
             unsafe {

@@ -141,7 +141,8 @@ impl Decoder<'_> {
         let depth = self.scratch.levels.len() + 1;
         if depth > self.depth_max || self.frame.reserve(LEVEL_SLOTS).is_err() {
             return Err(Failure::Message(format!(
-                "Found too many nested data structures ({depth})"
+                "Found too many nested data structures ({depth}) at character {}",
+                self.position
             )));
         }
         // SAFETY: slots are reserved; memory is not refused to Rust.

@@ -170,7 +170,7 @@ impl Encoder<'_> {
         let deepest = usize::try_from(self.settings().encode_max_depth).unwrap_or(0);
         if depth > deepest || self.frame.reserve(LEVEL_SLOTS).is_err() {
             return Err(Failure::Message(format!(
-                "Cannot serialise, excessive depth ({depth})"
+                "Cannot serialise, excessive nesting ({depth})"
             )));
         }
         let length = self.array_length()?;

@@ -158,7 +158,7 @@ fn set_replication(frame: &mut Frame) -> Result<c_int, Failure> {
             b"ERR redis.set_repl() requires two arguments.",
         ));
     }
-    if !matches!(frame.integer(1), Some(0..=3)) {
+    if !matches!(frame.integer(1).unwrap_or(0), 0..=3) {
         let message =
             b"ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.";
         return Err(raise(frame, message));

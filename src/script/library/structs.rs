@@ -116,6 +116,8 @@ impl<'a> Format<'a> {
 
 fn pack(frame: &mut Frame) -> Result<c_int, Failure> {
     let mut format = Format::new(frame.string_argument(1)?);
+    // A missing argument is reported as nil.
+    frame.push_nil();
     let scratch = frame.scratch();
     scratch.clear();
     let text = &mut scratch.text;
@@ -229,12 +231,11 @@ fn unpack(frame: &mut Frame) -> Result<c_int, Failure> {
         ffi::LUA_TNONE | ffi::LUA_TNIL => 1,
         _ => frame.integer_argument(3)?,
     };
-    let Some(mut position) = usize::try_from(position)
-        .ok()
-        .and_then(|position| position.checked_sub(1))
-    else {
+    if position == 0 {
         return Err(frame.argument_error(3, "offset must be 1 or greater"));
-    };
+    }
+    // What is negative lies beyond any text.
+    let mut position = usize::try_from(position - 1).unwrap_or(usize::MAX / 2);
     let mut count = 0;
     while let Some((option, size)) = format.next()? {
         position += format.padding(position, option, size);
@@ -323,10 +324,10 @@ fn size(frame: &mut Frame) -> Result<c_int, Failure> {
     while let Some((option, size)) = format.next()? {
         position = position.saturating_add(format.padding(position, option, size));
         if option == b's' {
-            return Err(frame.argument_error(1, "variable-size format in 'size'"));
+            return Err(frame.argument_error(1, "option 's' has no fixed size"));
         }
         if option == b'c' && size == 0 {
-            return Err(frame.argument_error(1, "variable-length format in 'size'"));
+            return Err(frame.argument_error(1, "option 'c0' has no fixed size"));
         }
         if !option.is_ascii_alphanumeric() {
             format.control(frame, option)?;
