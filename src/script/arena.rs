@@ -18,7 +18,7 @@ const FIRST_CHUNK_BYTES: usize = 8 << 10;
 const CHUNK_BYTES: usize = 32 << 10;
 /// An arena of more bytes than this is freed on a thread of its own (it takes milliseconds).
 const BACKGROUND_FREE_BYTES: usize = 4 << 20;
-/// A script that is refused memory again and again, each time catching the error, ends here.
+/// A script that is refused so often, with collections that gain next to nothing, ends here.
 const REFUSALS_MAX: u32 = 16;
 const ALIGNMENT: usize = 16;
 
@@ -59,6 +59,7 @@ pub(super) struct Arena {
     limit_bytes: usize,
     refusals: u32,
     refused_last: bool,
+    was_refused: bool,
 }
 
 // SAFETY: the arena owns its blocks alone; it is moved to another thread only to be freed, when
@@ -79,6 +80,7 @@ impl Arena {
             limit_bytes: usize::MAX,
             refusals: 0,
             refused_last: false,
+            was_refused: false,
         })
     }
 
@@ -88,6 +90,7 @@ impl Arena {
         self.limit_bytes = limit_bytes;
         self.refusals = 0;
         self.refused_last = false;
+        self.was_refused = false;
     }
 
     /// Bytes that the run may use.
@@ -102,7 +105,7 @@ impl Arena {
 
     /// Whether the run was refused memory, if only until garbage was collected.
     pub(super) fn was_refused(&self) -> bool {
-        self.refusals > 0
+        self.was_refused
     }
 
     /// Bytes that Lua uses.
@@ -118,11 +121,17 @@ impl Arena {
     /// Decides whether the run may have `more` bytes. Rust code on a script's behalf is never
     /// refused, for an error could not be raised through it; the trampoline checks after it.
     fn admit(&mut self, more: usize, refusable: bool) -> Result<(), Allocation> {
-        if !refusable || self.run_bytes().saturating_add(more) <= self.limit_bytes {
+        let wanted = self.run_bytes().saturating_add(more);
+        if !refusable || wanted <= self.limit_bytes {
+            if self.refused_last && wanted <= self.limit_bytes - self.limit_bytes / 8 {
+                // The collection was worth its time: not a sign of a run at its end.
+                self.refusals = 0;
+            }
             self.refused_last = false;
             return Ok(());
         }
         self.refusals += 1;
+        self.was_refused = true;
         if self.refused_last || more > self.limit_bytes || self.refusals > REFUSALS_MAX {
             return Err(Allocation::Hopeless);
         }

@@ -72,6 +72,7 @@ pub enum Step {
 }
 
 struct Shared {
+    #[expect(clippy::vec_box, reason = "Lua refers to a state by its address")]
     idle: RefCell<Vec<Box<State>>>,
     stacks: Rc<StackPool>,
 }
@@ -89,6 +90,7 @@ impl Shared {
         let known =
             script.and_then(|script| idle.iter().rposition(|state| state.has_compiled(script)));
         let found = match known {
+            Some(index) if index + 1 == idle.len() => idle.pop(),
             Some(index) => Some(idle.swap_remove(index)),
             None => idle.pop(),
         };

@@ -67,7 +67,10 @@ pub(super) struct State {
     lua: NonNull<ffi::lua_State>,
     arena: ManuallyDrop<Box<Arena>>,
     compiled: CompiledFunctions,
+    /// The script of this run, or of the last one.
     script: Option<Rc<Script>>,
+    /// Its compiled function.
+    reference: Option<c_int>,
     /// What the script reaches; set while a slice runs.
     pub(super) host: Option<NonNull<dyn Host>>,
     pub(super) outcome: Outcome,
@@ -93,6 +96,7 @@ impl State {
             arena: ManuallyDrop::new(arena),
             compiled: HashMap::default(),
             script: None,
+            reference: None,
             host: None,
             outcome: Outcome::Unfinished,
             protocol: 2,
@@ -168,9 +172,15 @@ impl State {
             && text().is_some_and(|text| text.ends_with(b"not enough memory"))
     }
 
+    fn is_last(&self, script: &Script) -> bool {
+        self.script
+            .as_deref()
+            .is_some_and(|last| std::ptr::eq(last, script))
+    }
+
     /// Whether `script` needs no compilation here.
     pub(super) fn has_compiled(&self, script: &Script) -> bool {
-        self.compiled.contains_key(&script.sha)
+        self.is_last(script) || self.compiled.contains_key(&script.sha)
     }
 
     /// Sets everything that belongs to one run.
@@ -181,7 +191,10 @@ impl State {
         arguments: &[&[u8]],
         limit_bytes: usize,
     ) {
-        self.script = Some(Rc::clone(script));
+        if !self.is_last(script) {
+            self.reference = self.compiled.get(&script.sha).copied();
+            self.script = Some(Rc::clone(script));
+        }
         self.outcome = Outcome::Unfinished;
         self.protocol = 2;
         self.random = Random::new();
@@ -247,14 +260,14 @@ impl State {
         // compilation; lua_load runs protected, and memory is not refused to Rust.
         unsafe {
             let lua = (*state).lua.as_ptr();
-            let Some((sha, source)) = (*state).script.as_ref().map(|script| script.parts()) else {
-                return false;
-            };
-            if let Some(&reference) = (*state).compiled.get(&*sha) {
+            if let Some(reference) = (*state).reference {
                 let reference = ffi::lua_Integer::from(reference);
                 ffi::lua_rawgeti(lua, ffi::LUA_REGISTRYINDEX, reference);
                 return true;
             }
+            let Some((sha, source)) = (*state).script.as_ref().map(|script| script.parts()) else {
+                return false;
+            };
             let (start, length) = (source.cast(), source.len());
             with_control(|control| control.enter_lua());
             let status =
@@ -265,6 +278,7 @@ impl State {
             }
             ffi::lua_pushvalue(lua, -1);
             let reference = ffi::luaL_ref(lua, ffi::LUA_REGISTRYINDEX);
+            (*state).reference = Some(reference);
             (*state).compiled.insert(*sha, reference);
             true
         }
@@ -300,7 +314,6 @@ impl State {
     /// Forgets the finished run. False if the state is better thrown away.
     pub(super) fn end_run(&mut self) -> bool {
         self.clear_stack();
-        self.script = None;
         self.host = None;
         self.scratch.shrink();
         self.arena.begin_run(usize::MAX);

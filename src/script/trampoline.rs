@@ -141,10 +141,8 @@ impl Frame {
     /// `lua` belongs to a live `State`.
     pub(super) unsafe fn new(lua: *mut ffi::lua_State) -> Frame {
         // SAFETY: the caller's promise.
-        Frame {
-            lua,
-            state: unsafe { State::pointer(lua) },
-        }
+        let state = unsafe { State::pointer(lua) };
+        Frame { lua, state }
     }
 
     pub(super) fn state(&mut self) -> &mut State {

@@ -1,9 +1,7 @@
 //! Scripts from start to end: calls, results, errors.
 
-mod script_support;
-
+use crate::support::{LIMITS, Recorder, TestHost, evaluate, finish, script, start};
 use darter::script::{Engine, Limits, LogLevel, Step};
-use script_support::{LIMITS, Recorder, TestHost, evaluate, finish, script, start};
 
 fn without_sha(reply: &str) -> String {
     match reply.find(" script: ") {

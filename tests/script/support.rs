@@ -33,7 +33,7 @@ impl Reply for Recorder {
     fn bulk_part(&mut self, bytes: &[u8]) {
         self.words
             .last_mut()
-            .unwrap()
+            .expect("bulk_start came first")
             .push_str(&String::from_utf8_lossy(bytes));
     }
     fn status(&mut self, text: &str) {
@@ -93,6 +93,13 @@ impl Reply for Recorder {
     }
 }
 
+fn number(text: &[u8]) -> usize {
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .expect("a number")
+}
+
 /// A few commands over a map, and some that only tests need.
 #[derive(Default)]
 pub(crate) struct TestHost {
@@ -137,11 +144,11 @@ impl Host for TestHost {
             }
             [b"FAIL", text] => reply.error(text),
             [b"BIG", bytes] => {
-                let bytes = std::str::from_utf8(bytes).unwrap().parse().unwrap();
+                let bytes = number(bytes);
                 reply.bulk(&vec![b'x'; bytes]);
             }
             [b"MANY", count] => {
-                let count = std::str::from_utf8(count).unwrap().parse().unwrap();
+                let count = number(count);
                 reply.array(count);
                 (0..count).for_each(|_| reply.bulk(b"0123456789"));
             }
@@ -212,7 +219,7 @@ pub(crate) fn script(body: &str) -> Rc<Script> {
 pub(crate) fn start(engine: &mut Engine, body: &str) -> Run {
     engine
         .start(&script(body), &[b"k1", b"k2"], &[b"a1"], LIMITS)
-        .unwrap()
+        .expect("a run")
 }
 
 /// Runs to the end and answers the result in words.
@@ -234,7 +241,7 @@ pub(crate) fn finish(run: &mut Run, host: &mut TestHost) -> String {
 
 /// Runs `body` on an engine and a host of its own.
 pub(crate) fn evaluate(body: &str) -> String {
-    let mut engine = Engine::new().unwrap();
+    let mut engine = Engine::new().expect("an engine");
     let mut run = start(&mut engine, body);
     finish(&mut run, &mut TestHost::default())
 }
