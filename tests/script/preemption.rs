@@ -87,6 +87,21 @@ fn memory_beyond_the_limit_ends_the_run() {
 }
 
 #[test]
+fn endless_recursion_ends_in_an_error_where_memory_lasts() {
+    let mut engine = Engine::new().unwrap();
+    let body = "local function f() return 1 + f() end return f()";
+    let limits = Limits {
+        memory_bytes: 256 << 20,
+    };
+    let mut run = engine.start(&script(body), &[], &[], limits).unwrap();
+    let reply = finish(&mut run, &mut TestHost::default());
+    assert!(
+        reply.starts_with("-ERR user_script:1: stack overflow"),
+        "{reply}"
+    );
+}
+
+#[test]
 fn garbage_does_not_count_against_the_limit() {
     let mut engine = Engine::new().unwrap();
     let limits = Limits {
