@@ -139,6 +139,28 @@ impl Arena {
         Err(Allocation::Refused)
     }
 
+    /// The common cases without a detour: a small block from its free list, and back.
+    #[inline]
+    fn serve(&mut self, block: *mut c_void, old: usize, new: usize, refusable: bool) -> Allocation {
+        if block.is_null() && new.wrapping_sub(1) < SMALL_BYTES {
+            let class = (new - 1) / CLASS_BYTES;
+            let bytes = class_bytes(class);
+            let head = self.free[class];
+            if !head.is_null() && self.run_bytes() + bytes <= self.limit_bytes && !self.refused_last
+            {
+                // SAFETY: blocks in a free list belong to this arena and hold a link.
+                self.free[class] = unsafe { (*head).next };
+                self.used_bytes += bytes;
+                return Allocation::Block(head.cast());
+            }
+        } else if new == 0 && old.wrapping_sub(1) < SMALL_BYTES && !block.is_null() {
+            self.release(block, old);
+            return Allocation::Block(ptr::null_mut());
+        }
+        self.reallocate(block, old, new, refusable)
+    }
+
+    #[inline(never)]
     fn reallocate(
         &mut self,
         block: *mut c_void,
@@ -365,7 +387,7 @@ pub(super) unsafe extern "C" fn allocate(
     with_control(|control| {
         let preemptible = control.enter_rust();
         // SAFETY: the caller's promise; the reference ends before any suspension.
-        let answer = unsafe { (*arena.cast::<Arena>()).reallocate(block, old, new, preemptible) };
+        let answer = unsafe { (*arena.cast::<Arena>()).serve(block, old, new, preemptible) };
         let result = match answer {
             Allocation::Block(block) => block,
             Allocation::Refused => ptr::null_mut(),

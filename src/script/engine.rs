@@ -204,6 +204,7 @@ impl Run {
         state.host = None;
         match slice {
             Slice::Suspended(Suspension::PreemptedInSignal | Suspension::Preempted) => {
+                state.set_long_run(true);
                 Step::Preempted
             }
             Slice::Suspended(Suspension::Waiting) => Step::Waiting,

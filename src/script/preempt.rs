@@ -81,7 +81,7 @@ thread_local! {
 }
 
 /// Runs `use_control` with this thread's control block.
-#[inline]
+#[inline(always)]
 pub(super) fn with_control<R>(use_control: impl FnOnce(&Control) -> R) -> R {
     CONTROL.with(use_control)
 }

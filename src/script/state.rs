@@ -26,6 +26,11 @@ const REUSE_BYTES_MAX: usize = 512 << 10;
 /// Functions kept compiled in one state.
 const COMPILED_MAX: usize = 256;
 
+/// Garbage collections begin when memory has grown to this percentage of what was live. A script
+/// that ends within its first slice seldom needs one; a longer one gets Lua's usual pace.
+const SHORT_RUN_PAUSE_PERCENT: c_int = 500;
+const LONG_RUN_PAUSE_PERCENT: c_int = 200;
+
 /// Stack positions in the main thread that hold for the life of the state.
 pub(super) const GLOBALS_INDEX: c_int = 1;
 const HANDLER_INDEX: c_int = 2;
@@ -80,6 +85,7 @@ pub(super) struct State {
     pub(super) settings: Settings,
     pub(super) scratch: Scratch,
     pub(super) reply_buffers: ReplyBuffers,
+    is_long_run: bool,
     /// A reply did not fit the limit by far.
     pub(super) overflowed: bool,
 }
@@ -104,6 +110,7 @@ impl State {
             settings: Settings::default(),
             scratch: Scratch::default(),
             reply_buffers: ReplyBuffers::default(),
+            is_long_run: true,
             overflowed: false,
         });
         // SAFETY: the extra space of a state holds one pointer; threads inherit it. The stack of
@@ -200,6 +207,7 @@ impl State {
         self.random = Random::new();
         self.settings = Settings::default();
         self.overflowed = false;
+        self.set_long_run(false);
         self.arena.begin_run(limit_bytes);
         // SAFETY: no script runs, so memory is never refused and nothing raises; GLOBALS_INDEX
         // holds a plain table.
@@ -309,6 +317,21 @@ impl State {
     fn clear_stack(&mut self) {
         // SAFETY: no script runs; what lies above the fixed positions belongs to the last run.
         unsafe { ffi::lua_settop(self.lua(), HANDLER_INDEX) };
+    }
+
+    /// Sets the pace of garbage collections. Possible at any time: it changes a parameter only.
+    pub(super) fn set_long_run(&mut self, is_long: bool) {
+        if self.is_long_run == is_long {
+            return;
+        }
+        self.is_long_run = is_long;
+        let pause = if is_long {
+            LONG_RUN_PAUSE_PERCENT
+        } else {
+            SHORT_RUN_PAUSE_PERCENT
+        };
+        // SAFETY: with the collector in this mode already, the call stores one number.
+        unsafe { ffi::lua_gc(self.lua(), ffi::LUA_GCINC, pause, 0 as c_int, 0 as c_int) };
     }
 
     /// Forgets the finished run. False if the state is better thrown away.
