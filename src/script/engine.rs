@@ -141,6 +141,16 @@ impl Engine {
         result.map_err(|message| format!("Error compiling script (new function): {message}"))
     }
 
+    /// Whether a float without a fraction reads as an integer does (`10/2` as `5`), as scripts
+    /// written for Redis expect. False if Lua was built without this project's build settings.
+    pub fn has_redis_numbers(&self) -> bool {
+        self.shared.take_state(None).is_ok_and(|mut state| {
+            let answer = state.has_redis_numbers();
+            self.shared.put_state(state);
+            answer
+        })
+    }
+
     /// Prepares a run; nothing of the script runs before `Run::resume`.
     ///
     /// # Errors

@@ -314,6 +314,17 @@ impl State {
         }
     }
 
+    /// See `Engine::has_redis_numbers`.
+    pub(super) fn has_redis_numbers(&mut self) -> bool {
+        // SAFETY: no script runs in this state, and its stack has free slots.
+        let text = unsafe {
+            ffi::lua_pushnumber(self.lua(), 1.0);
+            text_at(self.lua(), -1)
+        };
+        self.clear_stack();
+        text.as_deref() == Some("1")
+    }
+
     fn clear_stack(&mut self) {
         // SAFETY: no script runs; what lies above the fixed positions belongs to the last run.
         unsafe { ffi::lua_settop(self.lua(), HANDLER_INDEX) };

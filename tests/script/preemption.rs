@@ -143,6 +143,46 @@ fn a_call_can_wait_anywhere_and_is_made_again() {
 }
 
 #[test]
+fn a_script_that_makes_calls_gives_way_without_a_signal() {
+    set_slice_ns(3_600_000_000_000);
+    let mut engine = Engine::new().unwrap();
+    let mut host = TestHost::default();
+    let mut run = start(&mut engine, "while true do redis.call('GET', 'a') end");
+    for _ in 0..5 {
+        assert_eq!(run.resume(&mut host), Step::Preempted);
+    }
+}
+
+#[test]
+fn long_library_functions_are_preempted_and_go_on() {
+    set_slice_ns(50_000);
+    let mut engine = Engine::new().unwrap();
+    let mut host = TestHost::default();
+    for body in [
+        "local t = {} for i = 1, 200000 do t[i] = i end \
+         redis.call('BEGIN') local n = #cjson.encode(t) redis.call('END') return n",
+        "local s = '[' .. string.rep('[1],', 100000) .. '1]' \
+         redis.call('BEGIN') local n = #cjson.decode(s) redis.call('END') return n",
+        "local t = {} for i = 1, 200000 do t[i] = i end \
+         redis.call('BEGIN') local n = #cmsgpack.pack(t) redis.call('END') return n",
+        "local s = string.rep('\\1', 200000) s = '\\221\\0\\3\\13\\64' .. s \
+         redis.call('BEGIN') local n = #cmsgpack.unpack(s) redis.call('END') return n",
+    ] {
+        let mut run = start(&mut engine, body);
+        let mut slices_within = 0;
+        let mut step = Step::Preempted;
+        while step == Step::Preempted {
+            slices_within += usize::from(host.calls == 1);
+            step = run.resume(&mut host);
+        }
+        assert_eq!(step, Step::Done, "{body}");
+        assert!(slices_within >= 3, "{body}: {slices_within}");
+        assert!(!run.failed(), "{body}: {}", finish(&mut run, &mut host));
+        host.calls = 0;
+    }
+}
+
+#[test]
 fn a_waiting_script_can_be_dropped() {
     let mut engine = Engine::new().unwrap();
     let mut host = TestHost {

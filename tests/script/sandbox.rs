@@ -5,6 +5,7 @@ use darter::script::Engine;
 
 #[test]
 fn floats_read_as_in_lua_5_1() {
+    assert!(Engine::new().unwrap().has_redis_numbers());
     // Depends on the header that .cargo/config.toml adds to the vendored Lua.
     for (expression, expected) in [
         ("tostring(10/2)", "5"),

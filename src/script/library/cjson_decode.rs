@@ -14,7 +14,7 @@ use super::{Level, Scratch};
 const CHECKPOINT_VALUES: u32 = 256;
 /// Stack slots that one level of nesting needs.
 const LEVEL_SLOTS: c_int = 4;
-/// Beyond this a hint to Lua how long a string of digits may be to fit 64 bits.
+/// Digits of the longest integer that may fit 64 bits.
 const INTEGER_DIGITS_MAX: usize = 19;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
