@@ -92,6 +92,7 @@ fn call_host(frame: &mut Frame) -> Result<bool, Failure> {
     frame.reserve(8)?;
     let mut host = current_host(frame)?;
     let context = CallContext { lua: frame.lua };
+    with_control(|control| debug_assert!(!control.is_preemptible()));
     with_arguments(frame, |frame, arguments| {
         let mut reply = LuaReply::new(frame);
         // SAFETY: `Run::resume` has the host borrowed for as long as this slice runs.

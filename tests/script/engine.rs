@@ -222,6 +222,16 @@ fn a_nested_or_cyclic_result_is_bounded() {
 }
 
 #[test]
+fn a_deep_result_needs_little_stack() {
+    let convert = || evaluate("local t = {} t[1] = t return t").len();
+    let thread = std::thread::Builder::new()
+        .stack_size(1_500_000)
+        .spawn(convert)
+        .unwrap();
+    assert!(thread.join().unwrap() > 1000);
+}
+
+#[test]
 fn a_result_can_be_read_only_when_there_is_one() {
     let mut engine = Engine::new().unwrap();
     let mut run = engine

@@ -116,7 +116,7 @@ impl Decoder<'_> {
 
     /// Pushes a scalar or an empty table; or opens a table and answers its first value's token.
     fn begin_value(&mut self, token: Token) -> Result<Option<Token>, Failure> {
-        self.values += 1;
+        self.values = self.values.wrapping_add(1);
         if self.values.is_multiple_of(CHECKPOINT_VALUES) {
             let used_bytes = self.frame.state().arena().run_bytes() / 2;
             self.frame.admit(used_bytes)?;

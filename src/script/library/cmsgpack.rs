@@ -129,7 +129,7 @@ impl Packer<'_> {
     }
 
     fn begin_value(&mut self) -> Result<(), Failure> {
-        self.values += 1;
+        self.values = self.values.wrapping_add(1);
         if self.values.is_multiple_of(CHECKPOINT_VALUES) {
             self.frame.admit(self.scratch.text.len())?;
             self.frame.checkpoint();
@@ -197,6 +197,9 @@ impl Packer<'_> {
         // SAFETY: the table is below the key; it does not change during the walk.
         while unsafe { ffi::lua_next(lua, -2) } != 0 {
             count += 1;
+            if count % CHECKPOINT_VALUES as usize == 0 {
+                self.frame.checkpoint();
+            }
             let position = (self.frame.kind(-2) == ffi::LUA_TNUMBER)
                 .then(|| self.frame.number(-2).and_then(number::as_integer))
                 .flatten();
@@ -360,7 +363,7 @@ impl<'a> Unpacker<'a> {
 
     /// Pushes the next value; false if that is a table whose elements follow.
     fn begin_value(&mut self) -> Result<bool, Failure> {
-        self.values += 1;
+        self.values = self.values.wrapping_add(1);
         if self.values.is_multiple_of(CHECKPOINT_VALUES) {
             let used_bytes = self.frame.state().arena().run_bytes() / 2;
             self.frame.admit(used_bytes)?;
