@@ -423,3 +423,98 @@ pub(super) fn discard(arena: Box<Arena>) {
         drop(sender.send(arena));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls the allocator as Lua does, with memory refused where Lua could bear it.
+    fn request(arena: &mut Arena, block: *mut c_void, old: usize, new: usize) -> Allocation {
+        arena.serve(block, old, new, true)
+    }
+
+    fn granted(allocation: Allocation) -> *mut c_void {
+        match allocation {
+            Allocation::Block(block) => block,
+            Allocation::Refused | Allocation::Hopeless => panic!("refused"),
+        }
+    }
+
+    #[test]
+    fn blocks_keep_their_content_and_every_byte_comes_back() {
+        let mut arena = Arena::new();
+        let mut blocks: Vec<(*mut c_void, usize, u8)> = Vec::new();
+        let mut seed = 1_u64;
+        for round in 0..20_000_u32 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let size = 1 + (seed >> 40) as usize % if round % 7 == 0 { 9000 } else { 600 };
+            let fill = round as u8;
+            let victim = (seed >> 20) as usize % (blocks.len() + 1);
+            if let Some((block, old, expected)) = blocks.get(victim).copied() {
+                // SAFETY: the block is live and `old` bytes long.
+                let content = unsafe { std::slice::from_raw_parts(block.cast::<u8>(), old) };
+                assert!(
+                    content.iter().all(|&byte| byte == expected),
+                    "round {round}"
+                );
+                if seed >> 63 == 0 {
+                    granted(request(&mut arena, block, old, 0));
+                    blocks.swap_remove(victim);
+                    continue;
+                }
+                let moved = granted(request(&mut arena, block, old, size));
+                // SAFETY: the block is live and `size` bytes long.
+                let content = unsafe { std::slice::from_raw_parts(moved.cast::<u8>(), size) };
+                assert!(
+                    content.iter().take(old).all(|&byte| byte == expected),
+                    "round {round}"
+                );
+                // SAFETY: as above.
+                unsafe { ptr::write_bytes(moved.cast::<u8>(), fill, size) };
+                blocks[victim] = (moved, size, fill);
+            } else {
+                let block = granted(request(&mut arena, ptr::null_mut(), 4, size));
+                assert!((block as usize).is_multiple_of(ALIGNMENT));
+                // SAFETY: the block is live and `size` bytes long.
+                unsafe { ptr::write_bytes(block.cast::<u8>(), fill, size) };
+                blocks.push((block, size, fill));
+            }
+        }
+        assert!(blocks.len() > 10);
+        for (block, size, _) in blocks {
+            granted(request(&mut arena, block, size, 0));
+        }
+        assert_eq!(arena.used_bytes(), 0);
+    }
+
+    #[test]
+    fn the_second_refusal_in_a_row_is_the_last() {
+        let mut arena = Arena::new();
+        arena.begin_run(10_000);
+        let first = granted(request(&mut arena, ptr::null_mut(), 0, 6_000));
+        assert!(matches!(
+            request(&mut arena, ptr::null_mut(), 0, 6_000),
+            Allocation::Refused
+        ));
+        assert!(arena.was_refused());
+        granted(request(&mut arena, first, 6_000, 0));
+        let second = granted(request(&mut arena, ptr::null_mut(), 0, 6_000));
+        assert!(matches!(
+            request(&mut arena, ptr::null_mut(), 0, 6_000),
+            Allocation::Refused
+        ));
+        assert!(matches!(
+            request(&mut arena, ptr::null_mut(), 0, 6_000),
+            Allocation::Hopeless
+        ));
+        granted(request(&mut arena, second, 6_000, 0));
+        assert!(matches!(
+            request(&mut arena, ptr::null_mut(), 0, 10_001),
+            Allocation::Hopeless
+        ));
+        assert!(matches!(
+            arena.serve(ptr::null_mut(), 0, 20_000, false),
+            Allocation::Block(_)
+        ));
+    }
+}

@@ -13,8 +13,8 @@ local function refuse_write()
   error("Attempt to modify a readonly table", 2)
 end
 
--- What getmetatable answers for everything that scripts must not change.
-local sealed = setmetatable({}, {__newindex = refuse_write, __metatable = false})
+-- What getmetatable answers for everything that scripts must not change: an empty frozen table.
+local sealed = false
 
 -- A table that reads as `contents` and cannot be written to. Scripts never get hold of
 -- `contents`, so the iterator keeps it to itself.
@@ -32,6 +32,8 @@ local function freeze(contents)
     [native.contents_key] = contents,
   })
 end
+
+sealed = freeze({})
 
 local function pick(source, names)
   local picked = {}

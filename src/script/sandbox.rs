@@ -150,7 +150,7 @@ unsafe fn push_contents_key(lua: *mut ffi::lua_State) {
 }
 
 /// If the value at `index` is a frozen table, pushes its contents.
-fn push_contents(frame: &Frame, index: c_int) -> bool {
+pub(super) fn push_contents(frame: &Frame, index: c_int) -> bool {
     // SAFETY: `index` is acceptable, the callers have LUA_MINSTACK slots.
     unsafe {
         if ffi::lua_type(frame.lua, index) != ffi::LUA_TTABLE

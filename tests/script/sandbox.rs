@@ -137,6 +137,9 @@ fn nothing_shared_can_be_changed() {
         "setmetatable(redis, nil)",
         "getmetatable('').__index = 1",
         "getmetatable(_G).__index = 1",
+        "rawset(getmetatable(''), 'x', 1)",
+        "rawset(getmetatable(redis), 'x', 1)",
+        "setmetatable(getmetatable(''), {})",
         "table.insert(redis, 1)",
         "table.move({1}, 1, 1, 1, string)",
         "_ENV.x = 1",
@@ -177,6 +180,25 @@ fn scripts_see_nothing_of_each_other() {
             );
         }
     }
+}
+
+#[test]
+fn a_frozen_table_is_not_marked_when_it_is_raised() {
+    let mut engine = Engine::new().unwrap();
+    let mut host = TestHost::default();
+    for raised in ["redis", "_G", "getmetatable('')"] {
+        let reply = finish(
+            &mut start(&mut engine, &format!("error({raised})")),
+            &mut host,
+        );
+        assert!(reply.starts_with("-ERR table script: "), "{reply}");
+    }
+    let body =
+        "return {redis.line == nil, rawget(_G, 'line') == nil, getmetatable('').line == nil}";
+    assert_eq!(
+        finish(&mut start(&mut engine, body), &mut host),
+        "*3 :1 :1 :1"
+    );
 }
 
 #[test]

@@ -241,7 +241,7 @@ fn unpack(frame: &mut Frame) -> Result<c_int, Failure> {
         return Err(frame.argument_error(3, "offset must be 1 or greater"));
     }
     // What is negative lies beyond any text.
-    let mut position = usize::try_from(position - 1).unwrap_or(usize::MAX / 2);
+    let mut position = usize::try_from(position.saturating_sub(1)).unwrap_or(usize::MAX / 2);
     let mut count = 0;
     while let Some((option, size)) = format.next(frame)? {
         position += format.padding(position, option, size);
