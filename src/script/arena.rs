@@ -449,7 +449,7 @@ mod tests {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let size = 1 + (seed >> 40) as usize % if round % 7 == 0 { 9000 } else { 600 };
             let fill = round as u8;
-            let victim = (seed >> 20) as usize % (blocks.len() + 1);
+            let victim = (seed >> 20) as usize % (blocks.len() + 100);
             if let Some((block, old, expected)) = blocks.get(victim).copied() {
                 // SAFETY: the block is live and `old` bytes long.
                 let content = unsafe { std::slice::from_raw_parts(block.cast::<u8>(), old) };
