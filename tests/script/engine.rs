@@ -190,6 +190,13 @@ fn replies_become_values_in_both_protocols() {
 }
 
 #[test]
+fn a_command_may_need_more_stack_than_a_script_has() {
+    let nested = "local r local function f(n) if n == 0 then r = redis.call('STACK') else \
+        string.gsub('x', 'x', function() f(n - 1) end) end end f(60) return r";
+    assert_eq!(evaluate(nested), ":1");
+}
+
+#[test]
 fn a_panic_in_the_host_is_an_error_of_the_script() {
     let reply = evaluate("local ok, e = pcall(redis.call, 'PANIC') return {ok, e}");
     assert_eq!(reply, "*2 _ $internal error");

@@ -100,6 +100,13 @@ fn number(text: &[u8]) -> usize {
         .expect("a number")
 }
 
+/// Needs more than half a script's stack at least, and all of it in a build without optimisation.
+#[inline(never)]
+fn use_stack() -> i64 {
+    let array = std::hint::black_box([1_u8; 700_000]);
+    i64::from(array[array.len() / 2])
+}
+
 /// A few commands over a map, and some that only tests need.
 #[derive(Default)]
 pub(crate) struct TestHost {
@@ -152,6 +159,7 @@ impl Host for TestHost {
                 reply.array(count);
                 (0..count).for_each(|_| reply.bulk(b"0123456789"));
             }
+            [b"STACK"] => reply.integer(use_stack()),
             [b"PANIC"] => panic!("as asked"),
             [b"REWIND"] => {
                 reply.array(2);
