@@ -20,6 +20,13 @@ fn floats_read_as_in_lua_5_1() {
         ("string.rep('ab', 2.5)", "abab"),
         ("string.sub('hello', 1.5, 3.2)", "hel"),
         ("string.format('%d', 3.7)", "3"),
+        ("string.format('%d', -3.7)", "-3"),
+        ("string.sub('hello', -2.9)", "lo"),
+        ("tostring(-7 // 2.0)", "-4"),
+        ("tostring(-7 // 2)", "-4"),
+        ("tostring(math.floor(-3.5))", "-4"),
+        ("tostring(-3.5 < -3 and -4 < -3.5 and 3 < 3.5)", "true"),
+        ("tostring(({10, 20})[1.5])", "nil"),
         ("cjson.encode({10/2})", "[5]"),
     ] {
         assert_eq!(
