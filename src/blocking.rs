@@ -23,7 +23,10 @@ pub struct Waiter {
 impl Waiter {
     /// Whom to wake.
     pub fn set_waker(&self, waker: &Waker) {
-        self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone_from(waker);
+        self.waker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(waker);
     }
 
     /// Whether it has been its turn since the last call.
@@ -33,7 +36,11 @@ impl Waiter {
 
     fn wake(&self) {
         self.is_due.store(true, Ordering::SeqCst);
-        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let waker = self
+            .waker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         waker.wake();
     }
 }
@@ -123,7 +130,9 @@ impl Waiters {
             let (Some(database), ChangeKind::Written(_)) = (change.database, change.kind) else {
                 continue;
             };
-            if let Some(first) = lines.get(&(database, change.key.clone())).and_then(|l| l.front())
+            if let Some(first) = lines
+                .get(&(database, change.key.clone()))
+                .and_then(|l| l.front())
             {
                 first.wake();
             }

@@ -170,7 +170,11 @@ impl SharedClient {
     /// Whom to wake when something is sent to the client.
     pub fn set_waker(&self, waker: &Waker) {
         let mut mailbox = lock(&self.mailbox);
-        if !mailbox.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        if !mailbox
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
             mailbox.waker = Some(waker.clone());
         }
     }
@@ -306,7 +310,8 @@ impl Clients {
     /// Lets commands wait until `until_ms`, in milliseconds since 1970.
     pub fn pause(&self, until_ms: u64, what: Pause) {
         let until_ms = until_ms.max(self.paused_until_ms.load(Ordering::SeqCst));
-        self.pauses_all.fetch_or(what == Pause::All, Ordering::SeqCst);
+        self.pauses_all
+            .fetch_or(what == Pause::All, Ordering::SeqCst);
         self.paused_until_ms.store(until_ms, Ordering::SeqCst);
     }
 

@@ -80,7 +80,11 @@ fn match_class(class: &[u8], byte: u8) -> Option<usize> {
                 break;
             }
             [low, b'-', high, ..] => {
-                let (low, high) = if low <= high { (low, high) } else { (high, low) };
+                let (low, high) = if low <= high {
+                    (low, high)
+                } else {
+                    (high, low)
+                };
                 found |= (*low..=*high).contains(&byte);
                 at += 3;
             }
@@ -115,7 +119,11 @@ mod tests {
             ("h[\\]]llo", "h]llo", true),
             ("*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false),
         ] {
-            assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} {text}");
+            assert_eq!(
+                matches(pattern.as_bytes(), text.as_bytes()),
+                expected,
+                "{pattern} {text}"
+            );
         }
     }
 

@@ -104,8 +104,8 @@ impl Interest {
                 .wait_timeout(state, LINGER)
                 .unwrap_or_else(PoisonError::into_inner);
             state = next;
-            let is_needed = !state.waiting.is_empty()
-                || interest.interested.load(Ordering::SeqCst) > 0;
+            let is_needed =
+                !state.waiting.is_empty() || interest.interested.load(Ordering::SeqCst) > 0;
             if timeout.timed_out() && !is_needed && listener.is_some() {
                 interest.is_active.store(false, Ordering::SeqCst);
                 // Who came in between saw it active, and stands in the count.

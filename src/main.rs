@@ -41,9 +41,17 @@ fn run(started: Instant) -> Result<(), String> {
     let server = Server::start(Services::new(config), &listen)
         .map_err(|error| format!("cannot listen: {error}"))?;
     stop_on_signals(server.services())?;
-    let mut places: Vec<String> =
-        server.addresses().iter().map(|address| address.to_string()).collect();
-    places.extend(listen.unix_socket.iter().map(|path| path.display().to_string()));
+    let mut places: Vec<String> = server
+        .addresses()
+        .iter()
+        .map(|address| address.to_string())
+        .collect();
+    places.extend(
+        listen
+            .unix_socket
+            .iter()
+            .map(|path| path.display().to_string()),
+    );
     tracing::info!(
         "Darter {} is ready on {} after {} ms",
         env!("CARGO_PKG_VERSION"),
@@ -60,7 +68,11 @@ fn command_line() -> Command {
     let defaults = Config::default();
     let options = PARAMETERS.iter().map(|parameter| {
         let default = parameters::value_of(&defaults, parameter);
-        let default = if default.is_empty() { "none".into() } else { format!("`{default}`") };
+        let default = if default.is_empty() {
+            "none".into()
+        } else {
+            format!("`{default}`")
+        };
         Arg::new(parameter.name)
             .long(parameter.name)
             .value_name(parameter.value)
@@ -74,7 +86,11 @@ fn command_line() -> Command {
             "A Redis-compatible in-memory store in which a Lua script is an optimistic transaction",
         )
         .override_usage("darter [FILE] [OPTIONS]")
-        .arg(Arg::new("file").value_name("FILE").help("configuration file, as redis.conf"))
+        .arg(
+            Arg::new("file")
+                .value_name("FILE")
+                .help("configuration file, as redis.conf"),
+        )
         .arg(
             Arg::new("config")
                 .long("config")
@@ -87,11 +103,11 @@ fn command_line() -> Command {
 /// Reads the command line and the configuration file. Returns what has no meaning here.
 fn configure(config: &mut Config) -> Result<Vec<String>, String> {
     let matches = command_line().get_matches_from(spelled(std::env::args()));
-    let path = matches.get_one::<String>("config").or(matches.get_one::<String>("file"));
+    let path = matches
+        .get_one::<String>("config")
+        .or(matches.get_one::<String>("file"));
     let without_meaning = match path {
-        Some(path) => {
-            file::read(config, Path::new(path)).map_err(|error| error.to_string())?
-        }
+        Some(path) => file::read(config, Path::new(path)).map_err(|error| error.to_string())?,
         None => Vec::new(),
     };
     for parameter in PARAMETERS {
@@ -111,7 +127,9 @@ fn value_of(matches: &ArgMatches, name: &str) -> Option<String> {
 /// The arguments with every option's name as the table spells it: `-` and `_` are the same.
 fn spelled(args: impl Iterator<Item = String>) -> Vec<String> {
     args.map(|argument| {
-        let Some(option) = argument.strip_prefix("--") else { return argument };
+        let Some(option) = argument.strip_prefix("--") else {
+            return argument;
+        };
         let (name, value) = match option.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (option, None),
@@ -161,11 +179,17 @@ fn stop_on_signals(services: &Arc<Services>) -> Result<(), String> {
     let wait = move || {
         runtime.block_on(async {
             let kinds = [SignalKind::terminate(), SignalKind::interrupt()];
-            let [Ok(mut terminate), Ok(mut interrupt)] = kinds.map(signal) else { return };
+            let [Ok(mut terminate), Ok(mut interrupt)] = kinds.map(signal) else {
+                return;
+            };
             std::future::poll_fn(|context| {
                 let is_over = terminate.poll_recv(context).is_ready()
                     || interrupt.poll_recv(context).is_ready();
-                if is_over { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+                if is_over {
+                    std::task::Poll::Ready(())
+                } else {
+                    std::task::Poll::Pending
+                }
             })
             .await;
             services.stop();

@@ -50,18 +50,29 @@ impl PubSub {
     }
 
     fn read(&self, kind: Kind) -> std::sync::RwLockReadGuard<'_, Subscribers> {
-        self.table(kind).read().unwrap_or_else(PoisonError::into_inner)
+        self.table(kind)
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a subscription.
     pub fn subscribe(&self, kind: Kind, name: &[u8], client: &Arc<SharedClient>) {
-        let mut table = self.table(kind).write().unwrap_or_else(PoisonError::into_inner);
-        table.entry(name.into()).or_default().push(Arc::clone(client));
+        let mut table = self
+            .table(kind)
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        table
+            .entry(name.into())
+            .or_default()
+            .push(Arc::clone(client));
     }
 
     /// Removes a subscription.
     pub fn unsubscribe(&self, kind: Kind, name: &[u8], client: &SharedClient) {
-        let mut table = self.table(kind).write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self
+            .table(kind)
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(subscribers) = table.get_mut(name) {
             subscribers.retain(|known| known.id != client.id);
             if subscribers.is_empty() {
@@ -72,14 +83,23 @@ impl PubSub {
 
     /// How many would get a message on `channel` now. O(patterns).
     pub fn receivers(&self, channel: &[u8], is_sharded: bool) -> usize {
-        let kind = if is_sharded { Kind::Shard } else { Kind::Channel };
+        let kind = if is_sharded {
+            Kind::Shard
+        } else {
+            Kind::Channel
+        };
         let direct = self.read(kind).get(channel).map_or(0, Vec::len);
         if is_sharded {
             return direct;
         }
         let patterns = self.read(Kind::Pattern);
-        let through = patterns.iter().filter(|(pattern, _)| matches(pattern, channel));
-        direct + through.map(|(_, subscribers)| subscribers.len()).sum::<usize>()
+        let through = patterns
+            .iter()
+            .filter(|(pattern, _)| matches(pattern, channel));
+        direct
+            + through
+                .map(|(_, subscribers)| subscribers.len())
+                .sum::<usize>()
     }
 
     /// Delivers a message to all who are subscribed.
@@ -93,10 +113,16 @@ impl PubSub {
                 is_sharded: message.sharded,
             })
         };
-        let kind = if message.sharded { Kind::Shard } else { Kind::Channel };
+        let kind = if message.sharded {
+            Kind::Shard
+        } else {
+            Kind::Channel
+        };
         if let Some(subscribers) = self.read(kind).get(&message.channel) {
             let push = push(None);
-            subscribers.iter().for_each(|client| client.push(&push, bytes_max));
+            subscribers
+                .iter()
+                .for_each(|client| client.push(&push, bytes_max));
         }
         if message.sharded {
             return;
@@ -104,7 +130,9 @@ impl PubSub {
         for (pattern, subscribers) in self.read(Kind::Pattern).iter() {
             if matches(pattern, &message.channel) {
                 let push = push(Some(pattern));
-                subscribers.iter().for_each(|client| client.push(&push, bytes_max));
+                subscribers
+                    .iter()
+                    .for_each(|client| client.push(&push, bytes_max));
             }
         }
     }
@@ -112,7 +140,9 @@ impl PubSub {
     /// Channels with subscribers that match `pattern` (`None`: all).
     pub fn channels(&self, kind: Kind, pattern: Option<&[u8]>) -> Vec<Box<[u8]>> {
         let table = self.read(kind);
-        let names = table.keys().filter(|name| pattern.is_none_or(|p| matches(p, name)));
+        let names = table
+            .keys()
+            .filter(|name| pattern.is_none_or(|p| matches(p, name)));
         names.cloned().collect()
     }
 

@@ -56,7 +56,10 @@ impl Services {
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(1, |since| since.as_nanos() as u64 | 1);
         Services {
-            store: Store::with_options(Options { databases, time: TimeSource::Manual }),
+            store: Store::with_options(Options {
+                databases,
+                time: TimeSource::Manual,
+            }),
             clients: Clients::new(),
             pubsub: PubSub::new(),
             waiters: Waiters::new(),
@@ -72,7 +75,9 @@ impl Services {
 
     /// A number drawn at random: a Weyl sequence through a mixing function (Steele et al., 2014).
     pub fn random(&self) -> u64 {
-        let mut word = self.random.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        let mut word = self
+            .random
+            .fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
         word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         word ^ (word >> 31)
@@ -81,11 +86,15 @@ impl Services {
     /// Lets the store's time catch up with the system's.
     pub fn read_clock(&self) {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        self.store.set_time(since.unwrap_or_default().as_millis() as u64);
+        self.store
+            .set_time(since.unwrap_or_default().as_millis() as u64);
     }
 
     fn is_stopping(&self) -> MutexGuard<'_, bool> {
-        self.stop.is_stopping.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stop
+            .is_stopping
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the server.
@@ -100,7 +109,10 @@ impl Services {
     /// Waits on the calling thread for the server's end, at most this long. `true` if it ends.
     pub fn wait_for_stop(&self, at_most: Duration) -> bool {
         let stopping = self.is_stopping();
-        let waited = self.stop.for_threads.wait_timeout_while(stopping, at_most, |is| !*is);
+        let waited = self
+            .stop
+            .for_threads
+            .wait_timeout_while(stopping, at_most, |is| !*is);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 

@@ -34,8 +34,12 @@ pub enum ScriptMode {
 
 impl ScriptMode {
     /// All of them.
-    pub const ALL: [ScriptMode; 4] =
-        [ScriptMode::Optimistic, ScriptMode::Exclusive, ScriptMode::Direct, ScriptMode::Snapshot];
+    pub const ALL: [ScriptMode; 4] = [
+        ScriptMode::Optimistic,
+        ScriptMode::Exclusive,
+        ScriptMode::Direct,
+        ScriptMode::Snapshot,
+    ];
 
     /// The name in INFO.
     pub fn name(self) -> &'static str {
@@ -85,7 +89,10 @@ pub struct ThreadStats {
 /// Adds to a counter that only the calling thread writes.
 #[inline]
 pub fn count(counter: &AtomicU64, by: u64) {
-    counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+    counter.store(
+        counter.load(Ordering::Relaxed).wrapping_add(by),
+        Ordering::Relaxed,
+    );
 }
 
 /// All counts of a server.
@@ -109,8 +116,13 @@ impl Stats {
 
     /// The counts of a new thread.
     pub fn join(&self) -> Arc<ThreadStats> {
-        let commands = (0..table::all().len()).map(|_| CommandCounts::default()).collect();
-        let stats = Arc::new(ThreadStats { commands, ..ThreadStats::default() });
+        let commands = (0..table::all().len())
+            .map(|_| CommandCounts::default())
+            .collect();
+        let stats = Arc::new(ThreadStats {
+            commands,
+            ..ThreadStats::default()
+        });
         self.threads().push(Arc::clone(&stats));
         stats
     }
@@ -129,11 +141,22 @@ impl Stats {
         let zero = |counter: &AtomicU64| counter.store(0, Ordering::Relaxed);
         for thread in self.threads().iter() {
             for command in &thread.commands {
-                let all = [&command.calls, &command.nanoseconds, &command.rejected, &command.failed];
+                let all = [
+                    &command.calls,
+                    &command.nanoseconds,
+                    &command.rejected,
+                    &command.failed,
+                ];
                 all.into_iter().for_each(zero);
             }
             for mode in &thread.scripts {
-                let all = [&mode.runs, &mode.errors, &mode.kills, &mode.limits, &mode.nanoseconds];
+                let all = [
+                    &mode.runs,
+                    &mode.errors,
+                    &mode.kills,
+                    &mode.limits,
+                    &mode.nanoseconds,
+                ];
                 all.into_iter().for_each(zero);
             }
             let rest = [&thread.processed, &thread.input_bytes, &thread.output_bytes];
@@ -143,7 +166,10 @@ impl Stats {
         let own = [&self.connections, &self.rejected_connections];
         own.into_iter().for_each(zero);
         zero(&self.output_limit_disconnections);
-        self.errors.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.errors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     /// Counts an error reply by its code.
@@ -160,6 +186,9 @@ impl Stats {
 
     /// Error replies by their codes.
     pub fn errors(&self) -> BTreeMap<String, u64> {
-        self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.errors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

@@ -52,7 +52,8 @@ impl<'a> Args<'a> {
 
     /// Whether the argument at `index` is this word, in any case.
     pub fn is(&self, index: usize, word: &str) -> bool {
-        self.get(index).is_some_and(|argument| argument.eq_ignore_ascii_case(word.as_bytes()))
+        self.get(index)
+            .is_some_and(|argument| argument.eq_ignore_ascii_case(word.as_bytes()))
     }
 
     /// A 64-bit integer.
@@ -60,7 +61,9 @@ impl<'a> Args<'a> {
     /// # Errors
     /// [`CommandError::NotAnInteger`].
     pub fn integer(&self, index: usize) -> Result<i64, CommandError> {
-        self.get(index).and_then(parse_integer).ok_or(CommandError::NotAnInteger)
+        self.get(index)
+            .and_then(parse_integer)
+            .ok_or(CommandError::NotAnInteger)
     }
 
     /// A double.
@@ -68,12 +71,17 @@ impl<'a> Args<'a> {
     /// # Errors
     /// [`CommandError::NotAFloat`].
     pub fn double(&self, index: usize) -> Result<f64, CommandError> {
-        self.get(index).and_then(parse_double).ok_or(CommandError::NotAFloat)
+        self.get(index)
+            .and_then(parse_double)
+            .ok_or(CommandError::NotAFloat)
     }
 
     /// The options from `index` on, one after the other.
     pub fn options(&self, index: usize) -> Options<'a> {
-        Options { args: *self, at: index }
+        Options {
+            args: *self,
+            at: index,
+        }
     }
 }
 

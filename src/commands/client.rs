@@ -12,7 +12,11 @@ use crate::resp::reply::Reply;
 
 /// The commands of this family.
 pub const COMMANDS: &[Command] = &[Command::container("CLIENT", Group::Connection, SUBCOMMANDS)
-    .doc("2.4.0", "Depends on the subcommand", "A container for commands on connections.")];
+    .doc(
+        "2.4.0",
+        "Depends on the subcommand",
+        "A container for commands on connections.",
+    )];
 
 /// A subcommand of CLIENT.
 const fn own(
@@ -28,27 +32,73 @@ const fn own(
 }
 
 const SUBCOMMANDS: &[Command] = &[
-    own("ID", 2, id, "5.0.0", "Returns the number of this connection."),
-    own("GETNAME", 2, getname, "2.6.9", "Returns the name of this connection."),
+    own(
+        "ID",
+        2,
+        id,
+        "5.0.0",
+        "Returns the number of this connection.",
+    ),
+    own(
+        "GETNAME",
+        2,
+        getname,
+        "2.6.9",
+        "Returns the name of this connection.",
+    ),
     own("SETNAME", 3, setname, "2.6.9", "Names this connection."),
-    own("SETINFO", 4, setinfo, "7.2.0", "Says which library this connection uses."),
+    own(
+        "SETINFO",
+        4,
+        setinfo,
+        "7.2.0",
+        "Says which library this connection uses.",
+    ),
     own("INFO", 2, info, "6.2.0", "Describes this connection."),
     own("LIST", -2, list, "2.4.0", "Describes all connections.").flag(flag::ADMIN),
     own("KILL", -3, kill, "2.4.0", "Ends connections.").flag(flag::ADMIN),
-    own("PAUSE", -3, pause, "3.0.0", "Lets commands wait for a time.").flag(flag::ADMIN),
+    own(
+        "PAUSE",
+        -3,
+        pause,
+        "3.0.0",
+        "Lets commands wait for a time.",
+    )
+    .flag(flag::ADMIN),
     own("UNPAUSE", 2, unpause, "6.2.0", "Ends CLIENT PAUSE.").flag(flag::ADMIN),
-    own("REPLY", 3, reply_mode, "3.2.0", "Says whether replies are wanted."),
-    own("UNBLOCK", -3, unblock, "5.0.0", "Ends the waiting of a connection.").flag(flag::ADMIN),
-    own("NO-EVICT", 3, on_off, "7.0.0", "Accepted: no connection is evicted here."),
-    own("NO-TOUCH", 3, on_off, "7.2.0", "Accepted: reads do not change idle times here."),
+    own(
+        "REPLY",
+        3,
+        reply_mode,
+        "3.2.0",
+        "Says whether replies are wanted.",
+    ),
+    own(
+        "UNBLOCK",
+        -3,
+        unblock,
+        "5.0.0",
+        "Ends the waiting of a connection.",
+    )
+    .flag(flag::ADMIN),
+    own(
+        "NO-EVICT",
+        3,
+        on_off,
+        "7.0.0",
+        "Accepted: no connection is evicted here.",
+    ),
+    own(
+        "NO-TOUCH",
+        3,
+        on_off,
+        "7.2.0",
+        "Accepted: reads do not change idle times here.",
+    ),
     own("HELP", 2, help, "5.0.0", "Describes the subcommands."),
 ];
 
-fn id(
-    context: &mut Context<'_>,
-    _: &Args<'_>,
-    reply: &mut dyn Reply,
-) -> Result<(), CommandError> {
+fn id(context: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
     reply.integer(context.client.shared.id as i64);
     Ok(())
 }
@@ -59,7 +109,11 @@ fn getname(
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
     let names = context.client.shared.names();
-    if names.name.is_empty() { reply.null() } else { reply.bulk(names.name.as_bytes()) }
+    if names.name.is_empty() {
+        reply.null()
+    } else {
+        reply.bulk(names.name.as_bytes())
+    }
     Ok(())
 }
 
@@ -104,9 +158,17 @@ fn describe(client: &SharedClient, now_ms: u64) -> String {
     let load = |counter: &std::sync::atomic::AtomicUsize| counter.load(Ordering::Relaxed);
     let names = client.names();
     let multi = load(&client.multi);
-    let multi = if multi == usize::MAX { -1 } else { multi as i64 };
+    let multi = if multi == usize::MAX {
+        -1
+    } else {
+        multi as i64
+    };
     let is_subscribed = load(&client.channels) + load(&client.patterns) > 0;
-    let flags = match (client.is_blocked.load(Ordering::Relaxed), is_subscribed, multi >= 0) {
+    let flags = match (
+        client.is_blocked.load(Ordering::Relaxed),
+        is_subscribed,
+        multi >= 0,
+    ) {
         (true, ..) => "b",
         (_, true, _) => "P",
         (_, _, true) => "x",
@@ -127,8 +189,16 @@ fn describe(client: &SharedClient, now_ms: u64) -> String {
         load(&client.channels),
         load(&client.patterns),
         load(&client.output_bytes),
-        if names.command.is_empty() { "NULL" } else { &names.command },
-        if client.is_resp3.load(Ordering::Relaxed) { 3 } else { 2 },
+        if names.command.is_empty() {
+            "NULL"
+        } else {
+            &names.command
+        },
+        if client.is_resp3.load(Ordering::Relaxed) {
+            3
+        } else {
+            2
+        },
         names.library,
         names.library_version,
     )
@@ -148,7 +218,11 @@ fn info(
 fn kind_of(client: &SharedClient) -> &'static str {
     let subscriptions =
         client.channels.load(Ordering::Relaxed) + client.patterns.load(Ordering::Relaxed);
-    if subscriptions > 0 { "pubsub" } else { "normal" }
+    if subscriptions > 0 {
+        "pubsub"
+    } else {
+        "normal"
+    }
 }
 
 fn parse_kind(word: &[u8]) -> Result<String, CommandError> {
@@ -171,7 +245,11 @@ fn list(
     let clients = &context.services.clients;
     let all = if args.len() == 4 && args.is(2, "TYPE") {
         let kind = parse_kind(&args[3])?;
-        clients.all().into_iter().filter(|client| kind_of(client) == kind).collect()
+        clients
+            .all()
+            .into_iter()
+            .filter(|client| kind_of(client) == kind)
+            .collect()
     } else if args.len() > 3 && args.is(2, "ID") {
         let mut found = Vec::new();
         for position in 3..args.len() {
@@ -187,7 +265,10 @@ fn list(
     };
     let now_ms = context.services.store.now_ms();
     let lines: Vec<String> = all.iter().map(|client| describe(client, now_ms)).collect();
-    let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+    let text: String = lines
+        .iter()
+        .flat_map(|line| [line.as_str(), "\n"])
+        .collect();
     reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
@@ -206,7 +287,10 @@ struct Filter {
 
 impl Filter {
     fn parse(args: &Args<'_>) -> Result<Filter, CommandError> {
-        let mut filter = Filter { skips_own: true, ..Filter::default() };
+        let mut filter = Filter {
+            skips_own: true,
+            ..Filter::default()
+        };
         let mut options = args.options(2);
         while !options.is_empty() {
             if options.left() < 2 {
@@ -244,9 +328,18 @@ impl Filter {
     fn takes(&self, client: &SharedClient, own: u64, now_ms: u64) -> bool {
         let age_s = now_ms.saturating_sub(client.created_ms) / 1000;
         self.id.is_none_or(|id| id == client.id)
-            && self.address.as_deref().is_none_or(|a| a == client.address.as_bytes())
-            && self.local_address.as_deref().is_none_or(|a| a == client.local_address.as_bytes())
-            && self.kind.as_deref().is_none_or(|kind| kind == kind_of(client))
+            && self
+                .address
+                .as_deref()
+                .is_none_or(|a| a == client.address.as_bytes())
+            && self
+                .local_address
+                .as_deref()
+                .is_none_or(|a| a == client.local_address.as_bytes())
+            && self
+                .kind
+                .as_deref()
+                .is_none_or(|kind| kind == kind_of(client))
             && self.user.as_deref().is_none_or(|user| user == b"default")
             && self.max_age_s.is_none_or(|max| age_s >= max)
             && !(self.skips_own && client.id == own)
@@ -269,7 +362,9 @@ fn kill(
 ) -> Result<(), CommandError> {
     let all = context.services.clients.all();
     if args.len() == 3 {
-        let found = all.iter().find(|client| client.address.as_bytes() == &args[2]);
+        let found = all
+            .iter()
+            .find(|client| client.address.as_bytes() == &args[2]);
         let found = found.ok_or(CommandError::text("ERR No such client"))?;
         kill_client(context, found);
         reply.status("OK");
@@ -277,7 +372,10 @@ fn kill(
     }
     let filter = Filter::parse(args)?;
     let (own, now_ms) = (context.client.shared.id, context.services.store.now_ms());
-    let found: Vec<_> = all.iter().filter(|client| filter.takes(client, own, now_ms)).collect();
+    let found: Vec<_> = all
+        .iter()
+        .filter(|client| filter.takes(client, own, now_ms))
+        .collect();
     found.iter().for_each(|client| kill_client(context, client));
     reply.integer(found.len() as i64);
     Ok(())
@@ -292,7 +390,11 @@ fn pause(
         3 => Pause::All,
         4 if args.is(3, "ALL") => Pause::All,
         4 if args.is(3, "WRITE") => Pause::Writes,
-        4 => return Err(CommandError::text("ERR CLIENT PAUSE mode must be WRITE or ALL")),
+        4 => {
+            return Err(CommandError::text(
+                "ERR CLIENT PAUSE mode must be WRITE or ALL",
+            ));
+        }
         _ => return Err(CommandError::Syntax),
     };
     let timeout_ms = args
@@ -352,7 +454,9 @@ fn unblock(
         }
     };
     let id = args.integer(2)?;
-    let found = u64::try_from(id).ok().and_then(|id| context.services.clients.get(id));
+    let found = u64::try_from(id)
+        .ok()
+        .and_then(|id| context.services.clients.get(id));
     let was_blocked = found.is_some_and(|client| client.unblock(how));
     reply.integer(i64::from(was_blocked));
     Ok(())

@@ -197,26 +197,41 @@ pub enum Keys {
 
 impl Keys {
     /// One key, the first argument.
-    pub const FIRST: Keys = Keys::Range { first: 1, last: 1, step: 1 };
+    pub const FIRST: Keys = Keys::Range {
+        first: 1,
+        last: 1,
+        step: 1,
+    };
     /// All arguments.
-    pub const ALL: Keys = Keys::Range { first: 1, last: -1, step: 1 };
+    pub const ALL: Keys = Keys::Range {
+        first: 1,
+        last: -1,
+        step: 1,
+    };
     /// The first two arguments.
-    pub const FIRST_TWO: Keys = Keys::Range { first: 1, last: 2, step: 1 };
+    pub const FIRST_TWO: Keys = Keys::Range {
+        first: 1,
+        last: 2,
+        step: 1,
+    };
 
     /// Where the keys are among `args`; `None` if the arguments make no sense. O(keys).
     pub fn positions(&self, args: &Args<'_>) -> Option<Vec<usize>> {
         match *self {
             Keys::None => Some(Vec::new()),
             Keys::Range { first, last, step } => {
-                let last = if last < 0 { args.len().checked_add_signed(last)? } else { last as usize };
+                let last = if last < 0 {
+                    args.len().checked_add_signed(last)?
+                } else {
+                    last as usize
+                };
                 (last < args.len()).then(|| (first..=last).step_by(step).collect())
             }
             Keys::Counted { destination, count } => {
                 let keys = crate::resp::number::parse_integer(args.get(count)?)?;
                 let keys = usize::try_from(keys).ok()?;
                 let end = count.checked_add(1)?.checked_add(keys)?;
-                (end <= args.len())
-                    .then(|| destination.into_iter().chain(count + 1..end).collect())
+                (end <= args.len()).then(|| destination.into_iter().chain(count + 1..end).collect())
             }
             Keys::Custom(positions) => positions(args),
         }
@@ -346,7 +361,11 @@ impl Command {
     /// Whether `count` arguments (name included) are as many as it takes.
     pub fn accepts(&self, count: usize) -> bool {
         let count = count as i64;
-        if self.arity < 0 { count >= -i64::from(self.arity) } else { count == self.arity.into() }
+        if self.arity < 0 {
+            count >= -i64::from(self.arity)
+        } else {
+            count == self.arity.into()
+        }
     }
 
     /// Its ACL categories, with the `@`.
@@ -361,7 +380,10 @@ impl Command {
         add(self.has(flag::WRITE), "write");
         add(self.has(flag::READONLY), "read");
         add(self.has(flag::ADMIN), "admin");
-        add(self.has(flag::ADMIN) || self.has(flag::DANGEROUS), "dangerous");
+        add(
+            self.has(flag::ADMIN) || self.has(flag::DANGEROUS),
+            "dangerous",
+        );
         add(self.has(flag::BLOCKING), "blocking");
         add(self.has(flag::FAST), "fast");
         add(!self.has(flag::FAST), "slow");
@@ -372,7 +394,9 @@ impl Command {
 /// Writes what a container's HELP says: each subcommand and what it does.
 pub fn write_help(name: &str, subcommands: &[Command], reply: &mut dyn Reply) {
     reply.array(1 + 2 * subcommands.len());
-    reply.status(&format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    reply.status(&format!(
+        "{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
+    ));
     for subcommand in subcommands {
         reply.status(subcommand.name);
         reply.status(&format!("    {}", subcommand.summary));

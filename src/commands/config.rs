@@ -10,38 +10,42 @@ use crate::resp::reply::Reply;
 const FLAGS: u32 = flag::ADMIN | flag::NOSCRIPT;
 
 /// The commands of this family.
-pub const COMMANDS: &[Command] = &[Command::container("CONFIG", Group::Server, SUBCOMMANDS).doc(
-    "2.0.0",
-    "Depends on the subcommand",
-    "A container for commands on the configuration.",
-)];
+pub const COMMANDS: &[Command] = &[
+    Command::container("CONFIG", Group::Server, SUBCOMMANDS).doc(
+        "2.0.0",
+        "Depends on the subcommand",
+        "A container for commands on the configuration.",
+    ),
+];
 
 const SUBCOMMANDS: &[Command] = &[
-    Command::client("GET", -3, Group::Server, get).flag(FLAGS).doc(
-        "2.0.0",
-        "O(N), with N options",
-        "Returns the options that match patterns.",
-    ),
-    Command::client("SET", -4, Group::Server, set).flag(FLAGS).doc(
-        "2.0.0",
-        "O(N), with N options",
-        "Sets options; all of them or none.",
-    ),
-    Command::client("RESETSTAT", 2, Group::Server, resetstat).flag(FLAGS).doc(
-        "2.0.0",
-        "O(1)",
-        "Resets the statistics.",
-    ),
-    Command::client("REWRITE", 2, Group::Server, rewrite).flag(FLAGS).doc(
-        "2.8.0",
-        "O(1)",
-        "Refused: configuration files are not rewritten yet.",
-    ),
-    Command::client("HELP", 2, Group::Server, help).flag(FLAGS).doc(
-        "5.0.0",
-        "O(1)",
-        "Describes the subcommands.",
-    ),
+    Command::client("GET", -3, Group::Server, get)
+        .flag(FLAGS)
+        .doc(
+            "2.0.0",
+            "O(N), with N options",
+            "Returns the options that match patterns.",
+        ),
+    Command::client("SET", -4, Group::Server, set)
+        .flag(FLAGS)
+        .doc(
+            "2.0.0",
+            "O(N), with N options",
+            "Sets options; all of them or none.",
+        ),
+    Command::client("RESETSTAT", 2, Group::Server, resetstat)
+        .flag(FLAGS)
+        .doc("2.0.0", "O(1)", "Resets the statistics."),
+    Command::client("REWRITE", 2, Group::Server, rewrite)
+        .flag(FLAGS)
+        .doc(
+            "2.8.0",
+            "O(1)",
+            "Refused: configuration files are not rewritten yet.",
+        ),
+    Command::client("HELP", 2, Group::Server, help)
+        .flag(FLAGS)
+        .doc("5.0.0", "O(1)", "Describes the subcommands."),
 ];
 
 fn get(
@@ -105,7 +109,9 @@ fn resetstat(
 }
 
 fn rewrite(_: &mut Context<'_>, _: &Args<'_>, _: &mut dyn Reply) -> Result<(), CommandError> {
-    Err(CommandError::text("ERR CONFIG REWRITE is not supported yet"))
+    Err(CommandError::text(
+        "ERR CONFIG REWRITE is not supported yet",
+    ))
 }
 
 fn help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {

@@ -22,7 +22,11 @@ pub const COMMANDS: &[Command] = &[
         .doc("1.0.0", "O(1)", "Returns the given string."),
     Command::client("HELLO", -1, Group::Connection, hello)
         .flag(flag::FAST | flag::NO_AUTH | flag::NOSCRIPT)
-        .doc("6.0.0", "O(1)", "Chooses the protocol, authenticates, names the connection."),
+        .doc(
+            "6.0.0",
+            "O(1)",
+            "Chooses the protocol, authenticates, names the connection.",
+        ),
     Command::client("AUTH", -2, Group::Connection, auth)
         .flag(flag::FAST | flag::NO_AUTH | flag::NOSCRIPT)
         .doc("1.0.0", "O(1)", "Authenticates the connection."),
@@ -76,8 +80,7 @@ fn authenticate(
 ) -> Result<(), CommandError> {
     let wanted = context.services.config.password();
     let is_right = user == b"default"
-        && wanted
-            .is_none_or(|wanted| equal_in_constant_time(wanted.as_bytes(), password));
+        && wanted.is_none_or(|wanted| equal_in_constant_time(wanted.as_bytes(), password));
     if !is_right {
         return Err(CommandError::text(
             "WRONGPASS invalid username-password pair or user is disabled.",
@@ -115,7 +118,11 @@ struct Hello<'a> {
 }
 
 fn parse_hello<'a>(args: &Args<'a>) -> Result<Hello<'a>, CommandError> {
-    let mut hello = Hello { protocol: None, credentials: None, name: None };
+    let mut hello = Hello {
+        protocol: None,
+        credentials: None,
+        name: None,
+    };
     if args.len() == 1 {
         return Ok(hello);
     }
@@ -135,7 +142,9 @@ fn parse_hello<'a>(args: &Args<'a>) -> Result<Hello<'a>, CommandError> {
             hello.name = Some(options.next()?);
         } else {
             let option = String::from_utf8_lossy(args.at(options.position().min(args.len() - 1)));
-            return Err(CommandError::err(format!("Syntax error in HELLO option '{option}'")));
+            return Err(CommandError::err(format!(
+                "Syntax error in HELLO option '{option}'"
+            )));
         }
     }
     Ok(hello)
@@ -163,7 +172,11 @@ fn hello(
     if let Some(protocol) = hello.protocol {
         context.client.protocol = protocol;
         let is_resp3 = protocol == Protocol::Resp3;
-        context.client.shared.is_resp3.store(is_resp3, Ordering::Relaxed);
+        context
+            .client
+            .shared
+            .is_resp3
+            .store(is_resp3, Ordering::Relaxed);
         reply.set_protocol(if is_resp3 { 3 } else { 2 });
     }
     reply.map(7);
@@ -172,7 +185,11 @@ fn hello(
     reply.bulk(b"version");
     reply.bulk(REDIS_VERSION.as_bytes());
     reply.bulk(b"proto");
-    reply.integer(if context.client.protocol == Protocol::Resp3 { 3 } else { 2 });
+    reply.integer(if context.client.protocol == Protocol::Resp3 {
+        3
+    } else {
+        2
+    });
     reply.bulk(b"id");
     reply.integer(context.client.shared.id as i64);
     reply.bulk(b"mode");
@@ -207,7 +224,11 @@ fn select(
     let database = usize::try_from(database).ok();
     let database = database.filter(|database| *database < context.services.config.databases());
     context.client.database = database.ok_or(CommandError::NoSuchDatabase)?;
-    context.client.shared.database.store(context.client.database, Ordering::Relaxed);
+    context
+        .client
+        .shared
+        .database
+        .store(context.client.database, Ordering::Relaxed);
     reply.status("OK");
     Ok(())
 }

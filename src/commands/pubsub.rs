@@ -19,41 +19,61 @@ pub const COMMANDS: &[Command] = &[
     Command::read("PUBLISH", 3, Group::PubSub, publish)
         .unflag(flag::READONLY)
         .flag(flag::PUBSUB | flag::FAST | flag::LOADING | flag::STALE)
-        .doc("2.0.0", "O(N+M), with N subscribers and M patterns", "Posts a message to a channel."),
+        .doc(
+            "2.0.0",
+            "O(N+M), with N subscribers and M patterns",
+            "Posts a message to a channel.",
+        ),
     Command::read("SPUBLISH", 3, Group::PubSub, spublish)
         .unflag(flag::READONLY)
         .flag(flag::PUBSUB | flag::FAST | flag::LOADING | flag::STALE)
-        .doc("7.0.0", "O(N), with N subscribers", "Posts a message to a shard channel."),
-    Command::client("SUBSCRIBE", -2, Group::PubSub, subscribe).flag(SUBSCRIBING).doc(
-        "2.0.0",
-        "O(N), with N channels",
-        "Listens for messages published to channels.",
-    ),
-    Command::client("UNSUBSCRIBE", -1, Group::PubSub, unsubscribe).flag(SUBSCRIBING).doc(
-        "2.0.0",
-        "O(N), with N channels",
-        "Stops listening to channels.",
-    ),
-    Command::client("PSUBSCRIBE", -2, Group::PubSub, psubscribe).flag(SUBSCRIBING).doc(
-        "2.0.0",
-        "O(N), with N patterns",
-        "Listens for messages published to channels that match patterns.",
-    ),
-    Command::client("PUNSUBSCRIBE", -1, Group::PubSub, punsubscribe).flag(SUBSCRIBING).doc(
-        "2.0.0",
-        "O(N), with N patterns",
-        "Stops listening to channels that match patterns.",
-    ),
-    Command::client("SSUBSCRIBE", -2, Group::PubSub, ssubscribe).flag(SUBSCRIBING).doc(
-        "7.0.0",
-        "O(N), with N channels",
-        "Listens for messages published to shard channels.",
-    ),
-    Command::client("SUNSUBSCRIBE", -1, Group::PubSub, sunsubscribe).flag(SUBSCRIBING).doc(
-        "7.0.0",
-        "O(N), with N channels",
-        "Stops listening to shard channels.",
-    ),
+        .doc(
+            "7.0.0",
+            "O(N), with N subscribers",
+            "Posts a message to a shard channel.",
+        ),
+    Command::client("SUBSCRIBE", -2, Group::PubSub, subscribe)
+        .flag(SUBSCRIBING)
+        .doc(
+            "2.0.0",
+            "O(N), with N channels",
+            "Listens for messages published to channels.",
+        ),
+    Command::client("UNSUBSCRIBE", -1, Group::PubSub, unsubscribe)
+        .flag(SUBSCRIBING)
+        .doc(
+            "2.0.0",
+            "O(N), with N channels",
+            "Stops listening to channels.",
+        ),
+    Command::client("PSUBSCRIBE", -2, Group::PubSub, psubscribe)
+        .flag(SUBSCRIBING)
+        .doc(
+            "2.0.0",
+            "O(N), with N patterns",
+            "Listens for messages published to channels that match patterns.",
+        ),
+    Command::client("PUNSUBSCRIBE", -1, Group::PubSub, punsubscribe)
+        .flag(SUBSCRIBING)
+        .doc(
+            "2.0.0",
+            "O(N), with N patterns",
+            "Stops listening to channels that match patterns.",
+        ),
+    Command::client("SSUBSCRIBE", -2, Group::PubSub, ssubscribe)
+        .flag(SUBSCRIBING)
+        .doc(
+            "7.0.0",
+            "O(N), with N channels",
+            "Listens for messages published to shard channels.",
+        ),
+    Command::client("SUNSUBSCRIBE", -1, Group::PubSub, sunsubscribe)
+        .flag(SUBSCRIBING)
+        .doc(
+            "7.0.0",
+            "O(N), with N channels",
+            "Stops listening to shard channels.",
+        ),
     Command::container("PUBSUB", Group::PubSub, SUBCOMMANDS).doc(
         "2.8.0",
         "Depends on the subcommand",
@@ -62,31 +82,37 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 const SUBCOMMANDS: &[Command] = &[
-    Command::client("CHANNELS", -2, Group::PubSub, channels).flag(flag::PUBSUB).doc(
-        "2.8.0",
-        "O(N), with N channels",
-        "Returns the channels with subscribers.",
-    ),
-    Command::client("NUMSUB", -2, Group::PubSub, numsub).flag(flag::PUBSUB).doc(
-        "2.8.0",
-        "O(N), with N channels",
-        "Returns how many are subscribed to channels.",
-    ),
-    Command::client("NUMPAT", 2, Group::PubSub, numpat).flag(flag::PUBSUB).doc(
-        "2.8.0",
-        "O(1)",
-        "Returns how many patterns there are.",
-    ),
-    Command::client("SHARDCHANNELS", -2, Group::PubSub, shard_channels).flag(flag::PUBSUB).doc(
-        "7.0.0",
-        "O(N), with N channels",
-        "Returns the shard channels with subscribers.",
-    ),
-    Command::client("SHARDNUMSUB", -2, Group::PubSub, shard_numsub).flag(flag::PUBSUB).doc(
-        "7.0.0",
-        "O(N), with N channels",
-        "Returns how many are subscribed to shard channels.",
-    ),
+    Command::client("CHANNELS", -2, Group::PubSub, channels)
+        .flag(flag::PUBSUB)
+        .doc(
+            "2.8.0",
+            "O(N), with N channels",
+            "Returns the channels with subscribers.",
+        ),
+    Command::client("NUMSUB", -2, Group::PubSub, numsub)
+        .flag(flag::PUBSUB)
+        .doc(
+            "2.8.0",
+            "O(N), with N channels",
+            "Returns how many are subscribed to channels.",
+        ),
+    Command::client("NUMPAT", 2, Group::PubSub, numpat)
+        .flag(flag::PUBSUB)
+        .doc("2.8.0", "O(1)", "Returns how many patterns there are."),
+    Command::client("SHARDCHANNELS", -2, Group::PubSub, shard_channels)
+        .flag(flag::PUBSUB)
+        .doc(
+            "7.0.0",
+            "O(N), with N channels",
+            "Returns the shard channels with subscribers.",
+        ),
+    Command::client("SHARDNUMSUB", -2, Group::PubSub, shard_numsub)
+        .flag(flag::PUBSUB)
+        .doc(
+            "7.0.0",
+            "O(N), with N channels",
+            "Returns how many are subscribed to shard channels.",
+        ),
     Command::client("HELP", 2, Group::PubSub, help).doc(
         "6.2.0",
         "O(1)",
@@ -103,7 +129,11 @@ fn publish_to(
     let (channel, payload) = (args.at(1), args.at(2));
     let receivers = view.services.pubsub.receivers(channel, sharded);
     if receivers > 0 {
-        view.publish(Message { channel: channel.into(), payload: payload.into(), sharded });
+        view.publish(Message {
+            channel: channel.into(),
+            payload: payload.into(),
+            sharded,
+        });
     }
     reply.integer(receivers as i64);
     Ok(())
@@ -159,7 +189,10 @@ fn show_counts(context: &Context<'_>) {
     let client = &context.client;
     let channels = client.channels.len() + client.shard_channels.len();
     client.shared.channels.store(channels, Ordering::Relaxed);
-    client.shared.patterns.store(client.patterns.len(), Ordering::Relaxed);
+    client
+        .shared
+        .patterns
+        .store(client.patterns.len(), Ordering::Relaxed);
 }
 
 fn add(
@@ -174,7 +207,10 @@ fn add(
             if !was_subscribed {
                 context.services.interest.add();
             }
-            context.services.pubsub.subscribe(kind, name, &context.client.shared);
+            context
+                .services
+                .pubsub
+                .subscribe(kind, name, &context.client.shared);
         }
         reply.push(3);
         reply.bulk(words(kind).0);
@@ -203,7 +239,10 @@ fn remove(
     }
     for name in wanted {
         if names(context, kind).remove(&name) {
-            context.services.pubsub.unsubscribe(kind, &name, &context.client.shared);
+            context
+                .services
+                .pubsub
+                .unsubscribe(kind, &name, &context.client.shared);
             if context.client.subscriptions() == 0 {
                 context.services.interest.remove();
             }

@@ -8,27 +8,54 @@ use crate::resp::reply::Reply;
 use crate::script::cache::parse_sha;
 use crate::script::flags::Flags;
 
-const KEYS: Keys = Keys::Counted { destination: None, count: 2 };
+const KEYS: Keys = Keys::Counted {
+    destination: None,
+    count: 2,
+};
 const COST: &str = "Depends on the script";
 
 /// The commands of this family.
 pub const COMMANDS: &[Command] = &[
-    Command::control("EVAL", -3, Group::Scripting, Control::Eval { read_only: false })
-        .keys(KEYS)
-        .flag(flag::MOVABLE_KEYS)
-        .doc("2.6.0", COST, "Runs a Lua script."),
-    Command::control("EVAL_RO", -3, Group::Scripting, Control::Eval { read_only: true })
-        .keys(KEYS)
-        .flag(flag::MOVABLE_KEYS | flag::READONLY)
-        .doc("7.0.0", COST, "Runs a Lua script that does not write."),
-    Command::control("EVALSHA", -3, Group::Scripting, Control::EvalSha { read_only: false })
-        .keys(KEYS)
-        .flag(flag::MOVABLE_KEYS)
-        .doc("2.6.0", COST, "Runs a Lua script by its SHA-1."),
-    Command::control("EVALSHA_RO", -3, Group::Scripting, Control::EvalSha { read_only: true })
-        .keys(KEYS)
-        .flag(flag::MOVABLE_KEYS | flag::READONLY)
-        .doc("7.0.0", COST, "Runs a Lua script that does not write by its SHA-1."),
+    Command::control(
+        "EVAL",
+        -3,
+        Group::Scripting,
+        Control::Eval { read_only: false },
+    )
+    .keys(KEYS)
+    .flag(flag::MOVABLE_KEYS)
+    .doc("2.6.0", COST, "Runs a Lua script."),
+    Command::control(
+        "EVAL_RO",
+        -3,
+        Group::Scripting,
+        Control::Eval { read_only: true },
+    )
+    .keys(KEYS)
+    .flag(flag::MOVABLE_KEYS | flag::READONLY)
+    .doc("7.0.0", COST, "Runs a Lua script that does not write."),
+    Command::control(
+        "EVALSHA",
+        -3,
+        Group::Scripting,
+        Control::EvalSha { read_only: false },
+    )
+    .keys(KEYS)
+    .flag(flag::MOVABLE_KEYS)
+    .doc("2.6.0", COST, "Runs a Lua script by its SHA-1."),
+    Command::control(
+        "EVALSHA_RO",
+        -3,
+        Group::Scripting,
+        Control::EvalSha { read_only: true },
+    )
+    .keys(KEYS)
+    .flag(flag::MOVABLE_KEYS | flag::READONLY)
+    .doc(
+        "7.0.0",
+        COST,
+        "Runs a Lua script that does not write by its SHA-1.",
+    ),
     Command::container("SCRIPT", Group::Scripting, SUBCOMMANDS).doc(
         "2.6.0",
         "Depends on the subcommand",
@@ -37,41 +64,47 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 const SUBCOMMANDS: &[Command] = &[
-    Command::client("LOAD", 3, Group::Scripting, load).flag(flag::NOSCRIPT).doc(
-        "2.6.0",
-        "O(N), with N the length of the script",
-        "Keeps a script and returns its SHA-1.",
-    ),
-    Command::client("EXISTS", -3, Group::Scripting, exists).flag(flag::NOSCRIPT).doc(
-        "2.6.0",
-        "O(N), with N SHA-1s",
-        "Says which scripts are kept.",
-    ),
-    Command::client("FLUSH", -2, Group::Scripting, flush).flag(flag::NOSCRIPT).doc(
-        "2.6.0",
-        "O(N), with N scripts",
-        "Forgets all scripts.",
-    ),
-    Command::client("KILL", -2, Group::Scripting, kill).flag(flag::NOSCRIPT).doc(
-        "2.6.0",
-        "O(N), with N running scripts",
-        "Ends a running script, without a trace if it is atomic.",
-    ),
-    Command::client("LIST", 2, Group::Scripting, list).flag(flag::NOSCRIPT).doc(
-        "7.2.0",
-        "O(N), with N scripts",
-        "Returns all scripts with their SHA-1s.",
-    ),
-    Command::client("FLAGS", -3, Group::Scripting, flags).flag(flag::NOSCRIPT).doc(
-        "7.2.0",
-        "O(1)",
-        "Adds flags to a script, shows them, or forgets them (NONE).",
-    ),
-    Command::client("HELP", 2, Group::Scripting, help).flag(flag::NOSCRIPT).doc(
-        "5.0.0",
-        "O(1)",
-        "Describes the subcommands.",
-    ),
+    Command::client("LOAD", 3, Group::Scripting, load)
+        .flag(flag::NOSCRIPT)
+        .doc(
+            "2.6.0",
+            "O(N), with N the length of the script",
+            "Keeps a script and returns its SHA-1.",
+        ),
+    Command::client("EXISTS", -3, Group::Scripting, exists)
+        .flag(flag::NOSCRIPT)
+        .doc(
+            "2.6.0",
+            "O(N), with N SHA-1s",
+            "Says which scripts are kept.",
+        ),
+    Command::client("FLUSH", -2, Group::Scripting, flush)
+        .flag(flag::NOSCRIPT)
+        .doc("2.6.0", "O(N), with N scripts", "Forgets all scripts."),
+    Command::client("KILL", -2, Group::Scripting, kill)
+        .flag(flag::NOSCRIPT)
+        .doc(
+            "2.6.0",
+            "O(N), with N running scripts",
+            "Ends a running script, without a trace if it is atomic.",
+        ),
+    Command::client("LIST", 2, Group::Scripting, list)
+        .flag(flag::NOSCRIPT)
+        .doc(
+            "7.2.0",
+            "O(N), with N scripts",
+            "Returns all scripts with their SHA-1s.",
+        ),
+    Command::client("FLAGS", -3, Group::Scripting, flags)
+        .flag(flag::NOSCRIPT)
+        .doc(
+            "7.2.0",
+            "O(1)",
+            "Adds flags to a script, shows them, or forgets them (NONE).",
+        ),
+    Command::client("HELP", 2, Group::Scripting, help)
+        .flag(flag::NOSCRIPT)
+        .doc("5.0.0", "O(1)", "Describes the subcommands."),
 ];
 
 fn load(
@@ -94,7 +127,8 @@ fn exists(
     let shas = args.from(2);
     reply.array(shas.len());
     for sha in shas {
-        let is_kept = parse_sha(sha).is_some_and(|sha| context.services.scripts.get(&sha).is_some());
+        let is_kept =
+            parse_sha(sha).is_some_and(|sha| context.services.scripts.get(&sha).is_some());
         reply.integer(i64::from(is_kept));
     }
     Ok(())
@@ -108,7 +142,9 @@ fn flush(
     let is_valid =
         args.len() == 2 || args.len() == 3 && (args.is(2, "SYNC") || args.is(2, "ASYNC"));
     if !is_valid {
-        return Err(CommandError::text("ERR SCRIPT FLUSH only support SYNC|ASYNC option"));
+        return Err(CommandError::text(
+            "ERR SCRIPT FLUSH only support SYNC|ASYNC option",
+        ));
     }
     context.services.scripts.flush();
     reply.status("OK");
@@ -125,7 +161,9 @@ fn kill(
         Some(text) => Some(parse_sha(text).ok_or(CommandError::Syntax)?),
     };
     if !context.services.scripts.kill(sha.as_ref()) {
-        return Err(CommandError::text("NOTBUSY No scripts in execution right now."));
+        return Err(CommandError::text(
+            "NOTBUSY No scripts in execution right now.",
+        ));
     }
     reply.status("OK");
     Ok(())
@@ -184,7 +222,9 @@ fn flags(
         let parsed = Flags::parse(list).map_err(|error| invalid_flags(&error.to_string()))?;
         added = added.with(parsed);
     }
-    scripts.add_flags(sha, added).map_err(|error| invalid_flags(&error.to_string()))?;
+    scripts
+        .add_flags(sha, added)
+        .map_err(|error| invalid_flags(&error.to_string()))?;
     reply.status("OK");
     Ok(())
 }

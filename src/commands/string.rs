@@ -18,7 +18,11 @@ pub const COMMANDS: &[Command] = &[
     Command::write("SET", -3, Group::String, set)
         .keys(Keys::FIRST)
         .flag(flag::DENYOOM)
-        .doc("1.0.0", "O(1)", "Sets the string value of a key, whatever it holds."),
+        .doc(
+            "1.0.0",
+            "O(1)",
+            "Sets the string value of a key, whatever it holds.",
+        ),
     Command::write("INCR", 2, Group::String, incr)
         .keys(Keys::FIRST)
         .flag(flag::DENYOOM | flag::FAST)

@@ -11,6 +11,9 @@ const FAMILIES: &[&[Command]] = &[
     super::transaction::COMMANDS,
     super::scripting::COMMANDS,
     super::connection::COMMANDS,
+    super::client::COMMANDS,
+    super::config::COMMANDS,
+    super::pubsub::COMMANDS,
 ];
 
 /// Names are looked up in a buffer on the stack; no command's is longer.
@@ -50,10 +53,18 @@ fn table() -> &'static Table {
         let mut by_name = HashMap::with_hasher(ahash::RandomState::new());
         for command in FAMILIES.iter().copied().flatten() {
             by_name.insert(command.name.as_bytes(), entries.len());
-            entries.push(Entry { command, container: None, index: entries.len() });
+            entries.push(Entry {
+                command,
+                container: None,
+                index: entries.len(),
+            });
             for subcommand in command.subcommands {
                 let index = entries.len();
-                entries.push(Entry { command: subcommand, container: Some(command), index });
+                entries.push(Entry {
+                    command: subcommand,
+                    container: Some(command),
+                    index,
+                });
             }
         }
         Table { entries, by_name }
@@ -72,12 +83,17 @@ pub fn find(name: &[u8]) -> Option<Entry> {
     upper.copy_from_slice(name);
     upper.make_ascii_uppercase();
     let table = table();
-    table.by_name.get(&*upper).map(|index| table.entries[*index])
+    table
+        .by_name
+        .get(&*upper)
+        .map(|index| table.entries[*index])
 }
 
 /// The subcommand of a container, in any case.
 pub fn find_subcommand(container: Entry, name: &[u8]) -> Option<Entry> {
     let subcommands = container.command.subcommands;
-    let at = subcommands.iter().position(|c| c.name.as_bytes().eq_ignore_ascii_case(name))?;
+    let at = subcommands
+        .iter()
+        .position(|c| c.name.as_bytes().eq_ignore_ascii_case(name))?;
     Some(table().entries[container.index + 1 + at])
 }

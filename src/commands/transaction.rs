@@ -14,11 +14,19 @@ pub const COMMANDS: &[Command] = &[
     ),
     Command::control("DISCARD", 1, Group::Transactions, Control::Discard)
         .flag(flag::FAST)
-        .doc("2.0.0", "O(N), with N queued commands", "Discards a transaction."),
+        .doc(
+            "2.0.0",
+            "O(N), with N queued commands",
+            "Discards a transaction.",
+        ),
     Command::control("WATCH", -2, Group::Transactions, Control::Watch)
         .flag(flag::FAST)
         .keys(Keys::ALL)
-        .doc("2.2.0", "O(1) per key", "Makes the next transaction depend on keys not changing."),
+        .doc(
+            "2.2.0",
+            "O(1) per key",
+            "Makes the next transaction depend on keys not changing.",
+        ),
     Command::control("UNWATCH", 1, Group::Transactions, Control::Unwatch)
         .flag(flag::FAST)
         .doc("2.2.0", "O(1)", "Forgets all watched keys."),

@@ -71,14 +71,32 @@ impl<'t> View<'t> {
         database: usize,
         services: &'t Services,
     ) -> View<'t> {
-        View { transaction, database, services }
+        View {
+            transaction,
+            database,
+            services,
+        }
     }
 
     typed!(hash, hash_mut, hash_or_new, Hash, HashRef, HashValue);
     typed!(list, list_mut, list_or_new, List, ListRef, ListValue);
     typed!(set_of, set_mut, set_or_new, Set, SetRef, SetValue);
-    typed!(sorted_set, sorted_set_mut, sorted_set_or_new, SortedSet, SortedSetRef, SortedSetValue);
-    typed!(stream, stream_mut, stream_or_new, Stream, StreamRef, StreamValue);
+    typed!(
+        sorted_set,
+        sorted_set_mut,
+        sorted_set_or_new,
+        SortedSet,
+        SortedSetRef,
+        SortedSetValue
+    );
+    typed!(
+        stream,
+        stream_mut,
+        stream_or_new,
+        Stream,
+        StreamRef,
+        StreamValue
+    );
 
     /// The string of a key, if it is there.
     ///
@@ -178,7 +196,9 @@ impl<'t> View<'t> {
         if deadline_ms != 0 && deadline_ms <= self.now_ms() {
             return self.delete(key);
         }
-        Ok(self.transaction.set_deadline(self.database, key, deadline_ms)?)
+        Ok(self
+            .transaction
+            .set_deadline(self.database, key, deadline_ms)?)
     }
 
     /// The frozen time, in milliseconds since 1970.

@@ -57,18 +57,25 @@ fn read_nested(
     if depth > INCLUDE_DEPTH_MAX {
         return Err(ConfigError::TooDeep { path: path.into() });
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.into(),
+        source,
+    })?;
     for (number, line) in text.lines().enumerate() {
-        let line_error =
-            |what: String| ConfigError::Line { path: path.into(), line: number + 1, what };
+        let line_error = |what: String| ConfigError::Line {
+            path: path.into(),
+            line: number + 1,
+            what,
+        };
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let words = split_words(line.as_bytes());
         let words = words.ok_or_else(|| line_error("unbalanced quotes".into()))?;
-        let mut words = words.iter().map(|word| String::from_utf8_lossy(word).into_owned());
+        let mut words = words
+            .iter()
+            .map(|word| String::from_utf8_lossy(word).into_owned());
         let name = words.next().unwrap_or_default();
         let value = words.collect::<Vec<_>>().join(" ");
         if name.eq_ignore_ascii_case("include") {

@@ -82,11 +82,21 @@ impl Default for Config {
 impl Config {
     /// The defaults, with this many databases and data-plane threads.
     pub fn new(databases: usize, threads: usize) -> Config {
-        let none = OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 };
-        let replicas =
-            OutputLimit { hard_bytes: 256 << 20, soft_bytes: 64 << 20, soft_seconds: 60 };
-        let subscribers =
-            OutputLimit { hard_bytes: 32 << 20, soft_bytes: 8 << 20, soft_seconds: 60 };
+        let none = OutputLimit {
+            hard_bytes: 0,
+            soft_bytes: 0,
+            soft_seconds: 0,
+        };
+        let replicas = OutputLimit {
+            hard_bytes: 256 << 20,
+            soft_bytes: 64 << 20,
+            soft_seconds: 60,
+        };
+        let subscribers = OutputLimit {
+            hard_bytes: 32 << 20,
+            soft_bytes: 8 << 20,
+            soft_seconds: 60,
+        };
         Config {
             startup: Startup {
                 port: 6379,
@@ -167,8 +177,10 @@ impl Config {
     /// # Errors
     /// An address that is no IP address, nor a name that means one.
     pub fn listen(&self) -> Result<Listen, String> {
-        let mut listen =
-            Listen { unix_socket: self.startup.unix_socket.clone(), ..Listen::default() };
+        let mut listen = Listen {
+            unix_socket: self.startup.unix_socket.clone(),
+            ..Listen::default()
+        };
         if self.startup.port == 0 {
             return Ok(listen);
         }
@@ -183,7 +195,9 @@ impl Config {
                 "localhost" => "127.0.0.1",
                 name => name,
             };
-            let address = name.parse().map_err(|_| format!("bind: '{name}' is no IP address"))?;
+            let address = name
+                .parse()
+                .map_err(|_| format!("bind: '{name}' is no IP address"))?;
             let address = SocketAddr::new(address, self.startup.port);
             if is_optional {
                 listen.optional_addresses.push(address);

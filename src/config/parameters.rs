@@ -58,7 +58,8 @@ pub struct Parameter {
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| "argument must be a number in range".into())
+    text.parse()
+        .map_err(|_| "argument must be a number in range".into())
 }
 
 /// A size with a unit: `1k` is 1000 bytes, `1kb` is 1024.
@@ -75,8 +76,12 @@ pub fn bytes(text: &str) -> Result<usize, String> {
         "gb" => 1 << 30,
         _ => return Err("argument must be a memory value".into()),
     };
-    let count: usize = digits.parse().map_err(|_| "argument must be a memory value".to_owned())?;
-    count.checked_mul(unit).ok_or_else(|| "argument must be a memory value".into())
+    let count: usize = digits
+        .parse()
+        .map_err(|_| "argument must be a memory value".to_owned())?;
+    count
+        .checked_mul(unit)
+        .ok_or_else(|| "argument must be a memory value".into())
 }
 
 fn yes_no(text: &str) -> Result<bool, String> {
@@ -96,14 +101,18 @@ fn path(text: &str) -> Option<std::path::PathBuf> {
 }
 
 fn path_text(path: Option<&std::path::PathBuf>) -> String {
-    path.map(|path| path.display().to_string()).unwrap_or_default()
+    path.map(|path| path.display().to_string())
+        .unwrap_or_default()
 }
 
 fn limits_text(config: &Config) -> String {
     let limits = config.output_limits();
     let classes = OUTPUT_CLASSES.iter().zip(limits).map(|(class, limit)| {
         let class = if *class == "replica" { "slave" } else { class };
-        format!("{class} {} {} {}", limit.hard_bytes, limit.soft_bytes, limit.soft_seconds)
+        format!(
+            "{class} {} {} {}",
+            limit.hard_bytes, limit.soft_bytes, limit.soft_seconds
+        )
     });
     classes.collect::<Vec<_>>().join(" ")
 }
@@ -133,9 +142,11 @@ fn set_limits(change: &mut Change<'_>, text: &str) -> Result<(), String> {
 fn set_log_level(change: &mut Change<'_>, text: &str) -> Result<(), String> {
     const LEVELS: [&str; 5] = ["debug", "verbose", "notice", "warning", "nothing"];
     if !LEVELS.contains(&text) {
-        return Err("argument(s) must be one of the following: debug, verbose, notice, warning, \
+        return Err(
+            "argument(s) must be one of the following: debug, verbose, notice, warning, \
                     nothing"
-            .into());
+                .into(),
+        );
     }
     change.shared().set_log_level(text);
     Ok(())
@@ -234,7 +245,13 @@ pub const PARAMETERS: &[Parameter] = &[
             Ok(())
         },
     },
-    atomic!("maxclients", "COUNT", max_clients, number, "connections at most"),
+    atomic!(
+        "maxclients",
+        "COUNT",
+        max_clients,
+        number,
+        "connections at most"
+    ),
     Parameter {
         name: "requirepass",
         value: "PASSWORD",
@@ -242,7 +259,9 @@ pub const PARAMETERS: &[Parameter] = &[
         when: When::Any,
         get: |config| config.password().unwrap_or_default(),
         set: |change, text| {
-            change.shared().set_password((!text.is_empty()).then(|| text.to_owned()));
+            change
+                .shared()
+                .set_password((!text.is_empty()).then(|| text.to_owned()));
             Ok(())
         },
     },
@@ -497,14 +516,21 @@ pub const STOCK_SAVE: &str = "3600 1 300 100 60 10000";
 
 /// The one spelling of an option's name.
 pub fn canonical(name: &str) -> String {
-    name.trim_start_matches('-').to_ascii_lowercase().replace('_', "-")
+    name.trim_start_matches('-')
+        .to_ascii_lowercase()
+        .replace('_', "-")
 }
 
 /// The option of this name, in any spelling.
 pub fn find(name: &str) -> Option<&'static Parameter> {
     let name = canonical(name);
-    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(&*name, |(_, own)| own);
-    PARAMETERS.iter().find(|parameter| canonical(parameter.name) == name)
+    let name = ALIASES
+        .iter()
+        .find(|(alias, _)| *alias == name)
+        .map_or(&*name, |(_, own)| own);
+    PARAMETERS
+        .iter()
+        .find(|parameter| canonical(parameter.name) == name)
 }
 
 fn find_without_meaning(name: &str) -> Option<&'static str> {
@@ -549,7 +575,10 @@ pub fn set(change: &mut Change<'_>, name: &str, value: &str) -> Result<Outcome, 
         };
     };
     let config = change.shared();
-    let mut kept = config.without_meaning.write().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = config
+        .without_meaning
+        .write()
+        .unwrap_or_else(PoisonError::into_inner);
     kept.retain(|(name, _)| name != known);
     kept.push((known.to_owned(), value.to_owned()));
     Ok(Outcome::WithoutMeaning)
@@ -565,14 +594,22 @@ pub fn matching(config: &Config, patterns: &[&[u8]]) -> Vec<(String, String)> {
                 || glob::matches(&pattern, canonical(&name).as_bytes())
         })
     };
-    let kept = config.without_meaning.read().unwrap_or_else(PoisonError::into_inner);
-    let own = PARAMETERS.iter().map(|parameter| (parameter.name, (parameter.get)(config)));
-    let aliases = ALIASES.iter().filter_map(|(alias, name)| {
-        find(name).map(|parameter| (*alias, (parameter.get)(config)))
-    });
+    let kept = config
+        .without_meaning
+        .read()
+        .unwrap_or_else(PoisonError::into_inner);
+    let own = PARAMETERS
+        .iter()
+        .map(|parameter| (parameter.name, (parameter.get)(config)));
+    let aliases = ALIASES
+        .iter()
+        .filter_map(|(alias, name)| find(name).map(|parameter| (*alias, (parameter.get)(config))));
     let others = WITHOUT_MEANING.iter().map(|(name, default)| {
         let set = kept.iter().find(|(known, _)| known == name);
-        (*name, set.map_or((*default).to_owned(), |(_, value)| value.clone()))
+        (
+            *name,
+            set.map_or((*default).to_owned(), |(_, value)| value.clone()),
+        )
     });
     own.chain(aliases)
         .chain(others)
@@ -592,8 +629,10 @@ mod tests {
 
     #[test]
     fn no_option_stands_twice() {
-        let mut names: Vec<String> =
-            PARAMETERS.iter().map(|parameter| canonical(parameter.name)).collect();
+        let mut names: Vec<String> = PARAMETERS
+            .iter()
+            .map(|parameter| canonical(parameter.name))
+            .collect();
         names.extend(WITHOUT_MEANING.iter().map(|(name, _)| canonical(name)));
         names.extend(ALIASES.iter().map(|(name, _)| canonical(name)));
         let count = names.len();
@@ -627,7 +666,10 @@ mod tests {
         ] {
             assert!(set(&mut change, name, value).is_err(), "{name}");
         }
-        assert_eq!(set(&mut change, "appendonly", "no"), Ok(Outcome::WithoutMeaning));
+        assert_eq!(
+            set(&mut change, "appendonly", "no"),
+            Ok(Outcome::WithoutMeaning)
+        );
         assert_eq!(set(&mut change, "save", ""), Ok(Outcome::WithoutMeaning));
         assert!(set(&mut change, "nonsense", "1").is_err());
     }

@@ -27,7 +27,8 @@ impl<'o> Encoder<'o> {
     fn header(&mut self, kind: u8, length: usize) {
         let mut digits = itoa::Buffer::new();
         self.output.push(kind);
-        self.output.extend_from_slice(digits.format(length).as_bytes());
+        self.output
+            .extend_from_slice(digits.format(length).as_bytes());
         self.output.extend_from_slice(b"\r\n");
     }
 
@@ -49,7 +50,8 @@ impl Reply for Encoder<'_> {
     fn integer(&mut self, value: i64) {
         let mut digits = itoa::Buffer::new();
         self.output.push(b':');
-        self.output.extend_from_slice(digits.format(value).as_bytes());
+        self.output
+            .extend_from_slice(digits.format(value).as_bytes());
         self.output.extend_from_slice(b"\r\n");
     }
 
@@ -82,11 +84,19 @@ impl Reply for Encoder<'_> {
     }
 
     fn null(&mut self) {
-        self.output.extend_from_slice(if self.is_resp3() { b"_\r\n" } else { b"$-1\r\n" });
+        self.output.extend_from_slice(if self.is_resp3() {
+            b"_\r\n"
+        } else {
+            b"$-1\r\n"
+        });
     }
 
     fn null_array(&mut self) {
-        self.output.extend_from_slice(if self.is_resp3() { b"_\r\n" } else { b"*-1\r\n" });
+        self.output.extend_from_slice(if self.is_resp3() {
+            b"_\r\n"
+        } else {
+            b"*-1\r\n"
+        });
     }
 
     fn array(&mut self, length: usize) {
@@ -94,7 +104,11 @@ impl Reply for Encoder<'_> {
     }
 
     fn map(&mut self, pairs: usize) {
-        if self.is_resp3() { self.header(b'%', pairs) } else { self.header(b'*', pairs * 2) }
+        if self.is_resp3() {
+            self.header(b'%', pairs)
+        } else {
+            self.header(b'*', pairs * 2)
+        }
     }
 
     fn set(&mut self, length: usize) {
@@ -107,12 +121,17 @@ impl Reply for Encoder<'_> {
 
     fn double(&mut self, value: f64) {
         let text = super::number::format_double(value);
-        if self.is_resp3() { self.line(b',', text.as_bytes()) } else { self.bulk(text.as_bytes()) }
+        if self.is_resp3() {
+            self.line(b',', text.as_bytes())
+        } else {
+            self.bulk(text.as_bytes())
+        }
     }
 
     fn boolean(&mut self, value: bool) {
         if self.is_resp3() {
-            self.output.extend_from_slice(if value { b"#t\r\n" } else { b"#f\r\n" });
+            self.output
+                .extend_from_slice(if value { b"#t\r\n" } else { b"#f\r\n" });
         } else {
             self.integer(i64::from(value));
         }
@@ -150,7 +169,11 @@ impl Reply for Encoder<'_> {
     }
 
     fn set_protocol(&mut self, version: u8) {
-        self.protocol = if version == 3 { Protocol::Resp3 } else { Protocol::Resp2 };
+        self.protocol = if version == 3 {
+            Protocol::Resp3
+        } else {
+            Protocol::Resp2
+        };
     }
 }
 

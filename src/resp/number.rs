@@ -16,9 +16,15 @@ pub fn parse_integer(bytes: &[u8]) -> Option<i64> {
         if !digit.is_ascii_digit() {
             return None;
         }
-        magnitude = magnitude.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        magnitude = magnitude
+            .checked_mul(10)?
+            .checked_add(u64::from(digit - b'0'))?;
     }
-    if is_negative { 0_i64.checked_sub_unsigned(magnitude) } else { magnitude.try_into().ok() }
+    if is_negative {
+        0_i64.checked_sub_unsigned(magnitude)
+    } else {
+        magnitude.try_into().ok()
+    }
 }
 
 /// A double as Redis takes it from a client: decimal, with an exponent, hexadecimal, or infinite;
@@ -29,8 +35,9 @@ pub fn parse_double(bytes: &[u8]) -> Option<f64> {
         return None;
     }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if let Some(hexadecimal) =
-        unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X"))
+    if let Some(hexadecimal) = unsigned
+        .strip_prefix("0x")
+        .or_else(|| unsigned.strip_prefix("0X"))
     {
         let value = u64::from_str_radix(hexadecimal, 16).ok()? as f64;
         return Some(if text.starts_with('-') { -value } else { value });
@@ -46,13 +53,21 @@ pub fn parse_double(bytes: &[u8]) -> Option<f64> {
 /// back the same, exponents below 10^-4 and from 10^17 on as `%.17g` does.
 pub fn format_double(value: f64) -> String {
     if value.is_infinite() {
-        return if value > 0.0 { "inf".into() } else { "-inf".into() };
+        return if value > 0.0 {
+            "inf".into()
+        } else {
+            "-inf".into()
+        };
     }
     if value.is_nan() {
         return "nan".into();
     }
     if value == 0.0 {
-        return if value.is_sign_negative() { "-0".into() } else { "0".into() };
+        return if value.is_sign_negative() {
+            "-0".into()
+        } else {
+            "0".into()
+        };
     }
     let scientific = format!("{value:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
@@ -70,8 +85,16 @@ pub fn format_long_double(value: f64) -> String {
     let trimmed = text.trim_end_matches('0').trim_end_matches('.');
     // Digits that the sum did not mean (0.1 + 0.2) go, as they do with Redis's wider type.
     let shortest = format!("{value}");
-    let chosen = if shortest.len() < trimmed.len() { &shortest } else { trimmed };
-    if chosen == "-0" { "0".into() } else { chosen.into() }
+    let chosen = if shortest.len() < trimmed.len() {
+        &shortest
+    } else {
+        trimmed
+    };
+    if chosen == "-0" {
+        "0".into()
+    } else {
+        chosen.into()
+    }
 }
 
 #[cfg(test)]

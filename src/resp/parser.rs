@@ -119,9 +119,12 @@ impl Parser {
     /// How many bytes the buffer should be able to hold for the bulk string that is due, if more
     /// than it has now: never more than twice what has arrived, at least 64 KiB beyond it.
     pub fn wanted(&self, length: usize) -> usize {
-        let Some(bulk_bytes) = self.bulk_bytes else { return 0 };
+        let Some(bulk_bytes) = self.bulk_bytes else {
+            return 0;
+        };
         let end = self.position + bulk_bytes + 2;
-        end.min(length.saturating_mul(2).max(length + 64 * 1024)).saturating_sub(length)
+        end.min(length.saturating_mul(2).max(length + 64 * 1024))
+            .saturating_sub(length)
     }
 
     /// The next whole request in `buffer`, if there is one.
@@ -166,7 +169,11 @@ impl Parser {
     ) -> Result<Option<Option<i64>>, ProtocolError> {
         let line = &buffer[self.position + 1..];
         let Some(end) = memchr::memchr(b'\r', &line[..line.len().min(INLINE_BYTES_MAX)]) else {
-            return if line.len() >= INLINE_BYTES_MAX { Err(too_long) } else { Ok(None) };
+            return if line.len() >= INLINE_BYTES_MAX {
+                Err(too_long)
+            } else {
+                Ok(None)
+            };
         };
         if end + 2 > line.len() {
             return Ok(None);
@@ -176,11 +183,7 @@ impl Parser {
         Ok(Some(number))
     }
 
-    fn read_count(
-        &mut self,
-        buffer: &[u8],
-        limits: Limits,
-    ) -> Result<Option<i64>, ProtocolError> {
+    fn read_count(&mut self, buffer: &[u8], limits: Limits) -> Result<Option<i64>, ProtocolError> {
         let Some(number) = self.read_number(buffer, ProtocolError::CountTooLong)? else {
             return Ok(None);
         };
@@ -230,7 +233,11 @@ impl Parser {
         let rest = &buffer[self.position..];
         let Some(end) = memchr::memchr(b'\n', rest) else {
             let is_long = rest.len() > INLINE_BYTES_MAX;
-            return if is_long { Err(ProtocolError::InlineTooLong) } else { Ok(None) };
+            return if is_long {
+                Err(ProtocolError::InlineTooLong)
+            } else {
+                Ok(None)
+            };
         };
         if end > INLINE_BYTES_MAX {
             return Err(ProtocolError::InlineTooLong);
@@ -275,7 +282,9 @@ pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
 
 /// What follows a closing quote must end the word.
 fn closed(rest: &[u8]) -> Option<&[u8]> {
-    rest.first().is_none_or(u8::is_ascii_whitespace).then_some(rest)
+    rest.first()
+        .is_none_or(u8::is_ascii_whitespace)
+        .then_some(rest)
 }
 
 fn double_quoted<'l>(mut rest: &'l [u8], word: &mut Vec<u8>) -> Option<&'l [u8]> {
@@ -330,7 +339,10 @@ fn single_quoted<'l>(mut rest: &'l [u8], word: &mut Vec<u8>) -> Option<&'l [u8]>
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { bulk_bytes_max: 1024, is_authenticated: true };
+    const LIMITS: Limits = Limits {
+        bulk_bytes_max: 1024,
+        is_authenticated: true,
+    };
 
     /// Parses `bytes` handed over in pieces of `step` bytes.
     fn parsed(bytes: &[u8], step: usize) -> Result<Vec<Vec<Vec<u8>>>, ProtocolError> {
@@ -352,11 +364,18 @@ mod tests {
         let bytes = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\nPING  'a b' \"\\x41\\n\"\r\n*0\r\n*-1\r\n*1\r\n$0\r\n\r\n\n";
         let whole = parsed(bytes, bytes.len()).expect("well formed");
         assert_eq!(whole[0], [b"GET".to_vec(), b"k".to_vec()]);
-        assert_eq!(whole[1], [b"PING".to_vec(), b"a b".to_vec(), b"A\n".to_vec()]);
+        assert_eq!(
+            whole[1],
+            [b"PING".to_vec(), b"a b".to_vec(), b"A\n".to_vec()]
+        );
         assert_eq!(whole[2], Vec::<Vec<u8>>::new());
         assert_eq!(whole[4], [Vec::<u8>::new()]);
         for step in 1..bytes.len() {
-            assert_eq!(parsed(bytes, step).expect("well formed"), whole, "step {step}");
+            assert_eq!(
+                parsed(bytes, step).expect("well formed"),
+                whole,
+                "step {step}"
+            );
         }
     }
 
@@ -373,16 +392,25 @@ mod tests {
         ] {
             assert_eq!(parsed(bytes, bytes.len()), Err(error));
         }
-        assert_eq!(parsed(&vec![b'a'; 70_000], 1000), Err(ProtocolError::InlineTooLong));
+        assert_eq!(
+            parsed(&vec![b'a'; 70_000], 1000),
+            Err(ProtocolError::InlineTooLong)
+        );
         let header = [b"*".as_slice(), &vec![b'1'; 70_000]].concat();
         assert_eq!(parsed(&header, 1000), Err(ProtocolError::CountTooLong));
     }
 
     #[test]
     fn strangers_may_send_little() {
-        let limits = Limits { is_authenticated: false, ..LIMITS };
+        let limits = Limits {
+            is_authenticated: false,
+            ..LIMITS
+        };
         let mut parser = Parser::new();
-        assert_eq!(parser.next(b"*11\r\n", limits), Err(ProtocolError::UnauthenticatedCount));
+        assert_eq!(
+            parser.next(b"*11\r\n", limits),
+            Err(ProtocolError::UnauthenticatedCount)
+        );
         let mut parser = Parser::new();
         let bulk = Parser::next(&mut parser, b"*1\r\n$16385\r\n", limits);
         assert_eq!(bulk, Err(ProtocolError::UnauthenticatedLength));
@@ -391,7 +419,10 @@ mod tests {
     #[test]
     fn a_header_reserves_little() {
         let mut parser = Parser::new();
-        let limits = Limits { bulk_bytes_max: 1 << 29, ..LIMITS };
+        let limits = Limits {
+            bulk_bytes_max: 1 << 29,
+            ..LIMITS
+        };
         let buffer = b"*1\r\n$536870912\r\n";
         assert_eq!(parser.next(buffer, limits), Ok(None));
         assert!(parser.wanted(buffer.len()) <= 64 * 1024);

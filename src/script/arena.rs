@@ -18,7 +18,7 @@ const FIRST_CHUNK_BYTES: usize = 8 << 10;
 const CHUNK_BYTES: usize = 32 << 10;
 /// An arena of more bytes than this is freed on a thread of its own (it takes milliseconds).
 const BACKGROUND_FREE_BYTES: usize = 4 << 20;
-/// A script that is refused memory again and again, each time catching the error, ends here.
+/// A script that is refused so often, with collections that gain next to nothing, ends here.
 const REFUSALS_MAX: u32 = 16;
 const ALIGNMENT: usize = 16;
 
@@ -59,6 +59,7 @@ pub(super) struct Arena {
     limit_bytes: usize,
     refusals: u32,
     refused_last: bool,
+    was_refused: bool,
 }
 
 // SAFETY: the arena owns its blocks alone; it is moved to another thread only to be freed, when
@@ -79,6 +80,7 @@ impl Arena {
             limit_bytes: usize::MAX,
             refusals: 0,
             refused_last: false,
+            was_refused: false,
         })
     }
 
@@ -88,6 +90,7 @@ impl Arena {
         self.limit_bytes = limit_bytes;
         self.refusals = 0;
         self.refused_last = false;
+        self.was_refused = false;
     }
 
     /// Bytes that the run may use.
@@ -102,7 +105,7 @@ impl Arena {
 
     /// Whether the run was refused memory, if only until garbage was collected.
     pub(super) fn was_refused(&self) -> bool {
-        self.refusals > 0
+        self.was_refused
     }
 
     /// Bytes that Lua uses.
@@ -118,11 +121,17 @@ impl Arena {
     /// Decides whether the run may have `more` bytes. Rust code on a script's behalf is never
     /// refused, for an error could not be raised through it; the trampoline checks after it.
     fn admit(&mut self, more: usize, refusable: bool) -> Result<(), Allocation> {
-        if !refusable || self.run_bytes().saturating_add(more) <= self.limit_bytes {
+        let wanted = self.run_bytes().saturating_add(more);
+        if !refusable || wanted <= self.limit_bytes {
+            if self.refused_last && wanted <= self.limit_bytes - self.limit_bytes / 8 {
+                // The collection was worth its time: not a sign of a run at its end.
+                self.refusals = 0;
+            }
             self.refused_last = false;
             return Ok(());
         }
         self.refusals += 1;
+        self.was_refused = true;
         if self.refused_last || more > self.limit_bytes || self.refusals > REFUSALS_MAX {
             return Err(Allocation::Hopeless);
         }
@@ -130,6 +139,28 @@ impl Arena {
         Err(Allocation::Refused)
     }
 
+    /// The common cases without a detour: a small block from its free list, and back.
+    #[inline]
+    fn serve(&mut self, block: *mut c_void, old: usize, new: usize, refusable: bool) -> Allocation {
+        if block.is_null() && new.wrapping_sub(1) < SMALL_BYTES {
+            let class = (new - 1) / CLASS_BYTES;
+            let bytes = class_bytes(class);
+            let head = self.free[class];
+            if !head.is_null() && self.run_bytes() + bytes <= self.limit_bytes && !self.refused_last
+            {
+                // SAFETY: blocks in a free list belong to this arena and hold a link.
+                self.free[class] = unsafe { (*head).next };
+                self.used_bytes += bytes;
+                return Allocation::Block(head.cast());
+            }
+        } else if new == 0 && old.wrapping_sub(1) < SMALL_BYTES && !block.is_null() {
+            self.release(block, old);
+            return Allocation::Block(ptr::null_mut());
+        }
+        self.reallocate(block, old, new, refusable)
+    }
+
+    #[inline(never)]
     fn reallocate(
         &mut self,
         block: *mut c_void,
@@ -356,7 +387,7 @@ pub(super) unsafe extern "C" fn allocate(
     with_control(|control| {
         let preemptible = control.enter_rust();
         // SAFETY: the caller's promise; the reference ends before any suspension.
-        let answer = unsafe { (*arena.cast::<Arena>()).reallocate(block, old, new, preemptible) };
+        let answer = unsafe { (*arena.cast::<Arena>()).serve(block, old, new, preemptible) };
         let result = match answer {
             Allocation::Block(block) => block,
             Allocation::Refused => ptr::null_mut(),
@@ -390,5 +421,100 @@ pub(super) fn discard(arena: Box<Arena>) {
     if let Some(sender) = grave {
         // A failed send hands the arena back, which frees it here.
         drop(sender.send(arena));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls the allocator as Lua does, with memory refused where Lua could bear it.
+    fn request(arena: &mut Arena, block: *mut c_void, old: usize, new: usize) -> Allocation {
+        arena.serve(block, old, new, true)
+    }
+
+    fn granted(allocation: Allocation) -> *mut c_void {
+        match allocation {
+            Allocation::Block(block) => block,
+            Allocation::Refused | Allocation::Hopeless => panic!("refused"),
+        }
+    }
+
+    #[test]
+    fn blocks_keep_their_content_and_every_byte_comes_back() {
+        let mut arena = Arena::new();
+        let mut blocks: Vec<(*mut c_void, usize, u8)> = Vec::new();
+        let mut seed = 1_u64;
+        for round in 0..20_000_u32 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let size = 1 + (seed >> 40) as usize % if round % 7 == 0 { 9000 } else { 600 };
+            let fill = round as u8;
+            let victim = (seed >> 20) as usize % (blocks.len() + 100);
+            if let Some((block, old, expected)) = blocks.get(victim).copied() {
+                // SAFETY: the block is live and `old` bytes long.
+                let content = unsafe { std::slice::from_raw_parts(block.cast::<u8>(), old) };
+                assert!(
+                    content.iter().all(|&byte| byte == expected),
+                    "round {round}"
+                );
+                if seed >> 63 == 0 {
+                    granted(request(&mut arena, block, old, 0));
+                    blocks.swap_remove(victim);
+                    continue;
+                }
+                let moved = granted(request(&mut arena, block, old, size));
+                // SAFETY: the block is live and `size` bytes long.
+                let content = unsafe { std::slice::from_raw_parts(moved.cast::<u8>(), size) };
+                assert!(
+                    content.iter().take(old).all(|&byte| byte == expected),
+                    "round {round}"
+                );
+                // SAFETY: as above.
+                unsafe { ptr::write_bytes(moved.cast::<u8>(), fill, size) };
+                blocks[victim] = (moved, size, fill);
+            } else {
+                let block = granted(request(&mut arena, ptr::null_mut(), 4, size));
+                assert!((block as usize).is_multiple_of(ALIGNMENT));
+                // SAFETY: the block is live and `size` bytes long.
+                unsafe { ptr::write_bytes(block.cast::<u8>(), fill, size) };
+                blocks.push((block, size, fill));
+            }
+        }
+        assert!(blocks.len() > 10);
+        for (block, size, _) in blocks {
+            granted(request(&mut arena, block, size, 0));
+        }
+        assert_eq!(arena.used_bytes(), 0);
+    }
+
+    #[test]
+    fn the_second_refusal_in_a_row_is_the_last() {
+        let mut arena = Arena::new();
+        arena.begin_run(10_000);
+        let first = granted(request(&mut arena, ptr::null_mut(), 0, 6_000));
+        assert!(matches!(
+            request(&mut arena, ptr::null_mut(), 0, 6_000),
+            Allocation::Refused
+        ));
+        assert!(arena.was_refused());
+        granted(request(&mut arena, first, 6_000, 0));
+        let second = granted(request(&mut arena, ptr::null_mut(), 0, 6_000));
+        assert!(matches!(
+            request(&mut arena, ptr::null_mut(), 0, 6_000),
+            Allocation::Refused
+        ));
+        assert!(matches!(
+            request(&mut arena, ptr::null_mut(), 0, 6_000),
+            Allocation::Hopeless
+        ));
+        granted(request(&mut arena, second, 6_000, 0));
+        assert!(matches!(
+            request(&mut arena, ptr::null_mut(), 0, 10_001),
+            Allocation::Hopeless
+        ));
+        assert!(matches!(
+            arena.serve(ptr::null_mut(), 0, 20_000, false),
+            Allocation::Block(_)
+        ));
     }
 }

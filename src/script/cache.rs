@@ -99,8 +99,15 @@ impl ScriptCache {
         }
         let header = Header::of(body)?;
         check(body).map_err(LoadError::Compile)?;
-        let script = Arc::new(Script { sha, body: body.into() });
-        let cached = Arc::new(Cached { script, header, was_refused: AtomicBool::new(false) });
+        let script = Arc::new(Script {
+            sha,
+            body: body.into(),
+        });
+        let cached = Arc::new(Cached {
+            script,
+            header,
+            was_refused: AtomicBool::new(false),
+        });
         Ok(Arc::clone(self.write().entry(sha).or_insert(cached)))
     }
 
@@ -119,7 +126,13 @@ impl ScriptCache {
     /// How many scripts there are, and how many bytes their bodies take.
     pub fn size(&self) -> (usize, usize) {
         let scripts = self.read();
-        (scripts.len(), scripts.values().map(|cached| cached.script.body.len()).sum())
+        (
+            scripts.len(),
+            scripts
+                .values()
+                .map(|cached| cached.script.body.len())
+                .sum(),
+        )
     }
 
     /// Adds flags to a script, seen or not; they win over its header and the defaults.
@@ -135,21 +148,31 @@ impl ScriptCache {
 
     /// Forgets the flags that were set by hand.
     pub fn forget_flags(&self, sha: &Sha) {
-        self.flags.write().unwrap_or_else(PoisonError::into_inner).remove(sha);
+        self.flags
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(sha);
     }
 
     /// The flags that were set by hand.
     pub fn flags_set(&self, sha: &Sha) -> Option<Flags> {
-        self.flags.read().unwrap_or_else(PoisonError::into_inner).get(sha).copied()
+        self.flags
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(sha)
+            .copied()
     }
 
     /// The flags that a run of a script has.
     pub fn flags_of(&self, cached: &Cached, defaults: Flags) -> Flags {
-        self.flags_set(&cached.script.sha).unwrap_or_else(|| cached.header.over(defaults))
+        self.flags_set(&cached.script.sha)
+            .unwrap_or_else(|| cached.header.over(defaults))
     }
 
     fn in_flight(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<InFlight>>> {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+        self.in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A run begins. The number is for `end_run`.
@@ -197,7 +220,10 @@ mod tests {
 
     #[test]
     fn a_body_has_its_sha() {
-        assert_eq!(&sha_of(b"return 1"), b"e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+        assert_eq!(
+            &sha_of(b"return 1"),
+            b"e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
+        );
         assert_eq!(parse_sha(b"E0E1"), None);
     }
 
@@ -206,9 +232,14 @@ mod tests {
         let cache = ScriptCache::new();
         let body = b"#!lua flags=no-writes\nreturn 1";
         let sha = sha_of(body);
-        cache.add_flags(sha, Flags::ALLOW_UNDECLARED_KEYS).expect("no contradiction");
+        cache
+            .add_flags(sha, Flags::ALLOW_UNDECLARED_KEYS)
+            .expect("no contradiction");
         let cached = cache.load(body, |_| Ok(())).expect("it compiles");
-        assert_eq!(cache.flags_of(&cached, Flags::NONE), Flags::ALLOW_UNDECLARED_KEYS);
+        assert_eq!(
+            cache.flags_of(&cached, Flags::NONE),
+            Flags::ALLOW_UNDECLARED_KEYS
+        );
         cache.flush();
         assert!(cache.get(&sha).is_none());
         assert_eq!(cache.flags_set(&sha), Some(Flags::ALLOW_UNDECLARED_KEYS));

@@ -92,10 +92,14 @@ fn call_host(frame: &mut Frame) -> Result<bool, Failure> {
     frame.reserve(8)?;
     let mut host = current_host(frame)?;
     let context = CallContext { lua: frame.lua };
+    with_control(|control| debug_assert!(!control.is_preemptible()));
     with_arguments(frame, |frame, arguments| {
         let mut reply = LuaReply::new(frame);
         // SAFETY: `Run::resume` has the host borrowed for as long as this slice runs.
-        let called = unsafe { host.as_mut() }.call(&context, arguments, &mut reply);
+        let host = unsafe { host.as_mut() };
+        let called = with_control(|control| {
+            control.on_parent_stack(|| host.call(&context, arguments, &mut reply))
+        });
         let failed = reply.finish();
         with_control(Control::count_call);
         if called == Called::Wait {

@@ -73,6 +73,7 @@ pub enum Step {
 }
 
 struct Shared {
+    #[expect(clippy::vec_box, reason = "Lua refers to a state by its address")]
     idle: RefCell<Vec<Box<State>>>,
     stacks: Rc<StackPool>,
 }
@@ -90,6 +91,7 @@ impl Shared {
         let known =
             script.and_then(|script| idle.iter().rposition(|state| state.has_compiled(script)));
         let found = match known {
+            Some(index) if index + 1 == idle.len() => idle.pop(),
             Some(index) => Some(idle.swap_remove(index)),
             None => idle.pop(),
         };
@@ -138,6 +140,16 @@ impl Engine {
         let result = state.check(without_header(body));
         self.shared.put_state(state);
         result.map_err(|message| format!("Error compiling script (new function): {message}"))
+    }
+
+    /// Whether a float without a fraction reads as an integer does (`10/2` as `5`), as scripts
+    /// written for Redis expect. False if Lua was built without this project's build settings.
+    pub fn has_redis_numbers(&self) -> bool {
+        self.shared.take_state(None).is_ok_and(|mut state| {
+            let answer = state.has_redis_numbers();
+            self.shared.put_state(state);
+            answer
+        })
     }
 
     /// Prepares a run; nothing of the script runs before `Run::resume`.
@@ -203,6 +215,7 @@ impl Run {
         state.host = None;
         match slice {
             Slice::Suspended(Suspension::PreemptedInSignal | Suspension::Preempted) => {
+                state.set_long_run(true);
                 Step::Preempted
             }
             Slice::Suspended(Suspension::Waiting) => Step::Waiting,

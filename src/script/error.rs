@@ -9,6 +9,9 @@ pub(super) enum Failure {
     /// A message, raised behind the script's position as Lua's own errors are.
     #[error("{0}")]
     Message(String),
+    /// A message that is raised without a position, as Lua's C functions and Redis's do.
+    #[error("{0}")]
+    Plain(&'static str),
     /// The function has to be called again, with the same arguments, when the run is resumed.
     #[error("called again later")]
     Wait,

@@ -6,6 +6,7 @@ use mlua::ffi;
 
 use super::convert::{field_text, text_at};
 use super::error::Failure;
+use super::sandbox::push_contents;
 use super::trampoline::{Frame, push_function};
 
 /// Chunks of the sandbox itself, which scripts do not know of, are named so.
@@ -27,7 +28,8 @@ fn annotate(frame: &mut Frame) -> Result<c_int, Failure> {
     // SAFETY: the stack has room; the table is raw and the keys are strings, so nothing raises.
     unsafe {
         let lua = frame.lua;
-        if ffi::lua_type(lua, 1) != ffi::LUA_TTABLE {
+        // A frozen table is no error value, and must not be written to.
+        if ffi::lua_type(lua, 1) != ffi::LUA_TTABLE || push_contents(frame, 1) {
             let message = format_error(lua);
             ffi::lua_createtable(lua, 0, 3);
             frame.push_bytes(c"err".to_bytes());

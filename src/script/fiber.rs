@@ -85,9 +85,9 @@ impl Fiber {
             mask_signal(true);
         }
         with_control(|control| {
+            control.begin_slice();
             // Null at first: the body says which it is.
             control.set_current(self.yielder);
-            control.begin_slice();
         });
         let result = coroutine.resume(());
         with_control(|control| {

@@ -47,12 +47,18 @@ impl Flags {
 
     /// The flag of this name.
     pub fn of_name(name: &[u8]) -> Option<Flags> {
-        Flags::NAMES.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, flag)| *flag)
+        Flags::NAMES
+            .iter()
+            .find(|(known, _)| known.as_bytes() == name)
+            .map(|(_, flag)| *flag)
     }
 
     /// The names of the flags that are set.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Flags::NAMES.into_iter().filter(move |(_, flag)| self.has(*flag)).map(|(name, _)| name)
+        Flags::NAMES
+            .into_iter()
+            .filter(move |(_, flag)| self.has(*flag))
+            .map(|(name, _)| name)
     }
 
     /// Whether all of `flags` are set.
@@ -76,7 +82,11 @@ impl Flags {
     /// [`FlagsError::Contradiction`].
     pub fn checked(self) -> Result<Flags, FlagsError> {
         let contradiction = Flags::ROLLBACK_ON_ERROR.with(Flags::DISABLE_ATOMICITY);
-        if self.has(contradiction) { Err(FlagsError::Contradiction) } else { Ok(self) }
+        if self.has(contradiction) {
+            Err(FlagsError::Contradiction)
+        } else {
+            Ok(self)
+        }
     }
 
     /// Flags from a list with `,`, `;` or spaces between the names.
@@ -157,7 +167,9 @@ impl Header {
     fn shebang(rest: &[u8]) -> Result<Header, FlagsError> {
         let end = rest.iter().position(|byte| *byte == b'\n');
         let line = &rest[..end.ok_or(FlagsError::InvalidShebang)?];
-        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let mut words = line
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty());
         match words.next() {
             None => return Err(FlagsError::NoEngine),
             Some(b"lua") => {}
@@ -179,7 +191,11 @@ impl Header {
             }
         }
         let flags = flags.checked()?;
-        Ok(if flags.chooses_mode() { Header::Replaces(flags) } else { Header::Adds(flags) })
+        Ok(if flags.chooses_mode() {
+            Header::Replaces(flags)
+        } else {
+            Header::Adds(flags)
+        })
     }
 
     /// The flags of a script with this header.
@@ -207,21 +223,38 @@ mod tests {
         for (body, header) in [
             (&b"return 1"[..], Header::None),
             (b"#!lua\nreturn 1", Header::Adds(Flags::NONE)),
-            (b"#!lua flags=no-writes\nreturn 1", Header::Adds(Flags::NO_WRITES)),
-            (b"#!lua name=x flags=allow-undeclared-keys\n", Header::Replaces(undeclared)),
-            (b"\n --!df flags=allow-undeclared-keys,disable-atomicity\n", Header::Replaces(both)),
+            (
+                b"#!lua flags=no-writes\nreturn 1",
+                Header::Adds(Flags::NO_WRITES),
+            ),
+            (
+                b"#!lua name=x flags=allow-undeclared-keys\n",
+                Header::Replaces(undeclared),
+            ),
+            (
+                b"\n --!df flags=allow-undeclared-keys,disable-atomicity\n",
+                Header::Replaces(both),
+            ),
             (b"--!df flags=\nreturn 1", Header::Replaces(Flags::NONE)),
             (b"--!df flags=nonsense", Header::None),
             (b"-- x\n--!df flags=no-writes\n", Header::None),
         ] {
-            assert_eq!(Header::of(body), Ok(header), "{}", String::from_utf8_lossy(body));
+            assert_eq!(
+                Header::of(body),
+                Ok(header),
+                "{}",
+                String::from_utf8_lossy(body)
+            );
         }
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         for (body, error) in [
-            (&b"#!lua flags=x\n"[..], FlagsError::UnknownInShebang("x".into())),
+            (
+                &b"#!lua flags=x\n"[..],
+                FlagsError::UnknownInShebang("x".into()),
+            ),
             (b"#!lua", FlagsError::InvalidShebang),
             (b"#!\n", FlagsError::NoEngine),
             (b"#!js\n", FlagsError::UnknownEngine("js".into())),
@@ -241,8 +274,14 @@ mod tests {
         let defaults = Flags::ALLOW_UNDECLARED_KEYS;
         let over = |body: &[u8]| Header::of(body).expect("a header").over(defaults);
         assert_eq!(over(b"return 1"), defaults);
-        assert_eq!(over(b"#!lua flags=no-writes\n"), defaults.with(Flags::NO_WRITES));
-        assert_eq!(over(b"#!lua flags=disable-atomicity\n"), Flags::DISABLE_ATOMICITY);
+        assert_eq!(
+            over(b"#!lua flags=no-writes\n"),
+            defaults.with(Flags::NO_WRITES)
+        );
+        assert_eq!(
+            over(b"#!lua flags=disable-atomicity\n"),
+            Flags::DISABLE_ATOMICITY
+        );
         assert_eq!(over(b"--!df flags=\n"), Flags::NONE);
     }
 }

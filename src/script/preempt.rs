@@ -61,6 +61,19 @@ pub(super) struct Control {
     timer_users: Cell<usize>,
 }
 
+/// A function that runs on another stack of the same thread.
+struct OnThisThread<F>(F);
+
+// SAFETY: the function does not leave its thread. `Yielder::on_parent_stack` asks for `Send` to
+// keep yielders out of the function, which the callers of `Control::on_parent_stack` do.
+unsafe impl<F> Send for OnThisThread<F> {}
+
+impl<F: FnOnce() -> R, R> OnThisThread<F> {
+    fn run(self) -> R {
+        (self.0)()
+    }
+}
+
 thread_local! {
     // `const` and without a destructor, so the handler may touch it at any moment.
     static CONTROL: Control = const {
@@ -81,7 +94,7 @@ thread_local! {
 }
 
 /// Runs `use_control` with this thread's control block.
-#[inline]
+#[inline(always)]
 pub(super) fn with_control<R>(use_control: impl FnOnce(&Control) -> R) -> R {
     CONTROL.with(use_control)
 }
@@ -132,6 +145,19 @@ impl Control {
         unsafe { (*yielder).suspend(suspension) };
     }
 
+    /// Runs `function` on the stack of whoever resumed the running fiber: commands may need more
+    /// stack than deeply nested Lua has left. `function` must not suspend.
+    #[inline]
+    pub(super) fn on_parent_stack<R>(&self, function: impl FnOnce() -> R) -> R {
+        debug_assert!(!self.is_preemptible());
+        let on_this_thread = OnThisThread(function);
+        // Relaxed: see the type.
+        let yielder = self.current.load(Ordering::Relaxed);
+        // SAFETY: as in `suspend`; the resumer's stack is idle until this fiber gives it back,
+        // and with `preemptible` clear the signal does not do that meanwhile.
+        unsafe { (*yielder).on_parent_stack(move || on_this_thread.run()) }
+    }
+
     /// The fiber that runs from here on, or null.
     pub(super) fn set_current(&self, yielder: *const ScriptYielder) {
         // Relaxed: see the type.
@@ -142,9 +168,9 @@ impl Control {
     /// Begins a slice.
     pub(super) fn begin_slice(&self) {
         // Relaxed here and below: see the type.
-        debug_assert!(
+        assert!(
             self.slice.load(Ordering::Relaxed).is_multiple_of(2),
-            "scripts do not nest"
+            "a host must not resume a run"
         );
         self.pending.store(false, Ordering::Relaxed);
         self.calls.set(0);

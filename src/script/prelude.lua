@@ -6,12 +6,15 @@ local native = ...
 local lua = _G
 local setmetatable, next, type, error, select = setmetatable, next, type, error, select
 local rawget, tostring, tonumber = rawget, tostring, tonumber
-local load, pcall, collectgarbage = load, pcall, collectgarbage
+local assert, load, pcall, collectgarbage = assert, load, pcall, collectgarbage
 local floor, tointeger = math.floor, math.tointeger
 
 local function refuse_write()
   error("Attempt to modify a readonly table", 2)
 end
+
+-- What getmetatable answers for everything that scripts must not change: an empty frozen table.
+local sealed = false
 
 -- A table that reads as `contents` and cannot be written to. Scripts never get hold of
 -- `contents`, so the iterator keeps it to itself.
@@ -25,10 +28,12 @@ local function freeze(contents)
     __newindex = refuse_write,
     __len = function() return #contents end,
     __pairs = function() return advance, frozen, nil end,
-    __metatable = false,
+    __metatable = sealed,
     [native.contents_key] = contents,
   })
 end
+
+sealed = freeze({})
 
 local function pick(source, names)
   local picked = {}
@@ -39,7 +44,7 @@ local function pick(source, names)
 end
 
 local globals = pick(lua, [[
-  assert error getmetatable ipairs next pairs rawequal rawlen select tonumber tostring type xpcall
+  error getmetatable ipairs next pairs rawequal rawlen select tonumber tostring type xpcall
 ]])
 globals._VERSION = "Lua 5.1"
 globals.rawget = native.rawget
@@ -59,6 +64,15 @@ end
 
 function globals.pcall(...)
   return after_call(pcall(...))
+end
+
+-- The message gets a position, as in Lua 5.1.
+function globals.assert(...)
+  local condition, message = ...
+  if condition or select("#", ...) == 0 then
+    return assert(...)
+  end
+  error(message == nil and "assertion failed!" or message, 2)
 end
 
 -- Never bytecode, whatever the caller says.
@@ -129,7 +143,7 @@ end
 local string = lua.string
 string.dump = nil
 string.gfind = string.gmatch
-lua.getmetatable("").__metatable = false
+lua.getmetatable("").__metatable = sealed
 
 local math = pick(lua.math, [[
   abs acos asin atan ceil cos deg exp floor fmod huge log max maxinteger min mininteger modf pi rad

@@ -25,7 +25,7 @@ impl Random {
 
     /// A number in [0, 1).
     pub(super) fn unit(&mut self) -> f64 {
-        self.0 = (self.0.wrapping_mul(MULTIPLIER) + INCREMENT) & MASK;
+        self.0 = (self.0.wrapping_mul(MULTIPLIER).wrapping_add(INCREMENT)) & MASK;
         let bits = i32::try_from(self.0 >> 17).unwrap_or(0);
         f64::from(bits % i32::MAX) / f64::from(i32::MAX)
     }

@@ -1,6 +1,8 @@
 //! What a script sees: libraries without a way out, and globals that it cannot change.
 
 use std::ffi::{CStr, c_int, c_void};
+use std::slice;
+use std::sync::OnceLock;
 
 use mlua::ffi;
 
@@ -31,13 +33,7 @@ pub(super) unsafe fn open(lua: *mut ffi::lua_State) -> Result<(), String> {
     // SAFETY: the caller's promise.
     unsafe {
         open_lua_libraries(lua);
-        let status = ffi::luaL_loadbufferx(
-            lua,
-            PRELUDE.as_ptr().cast(),
-            PRELUDE.len(),
-            PRELUDE_NAME.as_ptr(),
-            c"t".as_ptr(),
-        );
+        let status = load_prelude(lua);
         let mut result = status;
         if status == ffi::LUA_OK {
             push_native(lua);
@@ -52,6 +48,43 @@ pub(super) unsafe fn open(lua: *mut ffi::lua_State) -> Result<(), String> {
         ffi::lua_setfield(lua, ffi::LUA_REGISTRYINDEX, c"_LOADED".as_ptr());
     }
     Ok(())
+}
+
+/// Pushes the prelude's function, compiled once per process, or an error.
+///
+/// # Safety
+/// As for `open`.
+unsafe fn load_prelude(lua: *mut ffi::lua_State) -> c_int {
+    static COMPILED: OnceLock<Vec<u8>> = OnceLock::new();
+    let compiled = COMPILED.get().map_or(PRELUDE.as_bytes(), Vec::as_slice);
+    // SAFETY: the caller's promise. Bytecode comes from `lua_dump` in this process alone.
+    unsafe {
+        let (start, length) = (compiled.as_ptr().cast(), compiled.len());
+        let name = PRELUDE_NAME.as_ptr();
+        let status = ffi::luaL_loadbufferx(lua, start, length, name, c"bt".as_ptr());
+        if status == ffi::LUA_OK && COMPILED.get().is_none() {
+            let mut dumped = Vec::new();
+            let destination = (&raw mut dumped).cast();
+            if ffi::lua_dump(lua, append_dumped, destination, 0) == 0 {
+                COMPILED.get_or_init(|| dumped);
+            }
+        }
+        status
+    }
+}
+
+unsafe extern "C-unwind" fn append_dumped(
+    _lua: *mut ffi::lua_State,
+    piece: *const c_void,
+    length: usize,
+    destination: *mut c_void,
+) -> c_int {
+    // SAFETY: `load_prelude` passes a vector, Lua a readable piece of this length.
+    unsafe {
+        let piece = slice::from_raw_parts(piece.cast::<u8>(), length);
+        (*destination.cast::<Vec<u8>>()).extend_from_slice(piece);
+    }
+    0
 }
 
 /// # Safety
@@ -117,7 +150,7 @@ unsafe fn push_contents_key(lua: *mut ffi::lua_State) {
 }
 
 /// If the value at `index` is a frozen table, pushes its contents.
-fn push_contents(frame: &Frame, index: c_int) -> bool {
+pub(super) fn push_contents(frame: &Frame, index: c_int) -> bool {
     // SAFETY: `index` is acceptable, the callers have LUA_MINSTACK slots.
     unsafe {
         if ffi::lua_type(frame.lua, index) != ffi::LUA_TTABLE
@@ -137,7 +170,7 @@ fn push_contents(frame: &Frame, index: c_int) -> bool {
 
 fn refuse_frozen(frame: &Frame, index: c_int) -> Result<(), Failure> {
     if push_contents(frame, index) {
-        return Err(Failure::text("Attempt to modify a readonly table"));
+        return Err(Failure::Plain("Attempt to modify a readonly table"));
     }
     Ok(())
 }
@@ -177,10 +210,10 @@ fn raw_set(frame: &mut Frame) -> Result<c_int, Failure> {
     expect_any(frame, 3)?;
     refuse_frozen(frame, 1)?;
     if frame.kind(2) == ffi::LUA_TNIL {
-        return Err(Failure::text("table index is nil"));
+        return Err(Failure::Plain("table index is nil"));
     }
     if frame.kind(2) == ffi::LUA_TNUMBER && frame.number(2).is_some_and(f64::is_nan) {
-        return Err(Failure::text("table index is NaN"));
+        return Err(Failure::Plain("table index is NaN"));
     }
     // SAFETY: a table, a valid key and a value are there.
     unsafe {

@@ -26,6 +26,11 @@ const REUSE_BYTES_MAX: usize = 512 << 10;
 /// Functions kept compiled in one state.
 const COMPILED_MAX: usize = 256;
 
+/// Garbage collections begin when memory has grown to this percentage of what was live. A script
+/// that ends within its first slice seldom needs one; a longer one gets Lua's usual pace.
+const SHORT_RUN_PAUSE_PERCENT: c_int = 500;
+const LONG_RUN_PAUSE_PERCENT: c_int = 200;
+
 /// Stack positions in the main thread that hold for the life of the state.
 pub(super) const GLOBALS_INDEX: c_int = 1;
 const HANDLER_INDEX: c_int = 2;
@@ -67,7 +72,10 @@ pub(super) struct State {
     lua: NonNull<ffi::lua_State>,
     arena: ManuallyDrop<Box<Arena>>,
     compiled: CompiledFunctions,
+    /// The script of this run, or of the last one.
     script: Option<Arc<Script>>,
+    /// Its compiled function.
+    reference: Option<c_int>,
     /// What the script reaches; set while a slice runs.
     pub(super) host: Option<NonNull<dyn Host>>,
     pub(super) outcome: Outcome,
@@ -77,6 +85,7 @@ pub(super) struct State {
     pub(super) settings: Settings,
     pub(super) scratch: Scratch,
     pub(super) reply_buffers: ReplyBuffers,
+    is_long_run: bool,
     /// A reply did not fit the limit by far.
     pub(super) overflowed: bool,
 }
@@ -93,6 +102,7 @@ impl State {
             arena: ManuallyDrop::new(arena),
             compiled: HashMap::default(),
             script: None,
+            reference: None,
             host: None,
             outcome: Outcome::Unfinished,
             protocol: 2,
@@ -100,6 +110,7 @@ impl State {
             settings: Settings::default(),
             scratch: Scratch::default(),
             reply_buffers: ReplyBuffers::default(),
+            is_long_run: true,
             overflowed: false,
         });
         // SAFETY: the extra space of a state holds one pointer; threads inherit it. The stack of
@@ -168,9 +179,15 @@ impl State {
             && text().is_some_and(|text| text.ends_with(b"not enough memory"))
     }
 
+    fn is_last(&self, script: &Script) -> bool {
+        self.script
+            .as_deref()
+            .is_some_and(|last| std::ptr::eq(last, script))
+    }
+
     /// Whether `script` needs no compilation here.
     pub(super) fn has_compiled(&self, script: &Script) -> bool {
-        self.compiled.contains_key(&script.sha)
+        self.is_last(script) || self.compiled.contains_key(&script.sha)
     }
 
     /// Sets everything that belongs to one run.
@@ -181,12 +198,16 @@ impl State {
         arguments: &[&[u8]],
         limit_bytes: usize,
     ) {
-        self.script = Some(Arc::clone(script));
+        if !self.is_last(script) {
+            self.reference = self.compiled.get(&script.sha).copied();
+            self.script = Some(Arc::clone(script));
+        }
         self.outcome = Outcome::Unfinished;
         self.protocol = 2;
         self.random = Random::new();
         self.settings = Settings::default();
         self.overflowed = false;
+        self.set_long_run(false);
         self.arena.begin_run(limit_bytes);
         // SAFETY: no script runs, so memory is never refused and nothing raises; GLOBALS_INDEX
         // holds a plain table.
@@ -247,14 +268,14 @@ impl State {
         // compilation; lua_load runs protected, and memory is not refused to Rust.
         unsafe {
             let lua = (*state).lua.as_ptr();
-            let Some((sha, source)) = (*state).script.as_ref().map(|script| script.parts()) else {
-                return false;
-            };
-            if let Some(&reference) = (*state).compiled.get(&*sha) {
+            if let Some(reference) = (*state).reference {
                 let reference = ffi::lua_Integer::from(reference);
                 ffi::lua_rawgeti(lua, ffi::LUA_REGISTRYINDEX, reference);
                 return true;
             }
+            let Some((sha, source)) = (*state).script.as_ref().map(|script| script.parts()) else {
+                return false;
+            };
             let (start, length) = (source.cast(), source.len());
             with_control(|control| control.enter_lua());
             let status =
@@ -265,6 +286,7 @@ impl State {
             }
             ffi::lua_pushvalue(lua, -1);
             let reference = ffi::luaL_ref(lua, ffi::LUA_REGISTRYINDEX);
+            (*state).reference = Some(reference);
             (*state).compiled.insert(*sha, reference);
             true
         }
@@ -292,15 +314,40 @@ impl State {
         }
     }
 
+    /// See `Engine::has_redis_numbers`.
+    pub(super) fn has_redis_numbers(&mut self) -> bool {
+        // SAFETY: no script runs in this state, and its stack has free slots.
+        let text = unsafe {
+            ffi::lua_pushnumber(self.lua(), 1.0);
+            text_at(self.lua(), -1)
+        };
+        self.clear_stack();
+        text.as_deref() == Some("1")
+    }
+
     fn clear_stack(&mut self) {
         // SAFETY: no script runs; what lies above the fixed positions belongs to the last run.
         unsafe { ffi::lua_settop(self.lua(), HANDLER_INDEX) };
     }
 
+    /// Sets the pace of garbage collections. Possible at any time: it changes a parameter only.
+    pub(super) fn set_long_run(&mut self, is_long: bool) {
+        if self.is_long_run == is_long {
+            return;
+        }
+        self.is_long_run = is_long;
+        let pause = if is_long {
+            LONG_RUN_PAUSE_PERCENT
+        } else {
+            SHORT_RUN_PAUSE_PERCENT
+        };
+        // SAFETY: with the collector in this mode already, the call stores one number.
+        unsafe { ffi::lua_gc(self.lua(), ffi::LUA_GCINC, pause, 0 as c_int, 0 as c_int) };
+    }
+
     /// Forgets the finished run. False if the state is better thrown away.
     pub(super) fn end_run(&mut self) -> bool {
         self.clear_stack();
-        self.script = None;
         self.host = None;
         self.scratch.shrink();
         self.arena.begin_run(usize::MAX);

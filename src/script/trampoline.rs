@@ -99,6 +99,10 @@ unsafe fn call_once(lua: *mut ffi::lua_State, function: Function) -> Result<c_in
     match failure {
         Failure::Wait => Err(Suspension::Waiting),
         Failure::Value => Ok(-1),
+        Failure::Plain(message) => {
+            frame.push_bytes(message.as_bytes());
+            Ok(-1)
+        }
         Failure::Message(message) => {
             // SAFETY: `lua` is live; LUA_MINSTACK leaves room for two values.
             unsafe {
@@ -137,10 +141,8 @@ impl Frame {
     /// `lua` belongs to a live `State`.
     pub(super) unsafe fn new(lua: *mut ffi::lua_State) -> Frame {
         // SAFETY: the caller's promise.
-        Frame {
-            lua,
-            state: unsafe { State::pointer(lua) },
-        }
+        let state = unsafe { State::pointer(lua) };
+        Frame { lua, state }
     }
 
     pub(super) fn state(&mut self) -> &mut State {

@@ -33,12 +33,20 @@ pub(super) fn start(
     listen: &Listen,
     workers: Vec<Worker>,
 ) -> io::Result<(Vec<SocketAddr>, JoinHandle<()>)> {
-    let mut listeners: Vec<_> =
-        listen.addresses.iter().map(|address| bind(*address)).collect::<io::Result<_>>()?;
-    let optional = listen.optional_addresses.iter().map(|address| bind(*address));
+    let mut listeners: Vec<_> = listen
+        .addresses
+        .iter()
+        .map(|address| bind(*address))
+        .collect::<io::Result<_>>()?;
+    let optional = listen
+        .optional_addresses
+        .iter()
+        .map(|address| bind(*address));
     listeners.extend(optional.filter_map(Result::ok));
-    let addresses =
-        listeners.iter().map(|listener| listener.local_addr()).collect::<io::Result<_>>()?;
+    let addresses = listeners
+        .iter()
+        .map(|listener| listener.local_addr())
+        .collect::<io::Result<_>>()?;
     let unix = listen.unix_socket.as_deref().map(bind_unix).transpose()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let services = Arc::clone(services);
@@ -104,14 +112,19 @@ async fn accept_tcp(listener: &TcpListener, services: &Arc<Services>, workers: &
             tokio::time::sleep(AFTER_ERROR).await;
             continue;
         };
-        let Ok(mut stream) = stream.into_std() else { continue };
+        let Ok(mut stream) = stream.into_std() else {
+            continue;
+        };
         let refusal = if is_protected(services, peer.ip()) {
             Some(PROTECTED)
         } else {
             over_limit(services)
         };
         if let Some(text) = refusal {
-            services.stats.rejected_connections.fetch_add(1, Ordering::Relaxed);
+            services
+                .stats
+                .rejected_connections
+                .fetch_add(1, Ordering::Relaxed);
             // Best effort: one who does not read it is not waited for.
             let _ = stream.write(text);
             continue;
@@ -123,8 +136,17 @@ async fn accept_tcp(listener: &TcpListener, services: &Arc<Services>, workers: &
             let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(keepalive_s));
             let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
         }
-        let local = stream.local_addr().map(|local| local.to_string()).unwrap_or_default();
-        hand_over(services, workers, Socket::Tcp(stream), peer.to_string(), local);
+        let local = stream
+            .local_addr()
+            .map(|local| local.to_string())
+            .unwrap_or_default();
+        hand_over(
+            services,
+            workers,
+            Socket::Tcp(stream),
+            peer.to_string(),
+            local,
+        );
     }
 }
 
@@ -139,9 +161,14 @@ async fn accept_unix(
             tokio::time::sleep(AFTER_ERROR).await;
             continue;
         };
-        let Ok(mut stream) = stream.into_std() else { continue };
+        let Ok(mut stream) = stream.into_std() else {
+            continue;
+        };
         if let Some(text) = over_limit(services) {
-            services.stats.rejected_connections.fetch_add(1, Ordering::Relaxed);
+            services
+                .stats
+                .rejected_connections
+                .fetch_add(1, Ordering::Relaxed);
             // Best effort, as above.
             let _ = stream.write(text);
             continue;

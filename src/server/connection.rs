@@ -83,8 +83,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Poll::Pending => {
                     let waiting = self.session.output.len() - self.sent;
-                    self.session.shared().output_bytes.store(waiting, Ordering::Relaxed);
-                    return if self.is_over_limit(waiting) { Step::Over } else { Step::Waits };
+                    self.session
+                        .shared()
+                        .output_bytes
+                        .store(waiting, Ordering::Relaxed);
+                    return if self.is_over_limit(waiting) {
+                        Step::Over
+                    } else {
+                        Step::Waits
+                    };
                 }
             }
         }
@@ -96,15 +103,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             } else {
                 self.session.output.clear();
             }
-            self.session.shared().output_bytes.store(0, Ordering::Relaxed);
+            self.session
+                .shared()
+                .output_bytes
+                .store(0, Ordering::Relaxed);
         }
         Step::Again
     }
 
     fn is_over_limit(&mut self, waiting: usize) -> bool {
         let limits = self.services.config.output_limits();
-        let OutputLimit { hard_bytes, soft_bytes, soft_seconds } =
-            limits[if self.session.is_subscribed() { 2 } else { 0 }];
+        let OutputLimit {
+            hard_bytes,
+            soft_bytes,
+            soft_seconds,
+        } = limits[if self.session.is_subscribed() { 2 } else { 0 }];
         let is_over_soft = soft_bytes > 0 && waiting > soft_bytes;
         if !is_over_soft {
             self.over_soft_limit_since = None;
@@ -115,7 +128,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 since.elapsed().as_secs() >= soft_seconds
             };
         if is_over {
-            self.services.stats.output_limit_disconnections.fetch_add(1, Ordering::Relaxed);
+            self.services
+                .stats
+                .output_limit_disconnections
+                .fetch_add(1, Ordering::Relaxed);
         }
         is_over
     }
@@ -132,7 +148,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Poll::Pending => Step::Waits,
             Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
                 self.has_ended = true;
-                if self.session.disconnect() { Step::Over } else { Step::Again }
+                if self.session.disconnect() {
+                    Step::Over
+                } else {
+                    Step::Again
+                }
             }
             Poll::Ready(Ok(())) => {
                 let filled = buffer.filled();
@@ -142,14 +162,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 input.reserve(wanted.max(filled.len()));
                 input.extend_from_slice(filled);
                 let now_ms = self.services.store.now_ms();
-                self.session.shared().active_ms.store(now_ms, Ordering::Relaxed);
+                self.session
+                    .shared()
+                    .active_ms
+                    .store(now_ms, Ordering::Relaxed);
                 self.has_input = true;
                 Step::Again
             }
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Step::Again,
             Poll::Ready(Err(_)) => {
                 self.has_ended = true;
-                if self.session.disconnect() { Step::Over } else { Step::Again }
+                if self.session.disconnect() {
+                    Step::Over
+                } else {
+                    Step::Again
+                }
             }
         }
     }
@@ -179,8 +206,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.timer = None;
             return;
         };
-        if self.timer.as_ref().is_none_or(|(known, _)| *known != deadline) {
-            self.timer = Some((deadline, Box::pin(tokio::time::sleep_until(deadline.into()))));
+        if self
+            .timer
+            .as_ref()
+            .is_none_or(|(known, _)| *known != deadline)
+        {
+            self.timer = Some((
+                deadline,
+                Box::pin(tokio::time::sleep_until(deadline.into())),
+            ));
         }
         if let Some((_, sleep)) = &mut self.timer
             && sleep.as_mut().poll(context).is_ready()

@@ -65,7 +65,11 @@ impl Server {
         threads.push(spawn("effects", move || Interest::run(&told))?);
         let kept = Arc::clone(&services);
         threads.push(spawn("housekeeping", move || keep_house(&kept))?);
-        Ok(Server { services, addresses, threads })
+        Ok(Server {
+            services,
+            addresses,
+            threads,
+        })
     }
 
     /// The TCP addresses that it listens on.
@@ -94,7 +98,9 @@ impl Server {
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(format!("darter-{name}")).spawn(work)
+    std::thread::Builder::new()
+        .name(format!("darter-{name}"))
+        .spawn(work)
 }
 
 /// Removes expired keys, frees what may be freed, closes idle connections.

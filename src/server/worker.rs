@@ -46,7 +46,13 @@ impl Worker {
             let stats = services.stats.join();
             LocalSet::new().block_on(&runtime, serve(receiver, services, stats, own));
         })?;
-        Ok((Worker { sender, connections }, thread))
+        Ok((
+            Worker {
+                sender,
+                connections,
+            },
+            thread,
+        ))
     }
 
     /// How many connections it has.

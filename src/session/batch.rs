@@ -52,14 +52,20 @@ impl Batch {
             self.look_ahead(core);
         }
         match self.requests.pop_front() {
-            Some(request) => Ok(Some(Taken { request, bytes: std::mem::take(&mut self.input) })),
+            Some(request) => Ok(Some(Taken {
+                request,
+                bytes: std::mem::take(&mut self.input),
+            })),
             None => self.error.take().map_or(Ok(None), Err),
         }
     }
 
     /// Gives the bytes back.
     pub(super) fn done(&mut self, taken: Taken) {
-        debug_assert!(self.input.is_empty(), "nothing arrives while a request runs");
+        debug_assert!(
+            self.input.is_empty(),
+            "nothing arrives while a request runs"
+        );
         self.input = taken.bytes;
     }
 

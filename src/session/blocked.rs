@@ -38,7 +38,11 @@ pub(super) fn block(core: &mut Core, kept: Kept, wait: Wait, null: Vec<u8>) -> B
     core.client.shared.is_blocked.store(true, Ordering::SeqCst);
     let escalation = Escalation::new(&core.services.store);
     Box::new(Blocked {
-        retry: Retry { kept, escalation, waits_for_gate: false },
+        retry: Retry {
+            kept,
+            escalation,
+            waits_for_gate: false,
+        },
         keys: wait.keys,
         waiter: None,
         is_due: true,
@@ -69,7 +73,11 @@ impl Blocked {
             return false;
         }
         let database = self.retry.kept.database;
-        let keys = self.keys.iter().map(|key| (database, key.as_slice().into())).collect();
+        let keys = self
+            .keys
+            .iter()
+            .map(|key| (database, key.as_slice().into()))
+            .collect();
         self.waiter = Some(core.services.waiters.add(keys, waker));
         true
     }
@@ -110,7 +118,10 @@ impl Pending for Blocked {
                 }
             }
         }
-        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+        {
             output.extend_from_slice(&self.null);
             return self.end(core);
         }

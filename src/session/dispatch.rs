@@ -18,7 +18,11 @@ use crate::resp::reply::Reply;
 use crate::stats::count;
 
 /// Runs a request. `Some` if it could not be finished at once.
-pub(super) fn run(core: &mut Core, taken: &Taken, output: &mut Vec<u8>) -> Option<Box<dyn Pending>> {
+pub(super) fn run(
+    core: &mut Core,
+    taken: &Taken,
+    output: &mut Vec<u8>,
+) -> Option<Box<dyn Pending>> {
     if taken.request.is_empty() {
         return None;
     }
@@ -43,11 +47,7 @@ pub(super) fn run(core: &mut Core, taken: &Taken, output: &mut Vec<u8>) -> Optio
     pending
 }
 
-fn run_checked(
-    core: &mut Core,
-    args: &Args<'_>,
-    output: &mut Vec<u8>,
-) -> Option<Box<dyn Pending>> {
+fn run_checked(core: &mut Core, args: &Args<'_>, output: &mut Vec<u8>) -> Option<Box<dyn Pending>> {
     let entry = match find(args) {
         Ok(entry) => entry,
         Err(error) => return refuse(core, None, &error, output),
@@ -74,7 +74,10 @@ fn run_entry(
         && !runs_inside_multi(command)
     {
         queue.items.push(Item::new(entry, args));
-        core.client.shared.multi.store(queue.items.len(), Ordering::Relaxed);
+        core.client
+            .shared
+            .multi
+            .store(queue.items.len(), Ordering::Relaxed);
         Encoder::new(output, core.client.protocol).status("QUEUED");
         return None;
     }
@@ -82,7 +85,9 @@ fn run_entry(
         Run::Data(handler) => retry::run(core, command, handler, args, output),
         Run::Client(_) if needs_stream(core, command) => {
             core.services.interest.add();
-            Some(Box::new(AwaitStream { item: Item::new(entry, args) }))
+            Some(Box::new(AwaitStream {
+                item: Item::new(entry, args),
+            }))
         }
         Run::Client(handler) => {
             let protocol = core.client.protocol;
@@ -154,7 +159,9 @@ fn check(core: &Core, entry: Entry) -> Result<(), CommandError> {
         )));
     }
     if core.multi.is_some() && command.has(flag::NO_MULTI) {
-        return Err(CommandError::text("ERR Command not allowed inside a transaction"));
+        return Err(CommandError::text(
+            "ERR Command not allowed inside a transaction",
+        ));
     }
     Ok(())
 }
@@ -184,9 +191,10 @@ fn fail(core: &mut Core, error: &CommandError, output: &mut Vec<u8>) {
 
 fn runs_inside_multi(command: &Command) -> bool {
     match command.run {
-        Run::Control(control) => {
-            !matches!(control, Control::Eval { .. } | Control::EvalSha { .. } | Control::Unwatch)
-        }
+        Run::Control(control) => !matches!(
+            control,
+            Control::Eval { .. } | Control::EvalSha { .. } | Control::Unwatch
+        ),
         Run::Client(_) => command.name == "QUIT",
         _ => false,
     }
@@ -242,7 +250,10 @@ fn run_control(
 }
 
 fn leave_multi(core: &mut Core) -> Option<Multi> {
-    core.client.shared.multi.store(usize::MAX, Ordering::Relaxed);
+    core.client
+        .shared
+        .multi
+        .store(usize::MAX, Ordering::Relaxed);
     core.multi.take()
 }
 
@@ -298,7 +309,9 @@ impl Pending for AwaitStream {
 
 /// CLIENT PAUSE: what may write waits, or everything.
 fn paused(core: &Core, entry: Entry, args: &Args<'_>) -> Option<Box<dyn Pending>> {
-    let is_steering = entry.container.is_some_and(|container| container.name == "CLIENT");
+    let is_steering = entry
+        .container
+        .is_some_and(|container| container.name == "CLIENT");
     if is_steering {
         return None;
     }
@@ -314,11 +327,16 @@ fn paused_until(core: &Core, entry: Entry) -> Option<u64> {
     let may_write = match entry.command.run {
         Run::Control(Control::Eval { read_only } | Control::EvalSha { read_only }) => !read_only,
         Run::Control(Control::Exec) => core.multi.as_ref().is_some_and(|multi| {
-            multi.items.iter().any(|item| !item.entry.command.has(flag::READONLY))
+            multi
+                .items
+                .iter()
+                .any(|item| !item.entry.command.has(flag::READONLY))
         }),
         _ => entry.command.has(flag::WRITE),
     };
-    core.services.clients.paused_until_ms(may_write, core.services.store.now_ms())
+    core.services
+        .clients
+        .paused_until_ms(may_write, core.services.store.now_ms())
 }
 
 /// A command that waits for the end of CLIENT PAUSE.

@@ -66,18 +66,24 @@ impl Exec {
         };
         let is_exclusive = items.iter().any(|item| {
             item.entry.command.has(flag::EXCLUSIVE)
-                || is_script(item)
-                    && Rules::flags_of(core, item).has(Flags::ALLOW_UNDECLARED_KEYS)
+                || is_script(item) && Rules::flags_of(core, item).has(Flags::ALLOW_UNDECLARED_KEYS)
         });
         let has_script = items.iter().any(is_script);
-        let escalation =
-            if is_exclusive { Escalation::exclusive(store) } else { Escalation::new(store) };
+        let escalation = if is_exclusive {
+            Escalation::exclusive(store)
+        } else {
+            Escalation::new(store)
+        };
         Exec {
             cached: items.iter().map(|_| None).collect(),
             items,
             watches,
             // A script may be suspended, which only a transaction that reads at a number bears.
-            mode: if has_script { Mode::Optimistic } else { Mode::Direct },
+            mode: if has_script {
+                Mode::Optimistic
+            } else {
+                Mode::Direct
+            },
             escalation,
             waits_for_gate: false,
             attempt: None,
@@ -120,12 +126,10 @@ impl Exec {
                     attempt.body.extend_from_slice(&cached.reply);
                     attempt.database = cached.database;
                 }
-                Run::Control(control) => {
-                    match self.run_script(core, attempt, control, waker) {
-                        None => {}
-                        Some(tried) => return tried,
-                    }
-                }
+                Run::Control(control) => match self.run_script(core, attempt, control, waker) {
+                    None => {}
+                    Some(tried) => return tried,
+                },
                 Run::Container => {}
             }
             attempt.next += 1;
@@ -200,23 +204,27 @@ fn run_client(core: &mut Core, item: &Item, database: usize) -> Cached {
     core.client.database = database;
     if let Run::Client(handler) = item.entry.command.run {
         let args = Args::new(&arguments);
-        let result = handler(&mut core.context(), &args, &mut Encoder::new(&mut reply, protocol));
+        let result = handler(
+            &mut core.context(),
+            &args,
+            &mut Encoder::new(&mut reply, protocol),
+        );
         if let Err(error) = result {
             reply.clear();
-            core.services.stats.count_error(error.to_string().as_bytes());
+            core.services
+                .stats
+                .count_error(error.to_string().as_bytes());
             Encoder::new(&mut reply, protocol).error(error.to_string().as_bytes());
         }
     }
-    Cached { reply, database: core.client.database }
+    Cached {
+        reply,
+        database: core.client.database,
+    }
 }
 
 /// Writes a command's error as its element, or leaves its reply.
-fn finish_item(
-    core: &Core,
-    result: Result<(), CommandError>,
-    reply: &mut Encoder<'_>,
-    mark: Mark,
-) {
+fn finish_item(core: &Core, result: Result<(), CommandError>, reply: &mut Encoder<'_>, mark: Mark) {
     match result {
         // One who cannot wait has its reply already.
         Ok(()) | Err(CommandError::WouldBlock(_)) => {}
@@ -287,6 +295,8 @@ impl Pending for Exec {
     }
 
     fn outlives_client(&self) -> bool {
-        self.attempt.as_ref().is_some_and(|attempt| attempt.script.is_some())
+        self.attempt
+            .as_ref()
+            .is_some_and(|attempt| attempt.script.is_some())
     }
 }

@@ -128,7 +128,10 @@ impl Core {
     }
 
     fn context(&mut self) -> Context<'_> {
-        Context { services: &self.services, client: &mut self.client }
+        Context {
+            services: &self.services,
+            client: &mut self.client,
+        }
     }
 }
 

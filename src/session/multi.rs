@@ -15,7 +15,11 @@ pub(super) struct Item {
 
 impl Item {
     pub(super) fn new(entry: Entry, args: &Args<'_>) -> Item {
-        let arguments = args.all().iter().map(|argument| Box::from(*argument)).collect();
+        let arguments = args
+            .all()
+            .iter()
+            .map(|argument| Box::from(*argument))
+            .collect();
         Item { entry, arguments }
     }
 
@@ -44,6 +48,9 @@ pub(super) struct Watch {
 pub(super) fn watch(core: &mut Core, args: &Args<'_>, reply: &mut dyn Reply) {
     let database = core.client.database;
     let keys = args.from(1).iter().map(|key| (database, Box::from(*key)));
-    core.watches.push(Watch { snapshot: core.services.store.snapshot(), keys: keys.collect() });
+    core.watches.push(Watch {
+        snapshot: core.services.store.snapshot(),
+        keys: keys.collect(),
+    });
     reply.status("OK");
 }

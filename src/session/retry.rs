@@ -27,7 +27,14 @@ pub(super) enum Attempt {
 
 /// Where a command that runs by itself reads.
 pub(super) fn mode_of(command: &Command) -> Mode {
-    let reads_one_key = matches!(command.keys, Keys::Range { first: 1, last: 1, .. });
+    let reads_one_key = matches!(
+        command.keys,
+        Keys::Range {
+            first: 1,
+            last: 1,
+            ..
+        }
+    );
     let reads_parts = matches!(command.keys, Keys::None) && !command.has(flag::WHOLE_KEYSPACE);
     if command.has(flag::READONLY) && !reads_one_key && !reads_parts {
         Mode::Snapshot
@@ -85,13 +92,25 @@ impl Kept {
         args: &Args<'_>,
         database: usize,
     ) -> Kept {
-        let arguments = args.all().iter().map(|argument| Box::from(*argument)).collect();
-        Kept { command, run, arguments, database }
+        let arguments = args
+            .all()
+            .iter()
+            .map(|argument| Box::from(*argument))
+            .collect();
+        Kept {
+            command,
+            run,
+            arguments,
+            database,
+        }
     }
 
     /// Hands the arguments over.
     fn take(&mut self) -> Kept {
-        Kept { arguments: std::mem::take(&mut self.arguments), ..*self }
+        Kept {
+            arguments: std::mem::take(&mut self.arguments),
+            ..*self
+        }
     }
 
     /// As `attempt`, with the arguments kept.
@@ -125,7 +144,11 @@ pub(super) fn run(
     if command.has(flag::EXCLUSIVE) {
         let escalation = Escalation::exclusive(&core.services.store);
         let kept = Kept::new(command, run, args, database);
-        return Some(Box::new(Retry { kept, escalation, waits_for_gate: false }));
+        return Some(Box::new(Retry {
+            kept,
+            escalation,
+            waits_for_gate: false,
+        }));
     }
     let mode = mode_of(command);
     let mut transaction = match core.direct.take() {
@@ -157,7 +180,12 @@ pub(super) fn run(
         }
         Attempt::Blocked(wait) => {
             let kept = Kept::new(command, run, args, database);
-            Some(super::blocked::block(core, kept, *wait, output.split_off(before)))
+            Some(super::blocked::block(
+                core,
+                kept,
+                *wait,
+                output.split_off(before),
+            ))
         }
         Attempt::Conflict | Attempt::GateClosed => {
             let mut escalation = Escalation::new(&core.services.store);
@@ -166,7 +194,11 @@ pub(super) fn run(
                 escalation.failed(&transaction);
             }
             let kept = Kept::new(command, run, args, database);
-            Some(Box::new(Retry { kept, escalation, waits_for_gate }))
+            Some(Box::new(Retry {
+                kept,
+                escalation,
+                waits_for_gate,
+            }))
         }
     }
 }

@@ -62,11 +62,13 @@ pub(super) struct ScriptHost<'h, 't> {
 impl ScriptHost<'_, '_> {
     /// The checks of Redis, in its order.
     fn check(&self, args: &Args<'_>) -> Result<Entry, CommandError> {
-        let mut entry = table::find(&args[0])
-            .ok_or(CommandError::text("ERR Unknown Redis command called from script"))?;
+        let mut entry = table::find(&args[0]).ok_or(CommandError::text(
+            "ERR Unknown Redis command called from script",
+        ))?;
         if matches!(entry.command.run, Run::Container) && args.len() > 1 {
-            entry = table::find_subcommand(entry, &args[1])
-                .ok_or(CommandError::text("ERR Unknown Redis command called from script"))?;
+            entry = table::find_subcommand(entry, &args[1]).ok_or(CommandError::text(
+                "ERR Unknown Redis command called from script",
+            ))?;
         }
         let command = entry.command;
         if !command.accepts(args.len()) {
@@ -75,7 +77,9 @@ impl ScriptHost<'_, '_> {
             ));
         }
         if command.has(flag::NOSCRIPT) || matches!(command.run, Run::Container) {
-            return Err(CommandError::text("ERR This Redis command is not allowed from script"));
+            return Err(CommandError::text(
+                "ERR This Redis command is not allowed from script",
+            ));
         }
         let publishes = command.has(flag::PUBSUB) && !command.has(flag::READONLY);
         if self.rules.is_read_only && (command.has(flag::WRITE) || publishes) {
@@ -91,7 +95,9 @@ impl ScriptHost<'_, '_> {
         if self.rules.allows_undeclared {
             return Ok(());
         }
-        let Some(positions) = entry.command.keys.positions(args) else { return Ok(()) };
+        let Some(positions) = entry.command.keys.positions(args) else {
+            return Ok(());
+        };
         for position in positions {
             let key = args.at(position);
             if !self.rules.is_declared(key) {
@@ -122,7 +128,9 @@ impl ScriptHost<'_, '_> {
                 return self.run_directly(entry, handler, args, reply);
             }
             (Run::Client(handler), _) => self.run_client(handler, args, reply),
-            _ => Err(CommandError::text("ERR This Redis command is not allowed from script")),
+            _ => Err(CommandError::text(
+                "ERR This Redis command is not allowed from script",
+            )),
         };
         match result {
             Ok(()) | Err(CommandError::WouldBlock(_)) => {}

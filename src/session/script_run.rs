@@ -58,14 +58,20 @@ fn find_call<'i>(core: &Core, control: Control, item: &'i Item) -> Result<Call<'
     let cached = match control {
         Control::EvalSha { .. } => {
             let found = parse_sha(all[1]).and_then(|sha| scripts.get(&sha));
-            found.ok_or(CommandError::text("NOSCRIPT No matching script. Please use EVAL."))?
+            found.ok_or(CommandError::text(
+                "NOSCRIPT No matching script. Please use EVAL.",
+            ))?
         }
         _ => scripts
             .load(all[1], script::check)
             .map_err(|error| CommandError::err(error.to_string()))?,
     };
     let (keys, arguments) = all[3..].split_at(count);
-    Ok(Call { cached, keys: keys.to_vec(), arguments: arguments.to_vec() })
+    Ok(Call {
+        cached,
+        keys: keys.to_vec(),
+        arguments: arguments.to_vec(),
+    })
 }
 
 impl Rules {
@@ -75,7 +81,9 @@ impl Rules {
             return Flags::NONE;
         };
         find_call(core, control, item).map_or(Flags::NONE, |call| {
-            core.services.scripts.flags_of(&call.cached, core.services.config.default_flags())
+            core.services
+                .scripts
+                .flags_of(&call.cached, core.services.config.default_flags())
         })
     }
 
@@ -193,7 +201,10 @@ impl Flight {
     ) -> Result<Flight, CommandError> {
         let call = find_call(core, control, item)?;
         let config = &core.services.config;
-        let flags = core.services.scripts.flags_of(&call.cached, config.default_flags());
+        let flags = core
+            .services
+            .scripts
+            .flags_of(&call.cached, config.default_flags());
         let is_read_only = flags.has(Flags::NO_WRITES)
             || matches!(
                 control,
@@ -230,7 +241,11 @@ impl Flight {
                 declared,
                 declared_set,
             },
-            registered: Registered { services, number, run: in_flight },
+            registered: Registered {
+                services,
+                number,
+                run: in_flight,
+            },
             retry: None,
             is_slow: false,
             started: Instant::now(),
@@ -304,10 +319,16 @@ impl Flight {
     /// Counts a run that has ended.
     fn account(&self, core: &Core, more: impl Fn(&crate::stats::ScriptCounts)) {
         let mode = self.rules.mode(self.is_direct);
-        let at = ScriptMode::ALL.iter().position(|known| *known == mode).unwrap_or(0);
+        let at = ScriptMode::ALL
+            .iter()
+            .position(|known| *known == mode)
+            .unwrap_or(0);
         let counts = &core.stats.scripts[at];
         count(&counts.runs, 1);
-        count(&counts.nanoseconds, self.started.elapsed().as_nanos() as u64);
+        count(
+            &counts.nanoseconds,
+            self.started.elapsed().as_nanos() as u64,
+        );
         more(counts);
     }
 }
@@ -386,10 +407,23 @@ impl Script {
         true
     }
 
-    fn end(&mut self, core: &mut Core, flight: &Flight, ended: Ended, output: &mut Vec<u8>) -> Step {
+    fn end(
+        &mut self,
+        core: &mut Core,
+        flight: &Flight,
+        ended: Ended,
+        output: &mut Vec<u8>,
+    ) -> Step {
         flight.account(core, |counts| {
             count(&counts.errors, 1);
-            count(if ended == Ended::Killed { &counts.kills } else { &counts.limits }, 1);
+            count(
+                if ended == Ended::Killed {
+                    &counts.kills
+                } else {
+                    &counts.limits
+                },
+                1,
+            );
         });
         let text = format!("ERR {}", ended.text(flight.is_direct));
         core.services.stats.count_error(text.as_bytes());
@@ -412,7 +446,9 @@ impl Script {
 
     /// Commits what the script did. `None` when it has happened.
     fn commit(&mut self, core: &mut Core, rolls_back: bool, waker: &Waker) -> Option<Step> {
-        let Some(mut transaction) = self.transaction.take() else { return None };
+        let Some(mut transaction) = self.transaction.take() else {
+            return None;
+        };
         if rolls_back {
             return None;
         }
@@ -481,7 +517,9 @@ impl Script {
 impl Pending for Script {
     fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
         loop {
-            let Some(mut flight) = self.flight.take() else { return Step::Done };
+            let Some(mut flight) = self.flight.take() else {
+                return Step::Done;
+            };
             if self.reply.is_some() {
                 match self.conclude(core, flight, output, waker) {
                     Some(step) => return step,
@@ -522,7 +560,9 @@ impl Pending for Script {
                 Advanced::NeedsGate => {
                     let store = &core.services.store;
                     drop(flight);
-                    self.escalation.get_or_insert_with(|| Escalation::new(store)).take_gate();
+                    self.escalation
+                        .get_or_insert_with(|| Escalation::new(store))
+                        .take_gate();
                     if let Err(error) = self.restart(core) {
                         let text = error.to_string();
                         Encoder::new(output, core.client.protocol).error(text.as_bytes());

@@ -17,10 +17,19 @@ use crate::version::Version;
 /// See the module's text.
 pub(crate) enum Job {
     /// Take a dead record out of the directory once more, then let go of it.
-    Remove { space: *const Space, entry: RefEntry<'static, Record, ()> },
+    Remove {
+        space: *const Space,
+        entry: RefEntry<'static, Record, ()>,
+    },
     /// Take an aborted version off its record's head, looked up by key: the record itself may be
     /// gone by then. A grace period later it is freed.
-    Restore { space: *const Space, hash: u64, key: Box<[u8]>, new: *mut Version, expect: *mut Version },
+    Restore {
+        space: *const Space,
+        hash: u64,
+        key: Box<[u8]>,
+        new: *mut Version,
+        expect: *mut Version,
+    },
     /// Free what a large value left behind, in slices.
     Free(Garbage),
     /// Drop a keyspace that nobody can name any more.
@@ -43,7 +52,10 @@ pub(crate) struct Afterwards {
 
 impl Afterwards {
     pub(crate) fn new() -> Afterwards {
-        Afterwards { due: AtomicPtr::new(ptr::null_mut()), outstanding: AtomicUsize::new(0) }
+        Afterwards {
+            due: AtomicPtr::new(ptr::null_mut()),
+            outstanding: AtomicUsize::new(0),
+        }
     }
 
     /// Makes `job` due when everybody who is pinned today has gone on. `self` must stay until
@@ -58,13 +70,19 @@ impl Afterwards {
     }
 
     fn push(&self, job: Job) {
-        let node = Box::into_raw(Box::new(Node { job, next: ptr::null_mut() }));
+        let node = Box::into_raw(Box::new(Node {
+            job,
+            next: ptr::null_mut(),
+        }));
         let mut top = self.due.load(Ordering::Relaxed);
         loop {
             // SAFETY: not yet shared.
             unsafe { (*node).next = top };
             // Release: pairs with the Acquire of `take`'s swap.
-            match self.due.compare_exchange(top, node, Ordering::Release, Ordering::Relaxed) {
+            match self
+                .due
+                .compare_exchange(top, node, Ordering::Release, Ordering::Relaxed)
+            {
                 Ok(_) => return,
                 Err(now) => top = now,
             }

@@ -66,7 +66,9 @@ fn count_change(space: *const Space, base: *mut Version, new: *mut Version, salt
 /// The state that a version without roots must carry when it is put over `base`.
 fn tree_over(base: *mut Version) -> *mut TreeState {
     // SAFETY: reached under the caller's pin.
-    let Some(base) = (unsafe { base.as_ref() }) else { return ptr::null_mut() };
+    let Some(base) = (unsafe { base.as_ref() }) else {
+        return ptr::null_mut();
+    };
     // SAFETY: a version's state lives as long as it.
     match unsafe { base.tree().as_ref() } {
         Some(state) => Box::into_raw(TreeState::replacing(state)),
@@ -75,11 +77,18 @@ fn tree_over(base: *mut Version) -> *mut TreeState {
 }
 
 /// A value, private until now, as a version over `base`. `forked` if it was made from `base`.
-fn version_over(stored: Stored, deadline_ms: u64, base: *mut Version, forked: bool) -> *mut Version {
+fn version_over(
+    stored: Stored,
+    deadline_ms: u64,
+    base: *mut Version,
+    forked: bool,
+) -> *mut Version {
     match stored {
-        Stored::Flat { kind, encoding, bytes } => {
-            Version::flat(kind, encoding, &bytes, deadline_ms, tree_over(base))
-        }
+        Stored::Flat {
+            kind,
+            encoding,
+            bytes,
+        } => Version::flat(kind, encoding, &bytes, deadline_ms, tree_over(base)),
         Stored::Tree(mut state) => {
             // SAFETY: reached under the caller's pin.
             let tree = unsafe { base.as_ref() }.map_or(ptr::null_mut(), Version::tree);
@@ -106,8 +115,9 @@ impl Transaction {
         if self.mode == Mode::Snapshot {
             return Ok(Committed::Unchanged);
         }
-        let writes: Vec<usize> =
-            (0..self.entries.len()).filter(|index| self.is_write(*index)).collect();
+        let writes: Vec<usize> = (0..self.entries.len())
+            .filter(|index| self.is_write(*index))
+            .collect();
         if !self.wants_commit(&writes) {
             return Ok(Committed::Unchanged);
         }
@@ -164,8 +174,9 @@ impl Transaction {
                 return Err(Conflict);
             }
         }
-        let reads_only = (0..self.entries.len())
-            .any(|index| !writes.contains(&index) && self.entries.get(index).seen.get() != Seen::Nothing);
+        let reads_only = (0..self.entries.len()).any(|index| {
+            !writes.contains(&index) && self.entries.get(index).seen.get() != Seen::Nothing
+        });
         let single = writes.len() == 1
             && (!reads_only || self.mode == Mode::Exclusive)
             && self.ranges.borrow().is_empty()
@@ -206,11 +217,18 @@ impl Transaction {
         let entry = self.entries.get(index);
         // SAFETY: named by the transaction's table.
         let space = unsafe { &*entry.space };
-        let lookup = Lookup { hash: entry.hash, key: &entry.key };
+        let lookup = Lookup {
+            hash: entry.hash,
+            key: &entry.key,
+        };
         loop {
-            let record = inner.keyspace.find_or_make(space, lookup, &inner.afterwards, guard);
+            let record = inner
+                .keyspace
+                .find_or_make(space, lookup, &inner.afterwards, guard);
             let Settled::Head { head, base } = inner.settle(record, ptr::null_mut(), guard) else {
-                inner.keyspace.unlink(space, record, &inner.afterwards, guard);
+                inner
+                    .keyspace
+                    .unlink(space, record, &inner.afterwards, guard);
                 continue;
             };
             // SAFETY: reached under the pin.
@@ -238,12 +256,15 @@ impl Transaction {
     fn build(&mut self, index: usize, base: *mut Version) -> Option<*mut Version> {
         let entry = self.entries.get_mut(index);
         let (is_forked, written) = match std::mem::replace(&mut entry.written, Written::No) {
-            Written::Value { value, deadline_ms, forked, .. } if !value.is_empty() => {
-                (forked, Some((value.store(), deadline_ms)))
-            }
-            Written::Moved { state, deadline_ms, .. } => {
-                (false, Some((Stored::Tree(state), deadline_ms)))
-            }
+            Written::Value {
+                value,
+                deadline_ms,
+                forked,
+                ..
+            } if !value.is_empty() => (forked, Some((value.store(), deadline_ms))),
+            Written::Moved {
+                state, deadline_ms, ..
+            } => (false, Some((Stored::Tree(state), deadline_ms))),
             Written::MovedAway(state) => {
                 return Some(Version::tombstone(Reason::Command, Box::into_raw(state)));
             }
@@ -282,7 +303,11 @@ impl Transaction {
             let announced = inner.announce_single(record, new, base, local);
             // SAFETY: `base_of` reached it under the guard.
             let record_ref = unsafe { &*record };
-            if record_ref.head.compare_exchange(head, new, SeqCst, SeqCst).is_ok() {
+            if record_ref
+                .head
+                .compare_exchange(head, new, SeqCst, SeqCst)
+                .is_ok()
+            {
                 break;
             }
             match self.base_of(inner, local, guard, index) {
@@ -318,11 +343,19 @@ impl Transaction {
         writes: &[usize],
     ) -> Result<Committed, Conflict> {
         let exclusive = self.mode == Mode::Exclusive;
-        let reads = if exclusive { Vec::new() } else { self.only_reads(writes) };
+        let reads = if exclusive {
+            Vec::new()
+        } else {
+            self.only_reads(writes)
+        };
         let relied_until_ms = self.relied_until_ms();
         let mut prepared: Vec<Prepared> = Vec::with_capacity(writes.len() + 1);
         let order = self.in_key_order(writes);
-        for &index in order.iter().filter(|index| !self.space_stays(**index)).collect::<Vec<_>>() {
+        for &index in order
+            .iter()
+            .filter(|index| !self.space_stays(**index))
+            .collect::<Vec<_>>()
+        {
             self.settle_move(index);
         }
         for index in order {
@@ -333,7 +366,12 @@ impl Transaction {
                 Ok((record, _, base)) => {
                     let space = self.entries.get(index).space;
                     if let Some(new) = self.build(index, base) {
-                        prepared.push(Prepared { record, space, base, new });
+                        prepared.push(Prepared {
+                            record,
+                            space,
+                            base,
+                            new,
+                        });
                     } else {
                         // SAFETY: reached under the guard.
                         inner.remove_if_empty(unsafe { &*record }, guard);
@@ -352,7 +390,12 @@ impl Transaction {
         if let Some(table) = self.new_table.take() {
             let base = self.base_table.cast_mut();
             let record = ptr::from_ref(&inner.spaces.table);
-            prepared.push(Prepared { record, space: ptr::null(), base, new: table });
+            prepared.push(Prepared {
+                record,
+                space: ptr::null(),
+                base,
+                new: table,
+            });
         }
         let slot = if reads.is_empty() && self.ranges.get_mut().is_empty() {
             None
@@ -360,7 +403,11 @@ impl Transaction {
             // Before the number is drawn: it is not known yet, and what it will have to look at
             // lies between here and there.
             let slot = local.state().slots.reserve();
-            let from = if self.slot.is_some() { self.number } else { inner.clock.now() + 1 };
+            let from = if self.slot.is_some() {
+                self.number
+            } else {
+                inner.clock.now() + 1
+            };
             slot.protect_from(from);
             Some(slot)
         };
@@ -368,10 +415,18 @@ impl Transaction {
             status: AtomicU64::new(State::Installing.word()),
             writes: prepared
                 .iter()
-                .map(|write| Write { record: write.record, expect: write.base, new: write.new })
+                .map(|write| Write {
+                    record: write.record,
+                    expect: write.base,
+                    new: write.new,
+                })
                 .collect(),
             reads,
-            ranges: if exclusive { Vec::new() } else { std::mem::take(self.ranges.get_mut()) },
+            ranges: if exclusive {
+                Vec::new()
+            } else {
+                std::mem::take(self.ranges.get_mut())
+            },
             now_ms: self.now_ms,
             relied_until_ms,
             messages: AtomicPtr::new(ptr::null_mut()),
@@ -431,7 +486,12 @@ impl Transaction {
                     Seen::Alive(version) => version,
                 };
                 let key = entry.key.clone();
-                Some(Read { space: entry.space, hash: entry.hash, key, seen })
+                Some(Read {
+                    space: entry.space,
+                    hash: entry.hash,
+                    key,
+                    seen,
+                })
             })
             .collect()
     }
@@ -610,7 +670,10 @@ impl Inner {
         // SAFETY: a space with removals outstanding is not forgotten.
         let space = unsafe { &*space };
         if let Some(record) = self.keyspace.find(space, lookup, guard)
-            && record.head.compare_exchange(new, expect, SeqCst, SeqCst).is_ok()
+            && record
+                .head
+                .compare_exchange(new, expect, SeqCst, SeqCst)
+                .is_ok()
         {
             self.remove_if_empty(record, guard);
         }
@@ -634,7 +697,11 @@ impl Inner {
         // SAFETY: private until the CAS.
         unsafe { (*new).older.store(base, Relaxed) };
         let announced = self.announce_single(record, new, base, local);
-        if record.head.compare_exchange(head, new, SeqCst, SeqCst).is_err() {
+        if record
+            .head
+            .compare_exchange(head, new, SeqCst, SeqCst)
+            .is_err()
+        {
             self.drop_private(new, announced);
             return;
         }

@@ -137,7 +137,10 @@ impl Effects {
 
     /// Adds somebody who is told of every effect, by whichever thread merges.
     pub(crate) fn add_reader(&self, reader: Box<dyn FnMut(&Effect) + Send>) {
-        self.readers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(reader);
+        self.readers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(reader);
     }
 }
 
@@ -195,7 +198,9 @@ impl Inner {
         let from = self.clock.draw();
         slot.protect_from(from);
         self.effects.closed.store(from, SeqCst);
-        self.effects.slot.store(ptr::from_ref(slot).cast_mut(), Release);
+        self.effects
+            .slot
+            .store(ptr::from_ref(slot).cast_mut(), Release);
         self.effects.active.store(true, Relaxed);
     }
 
@@ -220,8 +225,13 @@ impl Inner {
         tell: &mut dyn FnMut(&Effect),
     ) {
         let role = &self.effects.role;
-        while role.compare_exchange(ROLE_FREE, ROLE_BUSY, AcqRel, Acquire).is_err() {
-            if role.compare_exchange(ROLE_BUSY, ROLE_AGAIN, AcqRel, Acquire).is_ok()
+        while role
+            .compare_exchange(ROLE_FREE, ROLE_BUSY, AcqRel, Acquire)
+            .is_err()
+        {
+            if role
+                .compare_exchange(ROLE_BUSY, ROLE_AGAIN, AcqRel, Acquire)
+                .is_ok()
                 || role.load(Acquire) == ROLE_AGAIN
             {
                 return;
@@ -229,7 +239,10 @@ impl Inner {
         }
         loop {
             self.tick(local, guard, tell);
-            if role.compare_exchange(ROLE_BUSY, ROLE_FREE, AcqRel, Acquire).is_ok() {
+            if role
+                .compare_exchange(ROLE_BUSY, ROLE_FREE, AcqRel, Acquire)
+                .is_ok()
+            {
                 return;
             }
             role.store(ROLE_BUSY, Release);
@@ -237,7 +250,9 @@ impl Inner {
     }
 
     fn tick(&self, local: &Local, guard: &Guard, tell: &mut dyn FnMut(&Effect)) {
-        let Some(slot) = self.effects.slot() else { return };
+        let Some(slot) = self.effects.slot() else {
+            return;
+        };
         let end = self.clock.draw();
         let mut taken = BinaryHeap::new();
         for state in self.threads.iter() {
@@ -372,7 +387,12 @@ impl Inner {
                 (changes, messages)
             }
         };
-        Effect { sequence, number: taken.number, changes, messages }
+        Effect {
+            sequence,
+            number: taken.number,
+            changes,
+            messages,
+        }
     }
 
     fn change_of(&self, record: &Record, version: &Version, guard: &Guard) -> Change {
@@ -381,7 +401,11 @@ impl Inner {
             None if version.reason() == Reason::Expired => ChangeKind::Expired,
             None => ChangeKind::Deleted,
         };
-        Change { database: self.database_of(record.space(), guard), key: record.key().into(), kind }
+        Change {
+            database: self.database_of(record.space(), guard),
+            key: record.key().into(),
+            kind,
+        }
     }
 }
 
@@ -391,7 +415,12 @@ fn lamport_of(what: Announced) -> u64 {
         Announced::Single(_, version) => unsafe { (*version).lamport },
         Announced::Descriptor(descriptor) => {
             // SAFETY: the stream's share keeps it and what it names.
-            unsafe { (*descriptor).writes.first().map_or(0, |write| (*write.new).lamport) }
+            unsafe {
+                (*descriptor)
+                    .writes
+                    .first()
+                    .map_or(0, |write| (*write.new).lamport)
+            }
         }
     }
 }

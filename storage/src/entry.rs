@@ -28,9 +28,18 @@ pub(crate) enum Written {
     No,
     /// This value, until `deadline_ms` (0: for ever). `forked` if it was made from the version
     /// seen, and then `changed_deadline` says whether only the value can tell if it changed.
-    Value { value: Box<Value>, deadline_ms: u64, forked: bool, changed_deadline: bool },
+    Value {
+        value: Box<Value>,
+        deadline_ms: u64,
+        forked: bool,
+        changed_deadline: bool,
+    },
     /// The large value of another key, that of entry `from`, moved here whole.
-    Moved { state: Box<TreeState>, deadline_ms: u64, from: usize },
+    Moved {
+        state: Box<TreeState>,
+        deadline_ms: u64,
+        from: usize,
+    },
     /// Its large value moved away: what stays is a tombstone with this state.
     MovedAway(Box<TreeState>),
     /// Nothing is to be there.
@@ -96,13 +105,7 @@ impl Entries {
         unsafe { &mut *entry }
     }
 
-    pub(crate) fn add(
-        &self,
-        space: *const Space,
-        hash: u64,
-        key: &[u8],
-        seen: Seen,
-    ) -> usize {
+    pub(crate) fn add(&self, space: *const Space, hash: u64, key: &[u8], seen: Seen) -> usize {
         // SAFETY: as in `list`.
         let (all, by_hash) = unsafe { (&mut *self.all.get(), &mut *self.by_hash.get()) };
         let index = all.len();

@@ -24,7 +24,9 @@ enum Stage {
     Free,
     Queued(Place),
     /// Waits for the gate, or has closed it and waits for the calls in flight.
-    Gate { ticket: Option<u64> },
+    Gate {
+        ticket: Option<u64>,
+    },
 }
 
 /// One transaction's way to its commit, over all its attempts. Not tied to a thread; dropping it
@@ -49,7 +51,11 @@ pub struct Escalation {
 impl Escalation {
     /// The way of a transaction that has not been tried yet.
     pub fn new(store: &Store) -> Escalation {
-        Escalation { store: store.clone(), attempts: 0, stage: Stage::Free }
+        Escalation {
+            store: store.clone(),
+            attempts: 0,
+            stage: Stage::Free,
+        }
     }
 
     /// The way of a transaction that must own the gate from the start.
@@ -75,7 +81,11 @@ impl Escalation {
         match &self.stage {
             Stage::Free => {
                 let is_hot = inner.queues.heat_up(hashes());
-                let free = if is_hot { FREE_ATTEMPTS_HOT } else { FREE_ATTEMPTS };
+                let free = if is_hot {
+                    FREE_ATTEMPTS_HOT
+                } else {
+                    FREE_ATTEMPTS
+                };
                 if self.attempts >= free {
                     self.attempts = 0;
                     self.stage = Stage::Queued(inner.queues.place(hashes()));
@@ -379,7 +389,9 @@ impl Transaction {
     /// # Errors
     /// [`Error::WrongType`], [`Error::NotAnInteger`], [`Error::NoSuchDatabase`].
     pub fn integer(&self, database: usize, key: &[u8]) -> Result<Option<i64>, Error> {
-        let Some(bytes) = self.bytes(database, key)? else { return Ok(None) };
+        let Some(bytes) = self.bytes(database, key)? else {
+            return Ok(None);
+        };
         std::str::from_utf8(&bytes)
             .ok()
             .and_then(|text| text.parse().ok())
@@ -392,7 +404,9 @@ impl Transaction {
     /// # Errors
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
     pub fn set_integer(&mut self, database: usize, key: &[u8], value: i64) -> Result<(), Error> {
-        let value = crate::value::Value::String(crate::value::StringValue::new(value.to_string().as_bytes()));
+        let value = crate::value::Value::String(crate::value::StringValue::new(
+            value.to_string().as_bytes(),
+        ));
         self.set(database, key, value, crate::transaction::Deadline::Never)
     }
 }

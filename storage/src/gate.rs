@@ -76,7 +76,9 @@ impl Gate {
     /// flag is raised.
     pub(crate) fn try_close(&self) -> Option<u64> {
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
-        self.owner.compare_exchange(0, ticket, Ordering::SeqCst, Ordering::SeqCst).ok()?;
+        self.owner
+            .compare_exchange(0, ticket, Ordering::SeqCst, Ordering::SeqCst)
+            .ok()?;
         if self.cheap_enter {
             membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED);
         } else {
@@ -112,7 +114,9 @@ impl Gate {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
         // A waker that panicked while it was cloned leaves a list that is still good.
-        self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.waiting
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

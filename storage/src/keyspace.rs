@@ -34,7 +34,9 @@ pub(crate) struct Keyspace {
 
 impl Keyspace {
     pub(crate) fn new(collector: Collector) -> Keyspace {
-        Keyspace { list: SkipList::new(collector) }
+        Keyspace {
+            list: SkipList::new(collector),
+        }
     }
 
     /// The live record of a key, if there is one. O(1) expected.
@@ -117,10 +119,17 @@ impl Keyspace {
         guard: &Guard,
     ) {
         debug_assert_eq!(record.head.load(SeqCst), DEAD);
-        let held = self.list.get(record, guard).and_then(|entry: Entry<'_, '_, _, _>| {
-            // By identity: the key may have a new record already.
-            if std::ptr::eq(entry.key(), record) { entry.pin() } else { None }
-        });
+        let held = self
+            .list
+            .get(record, guard)
+            .and_then(|entry: Entry<'_, '_, _, _>| {
+                // By identity: the key may have a new record already.
+                if std::ptr::eq(entry.key(), record) {
+                    entry.pin()
+                } else {
+                    None
+                }
+            });
         if let Some(entry) = &held {
             entry.remove(guard);
         }
@@ -134,15 +143,17 @@ impl Keyspace {
         };
         // Relaxed: read again under the gate of the space's sweeper, a grace period later.
         space.removals.fetch_add(1, Relaxed);
-        afterwards.after_grace(Job::Remove { space: ptr::from_ref(space), entry }, guard);
+        afterwards.after_grace(
+            Job::Remove {
+                space: ptr::from_ref(space),
+                entry,
+            },
+            guard,
+        );
     }
 
     /// The second half of `unlink`, a grace period later.
-    pub(crate) fn remove_again(
-        space: &Space,
-        entry: RefEntry<'static, Record, ()>,
-        guard: &Guard,
-    ) {
+    pub(crate) fn remove_again(space: &Space, entry: RefEntry<'static, Record, ()>, guard: &Guard) {
         if !cfg!(darter_no_directory) {
             let record: &Record = entry.key();
             space.directory.remove(record.hash(), record, guard);
@@ -161,7 +172,9 @@ impl Keyspace {
     ) {
         let start = Record::probe(space, 0, from);
         let start: &Record = &start;
-        let mut entry = self.list.lower_bound(std::ops::Bound::Included(start), guard);
+        let mut entry = self
+            .list
+            .lower_bound(std::ops::Bound::Included(start), guard);
         while let Some(here) = entry {
             let record: *const Record = here.key();
             // SAFETY: reached under the guard.

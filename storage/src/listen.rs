@@ -38,7 +38,9 @@ impl Store {
                 }
             });
         }
-        Listener { inner: Arc::clone(&self.inner) }
+        Listener {
+            inner: Arc::clone(&self.inner),
+        }
     }
 
     /// Whether anybody listens to the effects stream.

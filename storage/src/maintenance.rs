@@ -69,7 +69,13 @@ impl Inner {
                 // SAFETY: a space with removals outstanding is not forgotten.
                 Keyspace::remove_again(unsafe { &*space }, entry, guard);
             }
-            Job::Restore { space, hash, key, new, expect } => {
+            Job::Restore {
+                space,
+                hash,
+                key,
+                new,
+                expect,
+            } => {
                 self.restore(space, Lookup { hash, key: &key }, new, expect, guard);
             }
             Job::Free(mut garbage) => {
@@ -188,7 +194,10 @@ impl Inner {
                 let from = self.expiry_position.load(Relaxed);
                 let mut due = Vec::new();
                 let next = self.scan_records(space, from, keys, guard, |record| due.push(record));
-                expired += due.iter().filter(|r| self.expire_if_due(space, r, local, guard)).count();
+                expired += due
+                    .iter()
+                    .filter(|r| self.expire_if_due(space, r, local, guard))
+                    .count();
                 self.expiry_position.store(next, Relaxed);
                 if next != 0 {
                     break;
@@ -212,7 +221,9 @@ impl Inner {
             return false;
         };
         // SAFETY: reached under the pin.
-        let Some(version) = (unsafe { base.as_ref() }) else { return false };
+        let Some(version) = (unsafe { base.as_ref() }) else {
+            return false;
+        };
         if version.is_tombstone() || !version.is_expired(now_ms) {
             return false;
         }
@@ -231,8 +242,11 @@ impl Inner {
     ) -> u64 {
         if !cfg!(darter_no_directory) {
             // SAFETY: the directory's records are kept by the guard.
-            return space.directory.scan(cursor, count, guard, |r| visit(unsafe { &*r }));
+            return space
+                .directory
+                .scan(cursor, count, guard, |r| visit(unsafe { &*r }));
         }
-        self.keyspace.scan_by_hash(space, cursor, count, guard, visit)
+        self.keyspace
+            .scan_by_hash(space, cursor, count, guard, visit)
     }
 }

@@ -35,7 +35,10 @@ pub(crate) enum Settled {
     /// The record is being removed: look the key up again.
     Dead,
     /// `base` is the newest committed version (null: none); `head` is it, or an aborted one on it.
-    Head { head: *mut Version, base: *mut Version },
+    Head {
+        head: *mut Version,
+        base: *mut Version,
+    },
     /// The caller's own version is on top already.
     Own,
 }
@@ -44,7 +47,9 @@ impl Inner {
     /// Gives an installed single write its number, unless it has one.
     pub(crate) fn stamp(&self, version: &Version) {
         let number = self.clock.now();
-        let _ = version.stamp.compare_exchange(UNSTAMPED, committed_word(number), AcqRel, Acquire);
+        let _ = version
+            .stamp
+            .compare_exchange(UNSTAMPED, committed_word(number), AcqRel, Acquire);
     }
 
     /// Finds what a writer may install upon. `own` is the version the caller means to install.
@@ -67,7 +72,10 @@ impl Inner {
                 Stamp::Unstamped => self.stamp(version),
                 Stamp::Committed(_) => return Settled::Head { head, base: head },
                 Stamp::Aborted => {
-                    return Settled::Head { head, base: version.older.load(Acquire) };
+                    return Settled::Head {
+                        head,
+                        base: version.older.load(Acquire),
+                    };
                 }
                 Stamp::Owned(descriptor) => {
                     // SAFETY: a descriptor is retired only after every one of its versions has its
@@ -182,7 +190,9 @@ impl Inner {
     }
 
     fn decide(&self, descriptor: &Descriptor, from: State, to: State) {
-        let _ = descriptor.status.compare_exchange(from.word(), to.word(), SeqCst, SeqCst);
+        let _ = descriptor
+            .status
+            .compare_exchange(from.word(), to.word(), SeqCst, SeqCst);
     }
 
     /// Puts the versions on their heads, in key order, then says READY.
@@ -203,9 +213,10 @@ impl Inner {
         let record = unsafe { &*write.record };
         match self.settle(record, write.new, guard) {
             Settled::Own => false,
-            Settled::Head { head, base } if base == write.expect => {
-                record.head.compare_exchange(head, write.new, SeqCst, SeqCst).is_err()
-            }
+            Settled::Head { head, base } if base == write.expect => record
+                .head
+                .compare_exchange(head, write.new, SeqCst, SeqCst)
+                .is_err(),
             Settled::Head { .. } | Settled::Dead => {
                 self.decide(descriptor, State::Installing, State::Failed);
                 false
@@ -236,12 +247,14 @@ impl Inner {
     /// Whether everything that the commit only read is, as of `number`, what it saw.
     fn validate(&self, descriptor: &Descriptor, number: Number, guard: &Guard) -> bool {
         self.in_time(descriptor)
-            && descriptor.reads.iter().all(|read| {
-                self.read_holds(read, descriptor.now_ms, number, guard)
-            })
-            && descriptor.ranges.iter().all(|range| {
-                self.range_holds(range, descriptor.now_ms, number, guard)
-            })
+            && descriptor
+                .reads
+                .iter()
+                .all(|read| self.read_holds(read, descriptor.now_ms, number, guard))
+            && descriptor
+                .ranges
+                .iter()
+                .all(|range| self.range_holds(range, descriptor.now_ms, number, guard))
     }
 
     /// Absent, deleted and expired are the same to a reader.
@@ -252,7 +265,10 @@ impl Inner {
         number: Number,
         guard: &Guard,
     ) -> bool {
-        let lookup = Lookup { hash: read.hash, key: &read.key };
+        let lookup = Lookup {
+            hash: read.hash,
+            key: &read.key,
+        };
         // SAFETY: a space that a live descriptor names is forgotten only after its owner is gone.
         let space = unsafe { &*read.space };
         let seen = self

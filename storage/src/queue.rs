@@ -48,7 +48,9 @@ impl Queues {
 
     fn lock(&self, index: usize) -> MutexGuard<'_, Queue> {
         // Nothing panics while a queue is locked but a waker's clone, which leaves it whole.
-        self.queues[index].lock().unwrap_or_else(PoisonError::into_inner)
+        self.queues[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a failed commit on keys of these hashes; `true` if one of them is hot. Relaxed: a
@@ -70,7 +72,10 @@ impl Queues {
         wanted.sort_unstable();
         wanted.dedup();
         self.members.fetch_add(1, Ordering::Relaxed);
-        Place { tickets: Vec::new(), wanted }
+        Place {
+            tickets: Vec::new(),
+            wanted,
+        }
     }
 
     /// Moves the place on; `true` once it heads all its queues. Else `waker` is woken when it may
@@ -88,7 +93,9 @@ impl Queues {
                     return false;
                 }
             }
-            let Some(&index) = place.wanted.get(place.tickets.len()) else { return true };
+            let Some(&index) = place.wanted.get(place.tickets.len()) else {
+                return true;
+            };
             let mut queue = self.lock(index);
             let ticket = queue.next_ticket;
             queue.next_ticket += 1;

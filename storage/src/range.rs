@@ -67,30 +67,34 @@ impl Transaction {
                 }
             }
             if let Some(bound) = bound {
-                same = own.next_if(|(key, _)| *key == bound).map(|(_, is_there)| is_there);
+                same = own
+                    .next_if(|(key, _)| *key == bound)
+                    .map(|(_, is_there)| is_there);
             }
             same
         };
         // Where the walk ended early, for the comparison at the commit.
         let mut ended_before: Option<Box<[u8]>> = until.map(Into::into);
-        self.inner.keyspace.walk(space.id, from, self.guard(), |record| {
-            let key = record.key();
-            if until.is_some_and(|until| key >= until) {
-                return false;
-            }
-            if keys.len() >= limit {
-                ended_before = Some(key.into());
-                return false;
-            }
-            let is_there = self.alive(record).is_some();
-            if is_there && self.records_reads {
-                found.push(Box::from(key));
-            }
-            if own_before(&mut keys, Some(key)).unwrap_or(is_there) && keys.len() < limit {
-                keys.push(key.into());
-            }
-            true
-        });
+        self.inner
+            .keyspace
+            .walk(space.id, from, self.guard(), |record| {
+                let key = record.key();
+                if until.is_some_and(|until| key >= until) {
+                    return false;
+                }
+                if keys.len() >= limit {
+                    ended_before = Some(key.into());
+                    return false;
+                }
+                let is_there = self.alive(record).is_some();
+                if is_there && self.records_reads {
+                    found.push(Box::from(key));
+                }
+                if own_before(&mut keys, Some(key)).unwrap_or(is_there) && keys.len() < limit {
+                    keys.push(key.into());
+                }
+                true
+            });
         if ended_before.as_deref() == until {
             own_before(&mut keys, until);
         }
@@ -112,7 +116,12 @@ impl Transaction {
             self.needs_gate.set(true);
             return;
         }
-        self.ranges.borrow_mut().push(RangeRead { space, from: from.into(), until, keys });
+        self.ranges.borrow_mut().push(RangeRead {
+            space,
+            from: from.into(),
+            until,
+            keys,
+        });
     }
 
     /// Some keys behind `cursor`, in no order that means anything, and the next cursor (0: from
@@ -132,12 +141,18 @@ impl Transaction {
         let own = self.own_writes(space);
         let mut keys: Vec<Box<[u8]>> = Vec::new();
         let guard = self.guard();
-        let next = self.inner.scan_records(space, cursor, count, guard, |record| {
-            let key = record.key();
-            if own.get(key).copied().unwrap_or_else(|| self.alive(record).is_some()) {
-                keys.push(key.into());
-            }
-        });
+        let next = self
+            .inner
+            .scan_records(space, cursor, count, guard, |record| {
+                let key = record.key();
+                if own
+                    .get(key)
+                    .copied()
+                    .unwrap_or_else(|| self.alive(record).is_some())
+                {
+                    keys.push(key.into());
+                }
+            });
         if cursor == 0 {
             // New keys of this transaction are in no structure yet.
             let new = own.iter().filter(|(key, is_there)| {
@@ -168,7 +183,9 @@ impl Transaction {
         };
         let found = self.inner.sample(space, random, self.guard(), accept);
         Ok(found.map(|record| record.key().into()).or_else(|| {
-            own.iter().find(|(_, is_there)| **is_there).map(|(key, _)| Box::from(*key))
+            own.iter()
+                .find(|(_, is_there)| **is_there)
+                .map(|(key, _)| Box::from(*key))
         }))
     }
 
@@ -182,12 +199,14 @@ impl Transaction {
         self.reads_whole_keyspace();
         let own = self.own_writes(space);
         let mut count = own.values().filter(|is_there| **is_there).count() as u64;
-        self.inner.keyspace.walk(space.id, b"", self.guard(), |record| {
-            if !own.contains_key(record.key()) && self.alive(record).is_some() {
-                count += 1;
-            }
-            true
-        });
+        self.inner
+            .keyspace
+            .walk(space.id, b"", self.guard(), |record| {
+                if !own.contains_key(record.key()) && self.alive(record).is_some() {
+                    count += 1;
+                }
+                true
+            });
         Ok(count)
     }
 
@@ -204,13 +223,19 @@ impl Transaction {
         self.reads_whole_keyspace();
         let own = self.own_writes(space);
         let mut found = None;
-        self.inner.keyspace.walk_back(space.id, until, self.guard(), |record| {
-            let key = record.key();
-            if own.get(key).copied().unwrap_or_else(|| self.alive(record).is_some()) {
-                found = Some(Box::from(key));
-            }
-            found.is_none()
-        });
+        self.inner
+            .keyspace
+            .walk_back(space.id, until, self.guard(), |record| {
+                let key = record.key();
+                if own
+                    .get(key)
+                    .copied()
+                    .unwrap_or_else(|| self.alive(record).is_some())
+                {
+                    found = Some(Box::from(key));
+                }
+                found.is_none()
+            });
         let own_last = own
             .iter()
             .rfind(|(key, is_there)| **is_there && until.is_none_or(|until| **key < until))
@@ -262,7 +287,9 @@ impl Inner {
     ) -> Option<&'g Record> {
         if !cfg!(darter_no_directory) {
             // SAFETY: the directory's records are kept by the guard.
-            let found = space.directory.sample(random, guard, |r| accept(unsafe { &*r }))?;
+            let found = space
+                .directory
+                .sample(random, guard, |r| accept(unsafe { &*r }))?;
             // SAFETY: as above.
             return Some(unsafe { &*found });
         }
@@ -320,7 +347,10 @@ impl Transaction {
     pub fn touch(&self, database: usize, key: &[u8]) -> Result<(), Error> {
         use std::sync::atomic::Ordering::Relaxed;
         let space = self.space(database)?;
-        let lookup = Lookup { hash: self.inner.hash(key), key };
+        let lookup = Lookup {
+            hash: self.inner.hash(key),
+            key,
+        };
         if let Some(record) = self.inner.keyspace.find(space, lookup, self.guard()) {
             let now_s = (self.now_ms / 1000) as u32;
             // Stored only when it changes, so that readers seldom write a shared line.
@@ -335,7 +365,10 @@ impl Transaction {
     pub fn touched_s(&self, database: usize, key: &[u8]) -> Option<u64> {
         use std::sync::atomic::Ordering::Relaxed;
         let space = self.space(database).ok()?;
-        let lookup = Lookup { hash: self.inner.hash(key), key };
+        let lookup = Lookup {
+            hash: self.inner.hash(key),
+            key,
+        };
         let record = self.inner.keyspace.find(space, lookup, self.guard())?;
         self.alive(record)?;
         Some(u64::from(record.touched_s.load(Relaxed)))

@@ -85,7 +85,10 @@ impl Record {
             return ManuallyDrop::into_inner(probe);
         }
         let owned: Box<[u8]> = key.into();
-        let long = LongKey { prefix: prefix(key), bytes: Box::into_raw(owned).cast::<u8>() };
+        let long = LongKey {
+            prefix: prefix(key),
+            bytes: Box::into_raw(owned).cast::<u8>(),
+        };
         Record::with_key(space, hash, KeyBytes { long }, probe.length, true)
     }
 
@@ -98,7 +101,12 @@ impl Record {
             inline[..key.len()].copy_from_slice(key);
             KeyBytes { inline }
         } else {
-            KeyBytes { long: LongKey { prefix: prefix(key), bytes: key.as_ptr() } }
+            KeyBytes {
+                long: LongKey {
+                    prefix: prefix(key),
+                    bytes: key.as_ptr(),
+                },
+            }
         };
         ManuallyDrop::new(Record::with_key(space, hash, bytes, length, false))
     }

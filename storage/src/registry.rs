@@ -43,12 +43,18 @@ impl KeyStack {
     }
 
     pub(crate) fn push(&self, record: *const Record) {
-        let node = Box::into_raw(Box::new(Waiting { record, next: ptr::null_mut() }));
+        let node = Box::into_raw(Box::new(Waiting {
+            record,
+            next: ptr::null_mut(),
+        }));
         let mut top = self.0.load(Ordering::Relaxed);
         loop {
             // SAFETY: not yet shared.
             unsafe { (*node).next = top };
-            match self.0.compare_exchange(top, node, Ordering::SeqCst, Ordering::Relaxed) {
+            match self
+                .0
+                .compare_exchange(top, node, Ordering::SeqCst, Ordering::Relaxed)
+            {
                 Ok(_) => return,
                 Err(now) => top = now,
             }
@@ -191,7 +197,11 @@ impl Slots {
             }
             // Acquire: pairs with the Release half of the linking CAS.
             let next = here.next.load(Ordering::Acquire);
-            block = if next.is_null() { Slots::grow(here) } else { next };
+            block = if next.is_null() {
+                Slots::grow(here)
+            } else {
+                next
+            };
         }
     }
 
@@ -277,7 +287,11 @@ impl Scan {
         if word == 0 {
             return;
         }
-        let found = Protector { number: word >> 1, is_open: word & 1 == 1, slot };
+        let found = Protector {
+            number: word >> 1,
+            is_open: word & 1 == 1,
+            slot,
+        };
         if !found.is_open {
             self.numbers.push(found);
         } else if self.open.is_none_or(|lowest| found.number < lowest.number) {
@@ -297,7 +311,10 @@ impl Scan {
             return Some(open);
         }
         let first = self.numbers.partition_point(|entry| entry.number <= after);
-        self.numbers.get(first).filter(|entry| entry.number <= upto).copied()
+        self.numbers
+            .get(first)
+            .filter(|entry| entry.number <= upto)
+            .copied()
     }
 }
 

@@ -35,7 +35,14 @@ impl Store {
     pub fn set(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let (key, value) = (key.as_ref(), value.as_ref());
         // Nothing in it can fail: database 0 is there, and a blind write has no type to clash.
-        let _ = self.transaction(|tx| tx.set(0, key, Value::String(StringValue::new(value)), Deadline::Never));
+        let _ = self.transaction(|tx| {
+            tx.set(
+                0,
+                key,
+                Value::String(StringValue::new(value)),
+                Deadline::Never,
+            )
+        });
     }
 
     /// Deletes a key. `true` if it was there.
@@ -47,7 +54,8 @@ impl Store {
     /// assert!(!store.remove("a"));
     /// ```
     pub fn remove(&self, key: impl AsRef<[u8]>) -> bool {
-        self.transaction(|tx| tx.delete(0, key.as_ref())).unwrap_or(false)
+        self.transaction(|tx| tx.delete(0, key.as_ref()))
+            .unwrap_or(false)
     }
 
     /// Calls `view` with what a key holds now.

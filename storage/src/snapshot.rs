@@ -42,7 +42,12 @@ impl Store {
         let (slot, number) = self.inner.register_snapshot(&local);
         count(&local.state().counters.snapshots, 1);
         let now_ms = self.inner.wall_clock.now_ms();
-        Snapshot { inner: Arc::clone(&self.inner), slot, number, now_ms }
+        Snapshot {
+            inner: Arc::clone(&self.inner),
+            slot,
+            number,
+            now_ms,
+        }
     }
 }
 
@@ -142,7 +147,10 @@ impl Snapshot {
                 }
                 Ok::<_, Error>((keys, goes_on))
             })?;
-            let Some(last) = keys.last().filter(|_| goes_on && keys.len() == KEYS_PER_PIN) else {
+            let Some(last) = keys
+                .last()
+                .filter(|_| goes_on && keys.len() == KEYS_PER_PIN)
+            else {
                 return Ok(());
             };
             from.clear();

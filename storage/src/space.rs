@@ -77,10 +77,9 @@ impl Space {
     /// Keys, and keys with a deadline; expired ones count until they are removed.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let sum = |pick: fn(&Stripe) -> &AtomicU64| {
-            let sum = self
-                .stripes
-                .iter()
-                .fold(0_u64, |sum, stripe| sum.wrapping_add(pick(stripe).load(Relaxed)));
+            let sum = self.stripes.iter().fold(0_u64, |sum, stripe| {
+                sum.wrapping_add(pick(stripe).load(Relaxed))
+            });
             // Counted after the commit, so a sum taken meanwhile may be off below zero.
             if sum > u64::MAX / 2 { 0 } else { sum }
         };
@@ -101,7 +100,9 @@ pub(crate) struct Spaces {
 impl Spaces {
     pub(crate) fn new() -> Spaces {
         Spaces {
-            slots: (0..SPACES_MAX).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
+            slots: (0..SPACES_MAX)
+                .map(|_| AtomicPtr::new(ptr::null_mut()))
+                .collect(),
             table: Record::new(SpaceId::MAX, 0, b""),
             sweeping: AtomicBool::new(false),
             to_sweep: AtomicBool::new(false),
@@ -115,7 +116,10 @@ impl Spaces {
                 continue;
             }
             let fresh = Box::into_raw(Box::new(Space::new(id as SpaceId)));
-            if slot.compare_exchange(ptr::null_mut(), fresh, AcqRel, Acquire).is_ok() {
+            if slot
+                .compare_exchange(ptr::null_mut(), fresh, AcqRel, Acquire)
+                .is_ok()
+            {
                 return Some(fresh);
             }
             // SAFETY: never shared.
@@ -141,7 +145,10 @@ impl Spaces {
     }
 
     fn iter(&self) -> impl Iterator<Item = *mut Space> {
-        self.slots.iter().map(|slot| slot.load(Acquire)).filter(|space| !space.is_null())
+        self.slots
+            .iter()
+            .map(|slot| slot.load(Acquire))
+            .filter(|space| !space.is_null())
     }
 }
 
@@ -171,9 +178,11 @@ pub(crate) fn table_spaces(version: &Version) -> impl Iterator<Item = *const Spa
         Some(ValueRef::String(string)) => string.as_slice().unwrap_or_default(),
         _ => &[],
     };
-    bytes.as_chunks::<8>().0.iter().map(|word| {
-        ptr::with_exposed_provenance(u64::from_ne_bytes(*word) as usize)
-    })
+    bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|word| ptr::with_exposed_provenance(u64::from_ne_bytes(*word) as usize))
 }
 
 /// The keyspace of one database.
@@ -184,7 +193,9 @@ pub(crate) fn table_space(version: &Version, database: usize) -> Option<*const S
         _ => return None,
     };
     let word = bytes.as_chunks::<8>().0.get(database)?;
-    Some(ptr::with_exposed_provenance(u64::from_ne_bytes(*word) as usize))
+    Some(ptr::with_exposed_provenance(
+        u64::from_ne_bytes(*word) as usize
+    ))
 }
 
 impl Inner {
@@ -210,7 +221,9 @@ impl Inner {
     /// more to do.
     pub(crate) fn sweep(&self, keys: usize, local: &Local, guard: &Guard) -> bool {
         let table = &self.spaces.table;
-        let Some(newest) = self.newest(table, guard) else { return false };
+        let Some(newest) = self.newest(table, guard) else {
+            return false;
+        };
         if self.spaces.sweeping.swap(true, Acquire) {
             return false;
         }
@@ -219,7 +232,11 @@ impl Inner {
         // An older table is kept for a snapshot: what it names must stay whole.
         if newest.older.load(Acquire).is_null() {
             let named: Vec<_> = table_spaces(newest).collect();
-            for space in self.spaces.iter().filter(|space| !named.contains(&space.cast_const())) {
+            for space in self
+                .spaces
+                .iter()
+                .filter(|space| !named.contains(&space.cast_const()))
+            {
                 // SAFETY: freed by `Forget` alone, a grace period after its slot is cleared.
                 let space = unsafe { &*space };
                 if !space.is_private.load(SeqCst) {
@@ -232,7 +249,9 @@ impl Inner {
         if more {
             self.spaces.ask_sweeper();
         }
-        self.spaces.sweeping.store(false, std::sync::atomic::Ordering::Release);
+        self.spaces
+            .sweeping
+            .store(false, std::sync::atomic::Ordering::Release);
         more
     }
 
@@ -261,11 +280,18 @@ impl Inner {
     fn discard(&self, space: &Space, record: &Record, local: &Local, guard: &Guard) {
         let head = record.head.load(SeqCst);
         if head != DEAD {
-            if record.trim.compare_exchange(TRIM_FREE, TRIM_BUSY, AcqRel, Acquire).is_err() {
+            if record
+                .trim
+                .compare_exchange(TRIM_FREE, TRIM_BUSY, AcqRel, Acquire)
+                .is_err()
+            {
                 return;
             }
             if record.queued.load(SeqCst)
-                || record.head.compare_exchange(head, DEAD, SeqCst, SeqCst).is_err()
+                || record
+                    .head
+                    .compare_exchange(head, DEAD, SeqCst, SeqCst)
+                    .is_err()
             {
                 record.trim.store(TRIM_FREE, SeqCst);
                 return;

@@ -43,7 +43,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { databases: 16, time: TimeSource::System }
+        Options {
+            databases: 16,
+            time: TimeSource::System,
+        }
     }
 }
 
@@ -120,7 +123,9 @@ impl Store {
             expiry_database: AtomicUsize::new(0),
             hasher: RandomState::new(),
         };
-        let spaces: Vec<_> = (0..options.databases).filter_map(|_| inner.spaces.make()).collect();
+        let spaces: Vec<_> = (0..options.databases)
+            .filter_map(|_| inner.spaces.make())
+            .collect();
         for space in &spaces {
             // SAFETY: made a moment ago, and nobody sweeps yet.
             unsafe { &**space }.open_to_sweeper();
@@ -129,7 +134,9 @@ impl Store {
         // SAFETY: private until the store is handed out. Number 0 lies below every snapshot.
         unsafe { (*table).stamp.store(committed_word(0), SeqCst) };
         inner.spaces.table.head.store(table, SeqCst);
-        Store { inner: Arc::new(inner) }
+        Store {
+            inner: Arc::new(inner),
+        }
     }
 
     /// How many databases there are.
@@ -157,7 +164,11 @@ impl Store {
     /// # Ok::<(), darter_storage::Error>(())
     /// ```
     pub fn begin(&self, mode: Mode) -> Transaction {
-        debug_assert_ne!(mode, Mode::Exclusive, "an exclusive transaction begins at the gate");
+        debug_assert_ne!(
+            mode,
+            Mode::Exclusive,
+            "an exclusive transaction begins at the gate"
+        );
         self.inner.read_clock();
         Transaction::begin(&self.inner, self.local(), mode)
     }
@@ -173,7 +184,9 @@ impl Store {
         let local = self.local();
         let guard = local.pin();
         let table = self.inner.table(None, &guard);
-        let Some(space) = crate::space::table_space(table, database) else { return };
+        let Some(space) = crate::space::table_space(table, database) else {
+            return;
+        };
         // SAFETY: named by the newest table, under the pin.
         let space = unsafe { &*space };
         for key in keys {
@@ -247,11 +260,18 @@ impl Store {
     pub fn snapshots_held(&self) -> (usize, u64) {
         let now_ms = self.now_ms();
         let mut held = (0, 0);
-        for slot in self.inner.threads.iter().flat_map(|state| state.slots.iter()) {
+        for slot in self
+            .inner
+            .threads
+            .iter()
+            .flat_map(|state| state.slots.iter())
+        {
             let word = slot.word();
             if word != 0 && word & 1 == 0 {
                 held.0 += 1;
-                held.1 = held.1.max(now_ms.saturating_sub(slot.since_ms.load(SeqCst)));
+                held.1 = held
+                    .1
+                    .max(now_ms.saturating_sub(slot.since_ms.load(SeqCst)));
             }
         }
         held
@@ -285,7 +305,9 @@ impl Inner {
     #[inline]
     pub(crate) fn read_clock(&self) {
         if self.time == TimeSource::System {
-            let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let elapsed = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
             self.wall_clock.advance(elapsed.as_millis() as u64);
         }
     }
@@ -308,7 +330,8 @@ impl Drop for Inner {
             guard.repin();
         }
         let mut heads = Vec::new();
-        self.keyspace.for_each(&guard, |record| heads.push(record.head.swap(DEAD, SeqCst)));
+        self.keyspace
+            .for_each(&guard, |record| heads.push(record.head.swap(DEAD, SeqCst)));
         heads.push(self.spaces.table.head.swap(DEAD, SeqCst));
         for head in heads {
             self.free_chain(head, &guard);

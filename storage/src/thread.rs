@@ -62,7 +62,10 @@ counters! {
 #[inline]
 pub(crate) fn count(counter: &AtomicU64, by: u64) {
     // Only its thread writes it: Relaxed load and store instead of a read-modify-write.
-    counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+    counter.store(
+        counter.load(Ordering::Relaxed).wrapping_add(by),
+        Ordering::Relaxed,
+    );
 }
 
 /// The shared part; a new thread takes over a vacant one.
@@ -99,7 +102,10 @@ impl Threads {
     fn join(&self) -> *const ThreadState {
         if let Some(state) = self.iter().find(|state| {
             // Acquire: pairs with the Release in `Local::drop`, which hands the ring over.
-            state.vacant.compare_exchange(true, false, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            state
+                .vacant
+                .compare_exchange(true, false, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
         }) {
             return state;
         }
@@ -115,7 +121,10 @@ impl Threads {
         loop {
             // SAFETY: not yet shared.
             unsafe { (*fresh).next.store(first, Ordering::Relaxed) };
-            match self.0.compare_exchange(first, fresh, Ordering::Release, Ordering::Relaxed) {
+            match self
+                .0
+                .compare_exchange(first, fresh, Ordering::Release, Ordering::Relaxed)
+            {
                 Ok(_) => return fresh,
                 Err(now) => first = now,
             }

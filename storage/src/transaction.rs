@@ -223,8 +223,7 @@ impl Transaction {
 
     /// Whether the transaction would change anything if it were committed now.
     pub fn has_writes(&self) -> bool {
-        self.new_table.is_some()
-            || (0..self.entries.len()).any(|index| self.is_write(index))
+        self.new_table.is_some() || (0..self.entries.len()).any(|index| self.is_write(index))
     }
 
     /// Whether only the gate can make what was read hold (a whole keyspace was read).
@@ -239,11 +238,12 @@ impl Transaction {
     }
 
     pub(crate) fn space(&self, database: usize) -> Result<&Space, Error> {
-        let table = self.new_table.map_or(self.base_table, <*mut Version>::cast_const);
+        let table = self
+            .new_table
+            .map_or(self.base_table, <*mut Version>::cast_const);
         // SAFETY: the table is protected by the pin (direct) or by the number, or is private.
         let table = unsafe { &*table };
-        let space =
-            table_space(table, database).ok_or(Error::NoSuchDatabase(database))?;
+        let space = table_space(table, database).ok_or(Error::NoSuchDatabase(database))?;
         // SAFETY: a keyspace that a protected table names is not forgotten.
         Ok(unsafe { &*space })
     }
@@ -301,13 +301,13 @@ impl Transaction {
                     .map(|value| (value, unsafe { (*version).deadline_ms() })),
                 _ => None,
             },
-            Written::Value { value, deadline_ms, .. } => {
-                (!value.is_empty() && !self.is_past(*deadline_ms))
-                    .then(|| (value.as_ref().as_ref(), *deadline_ms))
-            }
-            Written::Moved { state, deadline_ms, .. } => {
-                (!self.is_past(*deadline_ms)).then(|| (ValueRef::from_tree(state), *deadline_ms))
-            }
+            Written::Value {
+                value, deadline_ms, ..
+            } => (!value.is_empty() && !self.is_past(*deadline_ms))
+                .then(|| (value.as_ref().as_ref(), *deadline_ms)),
+            Written::Moved {
+                state, deadline_ms, ..
+            } => (!self.is_past(*deadline_ms)).then(|| (ValueRef::from_tree(state), *deadline_ms)),
             Written::MovedAway(_) | Written::Deleted => None,
         }
     }
@@ -332,10 +332,19 @@ impl Transaction {
     ) -> Result<Option<(ValueRef<'_>, u64)>, Error> {
         if !self.records_reads && self.entries.len() == 0 {
             let space = self.space(database)?;
-            let version = self.look(space, Lookup { hash: self.hash(key), key });
+            let version = self.look(
+                space,
+                Lookup {
+                    hash: self.hash(key),
+                    key,
+                },
+            );
             return Ok(version.and_then(|v| v.value().map(|value| (value, v.deadline_ms()))));
         }
-        let index = match self.entries.find(self.space(database)?, self.hash(key), key) {
+        let index = match self
+            .entries
+            .find(self.space(database)?, self.hash(key), key)
+        {
             // A blind write hides what was there.
             Some(index) if !matches!(self.entries.get(index).written, Written::No) => index,
             _ => self.read_entry(database, key)?,
@@ -348,7 +357,9 @@ impl Transaction {
     /// # Errors
     /// [`Error::NoSuchDatabase`].
     pub fn get(&self, database: usize, key: &[u8]) -> Result<Option<ValueRef<'_>>, Error> {
-        Ok(self.get_with_deadline(database, key)?.map(|(value, _)| value))
+        Ok(self
+            .get_with_deadline(database, key)?
+            .map(|(value, _)| value))
     }
 
     /// Which type a key holds.
@@ -388,14 +399,21 @@ impl Transaction {
         // The snapshot protects its version, so its address is nobody else's.
         let then = snapshot.read(|tx| {
             let space = tx.space(database)?;
-            let lookup = Lookup { hash: self.hash(key), key };
+            let lookup = Lookup {
+                hash: self.hash(key),
+                key,
+            };
             Ok::<_, Error>(tx.look(space, lookup).map_or(ptr::null(), ptr::from_ref))
         })?;
         Ok(ptr::eq(now, then))
     }
 
     fn check_writable(&self) -> Result<(), Error> {
-        if self.mode == Mode::Snapshot { Err(Error::ReadOnly) } else { Ok(()) }
+        if self.mode == Mode::Snapshot {
+            Err(Error::ReadOnly)
+        } else {
+            Ok(())
+        }
     }
 
     /// Puts a value in a key, whatever is there.
@@ -413,7 +431,9 @@ impl Transaction {
         let deadline_ms = match deadline {
             Deadline::Never => 0,
             Deadline::At(at_ms) => at_ms,
-            Deadline::Keep => self.get_with_deadline(database, key)?.map_or(0, |(_, at)| at),
+            Deadline::Keep => self
+                .get_with_deadline(database, key)?
+                .map_or(0, |(_, at)| at),
         };
         let index = self.write_entry(database, key)?;
         self.settle_move(index);
@@ -443,7 +463,10 @@ impl Transaction {
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
     pub fn update(&mut self, database: usize, key: &[u8]) -> Result<Option<&mut Value>, Error> {
         self.check_writable()?;
-        let index = match self.entries.find(self.space(database)?, self.hash(key), key) {
+        let index = match self
+            .entries
+            .find(self.space(database)?, self.hash(key), key)
+        {
             Some(index) if !matches!(self.entries.get(index).written, Written::No) => index,
             _ => self.read_entry(database, key)?,
         };
@@ -455,7 +478,11 @@ impl Transaction {
         let entry = self.entries.get_mut(index);
         if let Some((value, deadline_ms)) = fork {
             let moved = matches!(entry.written, Written::Moved { .. });
-            let value = if moved { Value::copy(value.as_ref()) } else { value };
+            let value = if moved {
+                Value::copy(value.as_ref())
+            } else {
+                value
+            };
             entry.written = Written::Value {
                 value: Box::new(value),
                 deadline_ms,
@@ -529,8 +556,11 @@ impl Transaction {
             return Ok(false);
         }
         let index = self.write_entry(database, key)?;
-        if let Written::Value { deadline_ms: own, changed_deadline, .. } =
-            &mut self.entries.get_mut(index).written
+        if let Written::Value {
+            deadline_ms: own,
+            changed_deadline,
+            ..
+        } = &mut self.entries.get_mut(index).written
         {
             *own = deadline_ms;
             *changed_deadline = true;
@@ -543,11 +573,7 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
-    pub fn rename(
-        &mut self,
-        from: (usize, &[u8]),
-        to: (usize, &[u8]),
-    ) -> Result<bool, Error> {
+    pub fn rename(&mut self, from: (usize, &[u8]), to: (usize, &[u8])) -> Result<bool, Error> {
         self.check_writable()?;
         let Some((value, deadline_ms)) = self.get_with_deadline(from.0, from.1)? else {
             return Ok(false);
@@ -557,15 +583,20 @@ impl Transaction {
         let entry = self.entries.get(source);
         let state = match (&entry.written, entry.seen.get()) {
             // SAFETY: protected by the pin (direct) or by the number.
-            (Written::No, Seen::Alive(version)) => unsafe { (*version).tree().as_ref() }
-                .filter(|state| state.has_roots()),
+            (Written::No, Seen::Alive(version)) => {
+                unsafe { (*version).tree().as_ref() }.filter(|state| state.has_roots())
+            }
             _ => None,
         };
         let (moved, left) = match state {
             Some(state) => {
                 let (moved, left) = TreeState::transfer(state);
                 (
-                    Written::Moved { state: moved, deadline_ms, from: source },
+                    Written::Moved {
+                        state: moved,
+                        deadline_ms,
+                        from: source,
+                    },
                     Written::MovedAway(left),
                 )
             }
@@ -597,7 +628,11 @@ impl Transaction {
         }
         for index in 0..self.entries.len() {
             let entry = self.entries.get_mut(index);
-            if let Written::Moved { state, deadline_ms, from } = &entry.written
+            if let Written::Moved {
+                state,
+                deadline_ms,
+                from,
+            } = &entry.written
                 && *from == lender
             {
                 entry.written = Written::Value {
@@ -621,7 +656,9 @@ impl Transaction {
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
     pub fn flush(&mut self, database: usize) -> Result<(), Error> {
         self.change_table(|spaces, made| {
-            let slot = spaces.get_mut(database).ok_or(Error::NoSuchDatabase(database))?;
+            let slot = spaces
+                .get_mut(database)
+                .ok_or(Error::NoSuchDatabase(database))?;
             *slot = made()?;
             Ok(())
         })
@@ -653,7 +690,9 @@ impl Transaction {
         if self.mode != Mode::Exclusive {
             return Err(Error::NotExclusive);
         }
-        let table = self.new_table.map_or(self.base_table, <*mut Version>::cast_const);
+        let table = self
+            .new_table
+            .map_or(self.base_table, <*mut Version>::cast_const);
         // SAFETY: as in `space`.
         let mut spaces: Vec<_> = table_spaces(unsafe { &*table }).collect();
         let (inner, made) = (&self.inner, &mut self.made_spaces);
@@ -671,7 +710,9 @@ impl Transaction {
 
     /// Whether the keyspace of an entry is still named by the table that is committed with it.
     pub(crate) fn space_stays(&self, index: usize) -> bool {
-        let Some(table) = self.new_table else { return true };
+        let Some(table) = self.new_table else {
+            return true;
+        };
         let space = self.entries.get(index).space;
         // SAFETY: private to this transaction.
         table_spaces(unsafe { &*table }).any(|known| ptr::eq(known, space))
@@ -681,7 +722,12 @@ impl Transaction {
         let entry = self.entries.get(index);
         match &entry.written {
             Written::No => false,
-            Written::Value { value, forked, changed_deadline, .. } => {
+            Written::Value {
+                value,
+                forked,
+                changed_deadline,
+                ..
+            } => {
                 let was_there = matches!(entry.seen.get(), Seen::Alive(_) | Seen::Nothing);
                 if value.is_empty() {
                     was_there

@@ -35,12 +35,18 @@ impl Inner {
     /// Cuts what may go of a record's chain. O(versions cut).
     pub(crate) fn trim(&self, record: &Record, local: &Local, guard: &Guard) {
         loop {
-            match record.trim.compare_exchange(TRIM_FREE, TRIM_BUSY, AcqRel, Acquire) {
+            match record
+                .trim
+                .compare_exchange(TRIM_FREE, TRIM_BUSY, AcqRel, Acquire)
+            {
                 Ok(_) => break,
                 Err(TRIM_AGAIN) => return,
                 Err(_) => {
                     // Ask the holder to go round again; if it has just left, do it ourselves.
-                    if record.trim.compare_exchange(TRIM_BUSY, TRIM_AGAIN, AcqRel, Acquire).is_ok()
+                    if record
+                        .trim
+                        .compare_exchange(TRIM_BUSY, TRIM_AGAIN, AcqRel, Acquire)
+                        .is_ok()
                     {
                         return;
                     }
@@ -53,7 +59,11 @@ impl Inner {
                 Trimmed::Blocked(slot) => self.wait_at(record, slot),
                 Trimmed::More => self.trim_soon(record),
             }
-            if record.trim.compare_exchange(TRIM_BUSY, TRIM_FREE, AcqRel, Acquire).is_ok() {
+            if record
+                .trim
+                .compare_exchange(TRIM_BUSY, TRIM_FREE, AcqRel, Acquire)
+                .is_ok()
+            {
                 return;
             }
             record.trim.store(TRIM_BUSY, Release);
@@ -119,11 +129,17 @@ impl Inner {
         let mut blocked = None;
         loop {
             // SAFETY: committed, reached under the pin, and only the holder of `trim` cuts.
-            let Some(above) = (unsafe { upper.as_ref() }) else { break };
+            let Some(above) = (unsafe { upper.as_ref() }) else {
+                break;
+            };
             let below = above.older.load(Acquire);
             // SAFETY: as above.
-            let Some(version) = (unsafe { below.as_ref() }) else { break };
-            let (Some(after), Some(upto)) = (version.number(), above.number()) else { break };
+            let Some(version) = (unsafe { below.as_ref() }) else {
+                break;
+            };
+            let (Some(after), Some(upto)) = (version.number(), above.number()) else {
+                break;
+            };
             if let Some(slot) = self.protector(after, upto, local) {
                 blocked = Some(slot);
                 upper = below;
@@ -241,7 +257,9 @@ impl Inner {
         guard: &Guard,
     ) -> Trimmed {
         // SAFETY: as in `trim_once`.
-        let Some(version) = (unsafe { newest.as_ref() }) else { return Trimmed::Done };
+        let Some(version) = (unsafe { newest.as_ref() }) else {
+            return Trimmed::Done;
+        };
         if !version.is_tombstone()
             || record.head.load(SeqCst) != newest
             || record.queued.load(SeqCst)
@@ -249,11 +267,17 @@ impl Inner {
             return Trimmed::Done;
         }
         if let Some(stream) = self.effects.slot()
-            && version.number().is_none_or(|number| number >= self.effects.closed())
+            && version
+                .number()
+                .is_none_or(|number| number >= self.effects.closed())
         {
             return Trimmed::Blocked(stream);
         }
-        if record.head.compare_exchange(newest, DEAD, SeqCst, SeqCst).is_err() {
+        if record
+            .head
+            .compare_exchange(newest, DEAD, SeqCst, SeqCst)
+            .is_err()
+        {
             return Trimmed::Done;
         }
         count(&local.state().counters.versions_freed, 1);
@@ -266,7 +290,12 @@ impl Inner {
     /// that it and a commit that is being prepared do not chase each other.
     pub(crate) fn remove_if_empty(&self, record: &Record, guard: &Guard) {
         let empty = record.head.load(Relaxed).is_null();
-        if empty && record.head.compare_exchange(ptr::null_mut(), DEAD, SeqCst, SeqCst).is_ok() {
+        if empty
+            && record
+                .head
+                .compare_exchange(ptr::null_mut(), DEAD, SeqCst, SeqCst)
+                .is_ok()
+        {
             self.unlink(record, guard);
         }
     }

@@ -147,13 +147,27 @@ impl Version {
         deadline_ms: u64,
         tree: *mut TreeState,
     ) -> *mut Version {
-        Version::allocate(kind as u8, encoding, deadline_ms, tree, bytes, Reason::Command)
+        Version::allocate(
+            kind as u8,
+            encoding,
+            deadline_ms,
+            tree,
+            bytes,
+            Reason::Command,
+        )
     }
 
     /// A private version that holds a large value until `deadline_ms` (0: for ever).
     pub(crate) fn large(state: Box<TreeState>, deadline_ms: u64) -> *mut Version {
         let kind = ValueRef::from_tree(&state).kind() as u8;
-        Version::allocate(kind, 0, deadline_ms, Box::into_raw(state), &[], Reason::Command)
+        Version::allocate(
+            kind,
+            0,
+            deadline_ms,
+            Box::into_raw(state),
+            &[],
+            Reason::Command,
+        )
     }
 
     /// A private copy of a version without roots, with another state for its dead list.
@@ -200,11 +214,18 @@ impl Version {
         let index = usize::from(self.present & HAS_DEADLINE);
         debug_assert!(!self.tree().is_null());
         // SAFETY: the word is there; the version is private to the caller.
-        unsafe { self.optional(index).cast_mut().cast::<*mut TreeState>().write(ptr::null_mut()) };
+        unsafe {
+            self.optional(index)
+                .cast_mut()
+                .cast::<*mut TreeState>()
+                .write(ptr::null_mut())
+        };
     }
 
     fn bytes(&self) -> &[u8] {
-        let start = self.optional(self.present.count_ones() as usize).cast::<u8>();
+        let start = self
+            .optional(self.present.count_ones() as usize)
+            .cast::<u8>();
         // SAFETY: `allocate` put `length` bytes behind the optional words.
         unsafe { std::slice::from_raw_parts(start, self.length as usize) }
     }
@@ -214,7 +235,11 @@ impl Version {
     }
 
     pub(crate) fn reason(&self) -> Reason {
-        if self.reason == Reason::Expired as u8 { Reason::Expired } else { Reason::Command }
+        if self.reason == Reason::Expired as u8 {
+            Reason::Expired
+        } else {
+            Reason::Command
+        }
     }
 
     /// Whether the key is there at `now_ms`.
@@ -244,7 +269,11 @@ impl Version {
                 return Some(ValueRef::from_tree(state));
             }
         }
-        Some(ValueRef::from_flat(self.kind(), self.encoding, self.bytes()))
+        Some(ValueRef::from_flat(
+            self.kind(),
+            self.encoding,
+            self.bytes(),
+        ))
     }
 
     fn kind(&self) -> Type {

@@ -35,7 +35,11 @@ fn transfer(store: &Store, from: &[u8], to: &[u8], exclusive: bool) {
         let balance = tx.integer(0, to)?.unwrap_or(0);
         tx.set_integer(0, to, balance + 1)
     };
-    let result = if exclusive { store.exclusive(body) } else { store.transaction(body) };
+    let result = if exclusive {
+        store.exclusive(body)
+    } else {
+        store.transaction(body)
+    };
     result.expect("integers all over");
 }
 
@@ -82,7 +86,10 @@ fn every_sum_is_right_by_every_road() {
             while !stop.load(Ordering::Relaxed) {
                 let snapshot = store.snapshot();
                 let read = |key: &[u8]| {
-                    snapshot.read(|tx| tx.integer(0, key)).expect("an integer").unwrap_or(0)
+                    snapshot
+                        .read(|tx| tx.integer(0, key))
+                        .expect("an integer")
+                        .unwrap_or(0)
                 };
                 assert_eq!(sum(read), expected, "a snapshot is torn");
                 assert_eq!(sum(read), expected, "a snapshot changed");
@@ -106,7 +113,10 @@ fn every_sum_is_right_by_every_road() {
     assert!(audits.load(Ordering::Relaxed) > 0);
     let read = |key: &[u8]| {
         let bytes = store.get(key).expect("a string").expect("an account");
-        String::from_utf8(bytes).expect("digits").parse::<i64>().expect("a number")
+        String::from_utf8(bytes)
+            .expect("digits")
+            .parse::<i64>()
+            .expect("a number")
     };
     assert_eq!(sum(read), expected);
 }
@@ -129,5 +139,8 @@ fn one_hot_counter_loses_no_update() {
             });
         }
     });
-    assert_eq!(store.get("n").expect("a string").as_deref(), Some(&b"10000"[..]));
+    assert_eq!(
+        store.get("n").expect("a string").as_deref(),
+        Some(&b"10000"[..])
+    );
 }

@@ -33,8 +33,14 @@ fn a_held_snapshot_keeps_what_it_sees_and_nothing_more() {
         store.set("k", round.to_string());
     }
     assert_eq!(settled(&store), 3);
-    assert_eq!(first.get("k").expect("a string").as_deref(), Some(&b"0"[..]));
-    assert_eq!(second.get("k").expect("a string").as_deref(), Some(&b"999"[..]));
+    assert_eq!(
+        first.get("k").expect("a string").as_deref(),
+        Some(&b"0"[..])
+    );
+    assert_eq!(
+        second.get("k").expect("a string").as_deref(),
+        Some(&b"999"[..])
+    );
     drop(first);
     assert_eq!(settled(&store), 2);
     drop(second);
@@ -71,7 +77,10 @@ fn deleted_keys_leave_nothing() {
 
 #[test]
 fn expired_keys_are_removed_without_being_touched() {
-    let options = Options { time: TimeSource::Manual, ..Options::default() };
+    let options = Options {
+        time: TimeSource::Manual,
+        ..Options::default()
+    };
     let store = Store::with_options(options);
     store.set_time(1_000);
     for key in 0..500 {
@@ -99,7 +108,10 @@ fn a_flushed_database_is_swept_once_no_snapshot_names_it() {
     let snapshot = store.snapshot();
     store.exclusive(|tx| tx.flush(0)).expect("a database");
     assert_eq!(store.get("k1").expect("a string"), None);
-    assert_eq!(snapshot.get("k1").expect("a string").as_deref(), Some(&b"v"[..]));
+    assert_eq!(
+        snapshot.get("k1").expect("a string").as_deref(),
+        Some(&b"v"[..])
+    );
     drop(snapshot);
     assert_eq!(settled(&store), 0);
 }

@@ -1,7 +1,9 @@
 //! A large value moves between keys whole; whatever else its transaction does with the two keys,
 //! each value is right and every node is freed once.
 
-use darter_storage::{Deadline, Error, HashValue, Store, StringValue, Transaction, Value, ValueRef};
+use darter_storage::{
+    Deadline, Error, HashValue, Store, StringValue, Transaction, Value, ValueRef,
+};
 
 const FIELDS: usize = 5000;
 
@@ -25,7 +27,12 @@ fn fields(tx: &Transaction, key: &[u8]) -> usize {
 }
 
 fn text(tx: &mut Transaction, key: &[u8]) -> Result<(), Error> {
-    tx.set(0, key, Value::String(StringValue::new(b"text")), Deadline::Never)
+    tx.set(
+        0,
+        key,
+        Value::String(StringValue::new(b"text")),
+        Deadline::Never,
+    )
 }
 
 #[test]
@@ -54,16 +61,19 @@ fn a_moved_value_survives_what_follows_in_the_same_transaction() {
     ];
     for step in steps {
         let store = Store::new();
-        store.update::<_, Error>("a", large, |_| Ok(())).expect("writable");
+        store
+            .update::<_, Error>("a", large, |_| Ok(()))
+            .expect("writable");
         let before = store.snapshot();
         store.transaction(step).expect("writable");
-        store.update::<_, Error>("b", large, |value| {
-            if let Value::Hash(hash) = value {
-                hash.remove(b"field:7");
-            }
-            Ok(())
-        })
-        .expect("writable");
+        store
+            .update::<_, Error>("b", large, |value| {
+                if let Value::Hash(hash) = value {
+                    hash.remove(b"field:7");
+                }
+                Ok(())
+            })
+            .expect("writable");
         assert_eq!(before.read(|tx| fields(tx, b"a")), FIELDS);
         assert_eq!(store.snapshot().read(|tx| fields(tx, b"b")), FIELDS - 1);
         drop(before);

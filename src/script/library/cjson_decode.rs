@@ -14,7 +14,7 @@ use super::{Level, Scratch};
 const CHECKPOINT_VALUES: u32 = 256;
 /// Stack slots that one level of nesting needs.
 const LEVEL_SLOTS: c_int = 4;
-/// Beyond this a hint to Lua how long a string of digits may be to fit 64 bits.
+/// Digits of the longest integer that may fit 64 bits.
 const INTEGER_DIGITS_MAX: usize = 19;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -116,7 +116,7 @@ impl Decoder<'_> {
 
     /// Pushes a scalar or an empty table; or opens a table and answers its first value's token.
     fn begin_value(&mut self, token: Token) -> Result<Option<Token>, Failure> {
-        self.values += 1;
+        self.values = self.values.wrapping_add(1);
         if self.values.is_multiple_of(CHECKPOINT_VALUES) {
             let used_bytes = self.frame.state().arena().run_bytes() / 2;
             self.frame.admit(used_bytes)?;
@@ -141,7 +141,8 @@ impl Decoder<'_> {
         let depth = self.scratch.levels.len() + 1;
         if depth > self.depth_max || self.frame.reserve(LEVEL_SLOTS).is_err() {
             return Err(Failure::Message(format!(
-                "Found too many nested data structures ({depth})"
+                "Found too many nested data structures ({depth}) at character {}",
+                self.position
             )));
         }
         // SAFETY: slots are reserved; memory is not refused to Rust.

@@ -53,7 +53,7 @@ impl Encoder<'_> {
     fn run(&mut self) -> Result<(), Failure> {
         self.begin_value()?;
         while let Some(level) = self.scratch.levels.last().copied() {
-            self.elements += 1;
+            self.elements = self.elements.wrapping_add(1);
             if self.elements.is_multiple_of(CHECKPOINT_ELEMENTS) {
                 self.frame.admit(self.scratch.text.len())?;
                 self.frame.checkpoint();
@@ -170,7 +170,7 @@ impl Encoder<'_> {
         let deepest = usize::try_from(self.settings().encode_max_depth).unwrap_or(0);
         if depth > deepest || self.frame.reserve(LEVEL_SLOTS).is_err() {
             return Err(Failure::Message(format!(
-                "Cannot serialise, excessive depth ({depth})"
+                "Cannot serialise, excessive nesting ({depth})"
             )));
         }
         let length = self.array_length()?;
@@ -192,6 +192,10 @@ impl Encoder<'_> {
         self.frame.push_nil();
         // SAFETY: the table is below the key; it does not change during the walk.
         while unsafe { ffi::lua_next(lua, -2) } != 0 {
+            self.elements = self.elements.wrapping_add(1);
+            if self.elements.is_multiple_of(CHECKPOINT_ELEMENTS) {
+                self.frame.checkpoint();
+            }
             let key = (self.frame.kind(-2) == ffi::LUA_TNUMBER)
                 .then(|| self.frame.number(-2).and_then(number::as_integer))
                 .flatten();

@@ -19,7 +19,8 @@ pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     }),
     ("unpack_limit", |frame| {
         let (limit, offset) = (frame.integer_argument(2)?, optional_integer(frame, 3)?);
-        unpack(frame, Some(limit), offset)
+        // Redis takes no limit and no offset for a request to unpack everything.
+        unpack(frame, (limit != 0 || offset != 0).then_some(limit), offset)
     }),
 ];
 
@@ -128,7 +129,7 @@ impl Packer<'_> {
     }
 
     fn begin_value(&mut self) -> Result<(), Failure> {
-        self.values += 1;
+        self.values = self.values.wrapping_add(1);
         if self.values.is_multiple_of(CHECKPOINT_VALUES) {
             self.frame.admit(self.scratch.text.len())?;
             self.frame.checkpoint();
@@ -196,6 +197,9 @@ impl Packer<'_> {
         // SAFETY: the table is below the key; it does not change during the walk.
         while unsafe { ffi::lua_next(lua, -2) } != 0 {
             count += 1;
+            if count % CHECKPOINT_VALUES as usize == 0 {
+                self.frame.checkpoint();
+            }
             let position = (self.frame.kind(-2) == ffi::LUA_TNUMBER)
                 .then(|| self.frame.number(-2).and_then(number::as_integer))
                 .flatten();
@@ -359,7 +363,7 @@ impl<'a> Unpacker<'a> {
 
     /// Pushes the next value; false if that is a table whose elements follow.
     fn begin_value(&mut self) -> Result<bool, Failure> {
-        self.values += 1;
+        self.values = self.values.wrapping_add(1);
         if self.values.is_multiple_of(CHECKPOINT_VALUES) {
             let used_bytes = self.frame.state().arena().run_bytes() / 2;
             self.frame.admit(used_bytes)?;
@@ -402,17 +406,10 @@ impl<'a> Unpacker<'a> {
             0xcc => i64::from(u8::from_be_bytes(self.take_array()?)),
             0xcd => i64::from(u16::from_be_bytes(self.take_array()?)),
             0xce => i64::from(u32::from_be_bytes(self.take_array()?)),
-            0xcf => {
-                let value = u64::from_be_bytes(self.take_array()?);
-                let Ok(value) = i64::try_from(value) else {
-                    self.frame.push_number(value as f64);
-                    return Ok(());
-                };
-                value
-            }
             0xd0 => i64::from(i8::from_be_bytes(self.take_array()?)),
             0xd1 => i64::from(i16::from_be_bytes(self.take_array()?)),
             0xd2 => i64::from(i32::from_be_bytes(self.take_array()?)),
+            // As Redis has it, 0xcf too: what does not fit wraps.
             _ => i64::from_be_bytes(self.take_array()?),
         };
         self.frame.push_integer(value);
@@ -427,9 +424,9 @@ impl<'a> Unpacker<'a> {
 
     fn begin_table(&mut self, length: usize, is_map: bool) -> Result<bool, Failure> {
         if self.scratch.levels.len() >= UNPACK_DEPTH_MAX {
-            return Err(Failure::text(
-                "stack overflow (in function mp_decode_to_lua_type)",
-            ));
+            let kind = if is_map { "hash" } else { "array" };
+            let message = format!("stack overflow (in function mp_decode_to_lua_{kind})");
+            return Err(Failure::Message(message));
         }
         self.frame.reserve(LEVEL_SLOTS)?;
         // SAFETY: slots are reserved; memory is not refused to Rust.
@@ -465,9 +462,9 @@ impl<'a> Unpacker<'a> {
                 *done += 1;
                 if *done % 2 == 0 {
                     match self.frame.kind(-2) {
-                        ffi::LUA_TNIL => return Err(Failure::text("table index is nil")),
+                        ffi::LUA_TNIL => return Err(Failure::Plain("table index is nil")),
                         ffi::LUA_TNUMBER if self.frame.number(-2).is_some_and(f64::is_nan) => {
-                            return Err(Failure::text("table index is NaN"));
+                            return Err(Failure::Plain("table index is NaN"));
                         }
                         // SAFETY: the table is below key and value, and the key is valid.
                         _ => unsafe { ffi::lua_rawset(lua, -3) },

@@ -42,6 +42,9 @@ pub(in crate::script) const CONSTANTS: &[(&str, i64)] = &[
     ("REDIS_VERSION_NUM", 0x0007_0200),
 ];
 
+/// Bytes hashed between two looks at the clock.
+const HASHED_PIECE_BYTES: usize = 1 << 16;
+
 fn log(frame: &mut Frame) -> Result<c_int, Failure> {
     let count = frame.top();
     if count < 2 {
@@ -82,7 +85,16 @@ fn sha1_hex(frame: &mut Frame) -> Result<c_int, Failure> {
     if frame.top() != 1 {
         return Err(raise(frame, b"ERR wrong number of arguments"));
     }
-    let digest = Sha1::digest(frame.bytes(1).unwrap_or_default());
+    let mut hasher = Sha1::new();
+    for piece in frame
+        .bytes(1)
+        .unwrap_or_default()
+        .chunks(HASHED_PIECE_BYTES)
+    {
+        hasher.update(piece);
+        frame.checkpoint();
+    }
+    let digest = hasher.finalize();
     let mut text = [0; 40];
     for (pair, byte) in text.chunks_mut(2).zip(digest) {
         pair[0] = hex_digit(byte >> 4);
@@ -158,7 +170,7 @@ fn set_replication(frame: &mut Frame) -> Result<c_int, Failure> {
             b"ERR redis.set_repl() requires two arguments.",
         ));
     }
-    if !matches!(frame.integer(1), Some(0..=3)) {
+    if !matches!(frame.integer(1).unwrap_or(0), 0..=3) {
         let message =
             b"ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.";
         return Err(raise(frame, message));

@@ -16,6 +16,9 @@ const INTEGER_BYTES_MAX: usize = 32;
 /// Alignment that "!" without a number means.
 const ALIGNMENT_DEFAULT: usize = 8;
 
+/// Options between two looks at the clock.
+const CHECKPOINT_OPTIONS: usize = 256;
+
 /// A format string as it is read.
 struct Format<'a> {
     rest: &'a [u8],
@@ -38,7 +41,10 @@ impl<'a> Format<'a> {
     }
 
     /// The next option and the size of its value.
-    fn next(&mut self) -> Result<Option<(u8, usize)>, Failure> {
+    fn next(&mut self, frame: &Frame) -> Result<Option<(u8, usize)>, Failure> {
+        if self.rest.len().is_multiple_of(CHECKPOINT_OPTIONS) {
+            frame.checkpoint();
+        }
         let Some((&option, rest)) = self.rest.split_first() else {
             return Ok(None);
         };
@@ -116,11 +122,13 @@ impl<'a> Format<'a> {
 
 fn pack(frame: &mut Frame) -> Result<c_int, Failure> {
     let mut format = Format::new(frame.string_argument(1)?);
+    // A missing argument is reported as nil.
+    frame.push_nil();
     let scratch = frame.scratch();
     scratch.clear();
     let text = &mut scratch.text;
     let mut index = 2;
-    while let Some((option, size)) = format.next()? {
+    while let Some((option, size)) = format.next(frame)? {
         let padding = format.padding(text.len(), option, size);
         frame.admit(text.len().saturating_add(size))?;
         text.resize(text.len() + padding, 0);
@@ -229,14 +237,13 @@ fn unpack(frame: &mut Frame) -> Result<c_int, Failure> {
         ffi::LUA_TNONE | ffi::LUA_TNIL => 1,
         _ => frame.integer_argument(3)?,
     };
-    let Some(mut position) = usize::try_from(position)
-        .ok()
-        .and_then(|position| position.checked_sub(1))
-    else {
+    if position == 0 {
         return Err(frame.argument_error(3, "offset must be 1 or greater"));
-    };
+    }
+    // What is negative lies beyond any text.
+    let mut position = usize::try_from(position.saturating_sub(1)).unwrap_or(usize::MAX / 2);
     let mut count = 0;
-    while let Some((option, size)) = format.next()? {
+    while let Some((option, size)) = format.next(frame)? {
         position += format.padding(position, option, size);
         let field = |frame: &Frame, size: usize| {
             let end = position.checked_add(size);
@@ -320,13 +327,13 @@ fn previous_size(frame: &Frame, count: c_int) -> Result<usize, Failure> {
 fn size(frame: &mut Frame) -> Result<c_int, Failure> {
     let mut format = Format::new(frame.string_argument(1)?);
     let mut position: usize = 0;
-    while let Some((option, size)) = format.next()? {
+    while let Some((option, size)) = format.next(frame)? {
         position = position.saturating_add(format.padding(position, option, size));
         if option == b's' {
-            return Err(frame.argument_error(1, "variable-size format in 'size'"));
+            return Err(frame.argument_error(1, "option 's' has no fixed size"));
         }
         if option == b'c' && size == 0 {
-            return Err(frame.argument_error(1, "variable-length format in 'size'"));
+            return Err(frame.argument_error(1, "option 'c0' has no fixed size"));
         }
         if !option.is_ascii_alphanumeric() {
             format.control(frame, option)?;

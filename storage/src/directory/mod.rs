@@ -118,12 +118,19 @@ impl Leaf<'_> {
     /// The slots in the probe order of `tag`.
     fn probe(&self, tag: u64) -> impl Iterator<Item = (usize, &AtomicU64)> {
         let (home, mask) = (home_of_tag(tag, self.lines_log), self.lines.len() - 1);
-        (0..self.lines.len())
-            .flat_map(move |step| self.lines[(home + step) & mask].iter().map(move |s| (step, s)))
+        (0..self.lines.len()).flat_map(move |step| {
+            self.lines[(home + step) & mask]
+                .iter()
+                .map(move |s| (step, s))
+        })
     }
 
     fn used(&self) -> usize {
-        self.lines.iter().flatten().filter(|slot| slot.load(SeqCst) & !FROZEN != 0).count()
+        self.lines
+            .iter()
+            .flatten()
+            .filter(|slot| slot.load(SeqCst) & !FROZEN != 0)
+            .count()
     }
 }
 
@@ -135,7 +142,9 @@ enum Found<'d> {
 impl Directory {
     pub(crate) fn new() -> Directory {
         Directory {
-            root: Box::new(Node { cells: [const { AtomicU64::new(0) }; FANOUT] }),
+            root: Box::new(Node {
+                cells: [const { AtomicU64::new(0) }; FANOUT],
+            }),
             levels: [const { AtomicUsize::new(0) }; 72],
         }
     }
@@ -150,7 +159,13 @@ impl Directory {
             std::ptr::with_exposed_provenance((entry & CELL_ADDRESS) as usize);
         // SAFETY: a cell's leaf has 2^lines_log lines and is freed an epoch after it is replaced.
         let lines = unsafe { std::slice::from_raw_parts(address, 1 << lines_log) };
-        Leaf { lines, lines_log, depth, cell, entry }
+        Leaf {
+            lines,
+            lines_log,
+            depth,
+            cell,
+            entry,
+        }
     }
 
     /// # Safety
@@ -213,7 +228,12 @@ impl Directory {
                 }
                 // SAFETY: just loaded under the guard, and inner.
                 node = unsafe { Directory::node_of(entry) };
-                hanging = Some(Hanging { cell, entry, node, depth });
+                hanging = Some(Hanging {
+                    cell,
+                    entry,
+                    node,
+                    depth,
+                });
             }
         }
     }
@@ -237,7 +257,9 @@ impl Directory {
         guard: &Guard,
         accept: impl Fn(*const Record) -> bool,
     ) -> Option<*const Record> {
-        let Found::Leaf(leaf) = self.find(hash, guard) else { return None };
+        let Found::Leaf(leaf) = self.find(hash, guard) else {
+            return None;
+        };
         let tag = tag_of_hash(hash, leaf.depth);
         let bits = tag_bits(tag);
         for (_, slot) in leaf.probe(tag) {
@@ -265,7 +287,9 @@ impl Directory {
 
     /// The first record of the home line whose tag fits: a hint for prefetching it, nothing more.
     pub(crate) fn likely(&self, hash: u64, guard: &Guard) -> Option<*const Record> {
-        let Found::Leaf(leaf) = self.find(hash, guard) else { return None };
+        let Found::Leaf(leaf) = self.find(hash, guard) else {
+            return None;
+        };
         let tag = tag_of_hash(hash, leaf.depth);
         let line = &leaf.lines[home_of_tag(tag, leaf.lines_log)];
         line.iter().map(|slot| slot.load(SeqCst)).find_map(|word| {
@@ -279,7 +303,9 @@ impl Directory {
         let address = record.expose_provenance() as u64;
         debug_assert_eq!(address & !POINTER, 0);
         'restart: loop {
-            let Some((leaf, _)) = self.leaf_for_writing(hash, true, guard) else { continue };
+            let Some((leaf, _)) = self.leaf_for_writing(hash, true, guard) else {
+                continue;
+            };
             let tag = tag_of_hash(hash, leaf.depth);
             for (step, slot) in leaf.probe(tag) {
                 if step == PROBE_LINES && leaf.used() * 10 >= leaf.slots() * 7 {
@@ -312,7 +338,9 @@ impl Directory {
     pub(crate) fn remove(&self, hash: u64, record: *const Record, guard: &Guard) {
         let address = record.expose_provenance() as u64;
         'restart: loop {
-            let Some((leaf, hanging)) = self.leaf_for_writing(hash, false, guard) else { return };
+            let Some((leaf, hanging)) = self.leaf_for_writing(hash, false, guard) else {
+                return;
+            };
             for (_, slot) in leaf.probe(tag_of_hash(hash, leaf.depth)) {
                 let word = slot.load(SeqCst);
                 if word & !FROZEN == 0 {

@@ -58,7 +58,9 @@ pub(super) unsafe fn free_tree(entry: u64) {
 }
 
 fn allocate_node(entries: [u64; FANOUT]) -> u64 {
-    let node = Box::new(Node { cells: entries.map(AtomicU64::new) });
+    let node = Box::new(Node {
+        cells: entries.map(AtomicU64::new),
+    });
     Box::into_raw(node).expose_provenance() as u64 | CELL_INNER
 }
 
@@ -206,7 +208,11 @@ impl Directory {
         }
         if entries.iter().any(|entry| entry & CELL_INNER != 0) {
             let copy = allocate_node(entries);
-            if hanging.cell.compare_exchange(hanging.entry, copy, SeqCst, SeqCst).is_ok() {
+            if hanging
+                .cell
+                .compare_exchange(hanging.entry, copy, SeqCst, SeqCst)
+                .is_ok()
+            {
                 // Its leaves live on in the copy.
                 // SAFETY: unreachable from the directory; freed when today's readers are gone.
                 unsafe { guard.defer_unchecked(move || free_entry(hanging_entry(hanging.entry))) };
@@ -226,7 +232,13 @@ impl Directory {
                 (word & POINTER) | tag_bits(tag)
             }));
         }
-        self.switch(hanging.cell, hanging.entry, build_leaf(&words), hanging.depth, guard);
+        self.switch(
+            hanging.cell,
+            hanging.entry,
+            build_leaf(&words),
+            hanging.depth,
+            guard,
+        );
     }
 }
 

@@ -92,10 +92,15 @@ impl Directory {
         guard: &Guard,
         accept: impl Fn(*const Record) -> bool,
     ) -> Option<*const Record> {
-        let deepest = self.levels.iter().rposition(|level| level.load(Relaxed) != 0)? as u32;
+        let deepest = self
+            .levels
+            .iter()
+            .rposition(|level| level.load(Relaxed) != 0)? as u32;
         for _ in 0..SAMPLES_MAX {
             let hash = random();
-            let Found::Leaf(leaf) = self.find(hash, guard) else { continue };
+            let Found::Leaf(leaf) = self.find(hash, guard) else {
+                continue;
+            };
             // A line of a shallow leaf is hit more often than one of the deepest: thin it out.
             let excess = deepest.saturating_sub(leaf.depth + leaf.lines_log);
             let draw = random();
@@ -110,7 +115,8 @@ impl Directory {
             }
         }
         let start = random() >> CURSOR_SHIFT;
-        self.first_from(start, guard, &accept).or_else(|| self.first_from(0, guard, &accept))
+        self.first_from(start, guard, &accept)
+            .or_else(|| self.first_from(0, guard, &accept))
     }
 
     fn first_from(

@@ -1,7 +1,7 @@
 //! A host and a reply sink for tests of the script engine.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use darter::resp::reply::{Mark, Reply};
 use darter::script::{CallContext, Called, Engine, Host, Limits, LogLevel, Run, Script, Step};
@@ -30,10 +30,10 @@ impl Reply for Recorder {
     fn bulk_start(&mut self, _length: usize) {
         self.add('$', b"");
     }
-    fn bulk_part(&mut self, bytes: &[u8]) {
+    fn bulk_part(&mut self, bytes: &[u8], _is_last: bool) {
         self.words
             .last_mut()
-            .unwrap()
+            .expect("bulk_start came first")
             .push_str(&String::from_utf8_lossy(bytes));
     }
     fn status(&mut self, text: &str) {
@@ -93,6 +93,20 @@ impl Reply for Recorder {
     }
 }
 
+fn number(text: &[u8]) -> usize {
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .expect("a number")
+}
+
+/// Needs more than half a script's stack at least, and all of it in a build without optimisation.
+#[inline(never)]
+fn use_stack() -> i64 {
+    let array = std::hint::black_box([1_u8; 700_000]);
+    i64::from(array[array.len() / 2])
+}
+
 /// A few commands over a map, and some that only tests need.
 #[derive(Default)]
 pub(crate) struct TestHost {
@@ -137,14 +151,15 @@ impl Host for TestHost {
             }
             [b"FAIL", text] => reply.error(text),
             [b"BIG", bytes] => {
-                let bytes = std::str::from_utf8(bytes).unwrap().parse().unwrap();
+                let bytes = number(bytes);
                 reply.bulk(&vec![b'x'; bytes]);
             }
             [b"MANY", count] => {
-                let count = std::str::from_utf8(count).unwrap().parse().unwrap();
+                let count = number(count);
                 reply.array(count);
                 (0..count).for_each(|_| reply.bulk(b"0123456789"));
             }
+            [b"STACK"] => reply.integer(use_stack()),
             [b"PANIC"] => panic!("as asked"),
             [b"REWIND"] => {
                 reply.array(2);
@@ -197,13 +212,13 @@ pub(crate) const LIMITS: Limits = Limits {
 };
 
 /// The SHA-1 that a script of `body` has, as far as the engine cares: a name of 40 bytes.
-pub(crate) fn script(body: &str) -> Rc<Script> {
+pub(crate) fn script(body: &str) -> Arc<Script> {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
     let mut sha = [b'0'; 40];
     sha[..16].copy_from_slice(format!("{:016x}", hasher.finish()).as_bytes());
-    Rc::new(Script {
+    Arc::new(Script {
         sha,
         body: body.as_bytes().into(),
     })
@@ -212,7 +227,7 @@ pub(crate) fn script(body: &str) -> Rc<Script> {
 pub(crate) fn start(engine: &mut Engine, body: &str) -> Run {
     engine
         .start(&script(body), &[b"k1", b"k2"], &[b"a1"], LIMITS)
-        .unwrap()
+        .expect("a run")
 }
 
 /// Runs to the end and answers the result in words.
@@ -234,7 +249,7 @@ pub(crate) fn finish(run: &mut Run, host: &mut TestHost) -> String {
 
 /// Runs `body` on an engine and a host of its own.
 pub(crate) fn evaluate(body: &str) -> String {
-    let mut engine = Engine::new().unwrap();
+    let mut engine = Engine::new().expect("an engine");
     let mut run = start(&mut engine, body);
     finish(&mut run, &mut TestHost::default())
 }

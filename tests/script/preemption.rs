@@ -1,9 +1,7 @@
 //! Scripts that do not end by themselves: pre-emption, waiting, kill, the memory limit.
 
-mod script_support;
-
+use crate::support::{TestHost, finish, script, start};
 use darter::script::{Engine, Limits, Step, set_slice_ns};
-use script_support::{TestHost, finish, script, start};
 
 /// Scripts of every kind of endless loop; none needs more memory than a test gives.
 const ENDLESS: &[&str] = &[
@@ -89,6 +87,21 @@ fn memory_beyond_the_limit_ends_the_run() {
 }
 
 #[test]
+fn endless_recursion_ends_in_an_error_where_memory_lasts() {
+    let mut engine = Engine::new().unwrap();
+    let body = "local function f() return 1 + f() end return f()";
+    let limits = Limits {
+        memory_bytes: 256 << 20,
+    };
+    let mut run = engine.start(&script(body), &[], &[], limits).unwrap();
+    let reply = finish(&mut run, &mut TestHost::default());
+    assert!(
+        reply.starts_with("-ERR user_script:1: stack overflow"),
+        "{reply}"
+    );
+}
+
+#[test]
 fn garbage_does_not_count_against_the_limit() {
     let mut engine = Engine::new().unwrap();
     let limits = Limits {
@@ -98,6 +111,8 @@ fn garbage_does_not_count_against_the_limit() {
         "for i = 1, 200 do local s = string.rep('x', 1000000 + i) end return 1",
         "for i = 1, 50 do redis.call('BIG', 1000000) end return 1",
         "for i = 1, 20 do redis.call('MANY', 20000) end return 1",
+        "local keep = {} for i = 1, 100000 do keep[i] = i end \
+         for i = 1, 400000 do local t = {i} end return 1",
     ] {
         let mut run = engine.start(&script(body), &[], &[], limits).unwrap();
         assert_eq!(finish(&mut run, &mut TestHost::default()), ":1", "{body}");
@@ -128,6 +143,46 @@ fn a_call_can_wait_anywhere_and_is_made_again() {
 }
 
 #[test]
+fn a_script_that_makes_calls_gives_way_without_a_signal() {
+    set_slice_ns(3_600_000_000_000);
+    let mut engine = Engine::new().unwrap();
+    let mut host = TestHost::default();
+    let mut run = start(&mut engine, "while true do redis.call('GET', 'a') end");
+    for _ in 0..5 {
+        assert_eq!(run.resume(&mut host), Step::Preempted);
+    }
+}
+
+#[test]
+fn long_library_functions_are_preempted_and_go_on() {
+    set_slice_ns(50_000);
+    let mut engine = Engine::new().unwrap();
+    let mut host = TestHost::default();
+    for body in [
+        "local t = {} for i = 1, 200000 do t[i] = i end \
+         redis.call('BEGIN') local n = #cjson.encode(t) redis.call('END') return n",
+        "local s = '[' .. string.rep('[1],', 100000) .. '1]' \
+         redis.call('BEGIN') local n = #cjson.decode(s) redis.call('END') return n",
+        "local t = {} for i = 1, 200000 do t[i] = i end \
+         redis.call('BEGIN') local n = #cmsgpack.pack(t) redis.call('END') return n",
+        "local s = string.rep('\\1', 200000) s = '\\221\\0\\3\\13\\64' .. s \
+         redis.call('BEGIN') local n = #cmsgpack.unpack(s) redis.call('END') return n",
+    ] {
+        let mut run = start(&mut engine, body);
+        let mut slices_within = 0;
+        let mut step = Step::Preempted;
+        while step == Step::Preempted {
+            slices_within += usize::from(host.calls == 1);
+            step = run.resume(&mut host);
+        }
+        assert_eq!(step, Step::Done, "{body}");
+        assert!(slices_within >= 3, "{body}: {slices_within}");
+        assert!(!run.failed(), "{body}: {}", finish(&mut run, &mut host));
+        host.calls = 0;
+    }
+}
+
+#[test]
 fn a_waiting_script_can_be_dropped() {
     let mut engine = Engine::new().unwrap();
     let mut host = TestHost {
@@ -141,36 +196,6 @@ fn a_waiting_script_can_be_dropped() {
         assert_eq!(run.resume(&mut host), Step::Waiting);
     }
     assert_eq!(finish(&mut start(&mut engine, "return 7"), &mut host), ":7");
-}
-
-fn resident_bytes() -> usize {
-    let statistics = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statistics
-        .split(' ')
-        .nth(1)
-        .unwrap()
-        .parse::<usize>()
-        .unwrap()
-        * 4096
-}
-
-#[test]
-fn kills_leave_no_memory_behind() {
-    set_slice_ns(50_000);
-    let mut engine = Engine::new().unwrap();
-    let mut host = TestHost::default();
-    let body = "local t = {} while true do t[#t % 1000 + 1] = string.rep('x', 1000) .. #t redis.call('SET', 'a', t[1]) end";
-    let mut kill = |times| {
-        for _ in 0..times {
-            let mut run = start(&mut engine, body);
-            assert_eq!(run.resume(&mut host), Step::Preempted);
-        }
-    };
-    kill(200);
-    let before = resident_bytes();
-    kill(2_000);
-    let grown = resident_bytes().saturating_sub(before);
-    assert!(grown < 16 << 20, "2,000 kills left {grown} bytes");
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! Scripts from start to end: calls, results, errors.
 
-mod script_support;
-
+use crate::support::{LIMITS, Recorder, TestHost, evaluate, finish, script, start};
 use darter::script::{Engine, Limits, LogLevel, Step};
-use script_support::{LIMITS, Recorder, TestHost, evaluate, finish, script, start};
 
 fn without_sha(reply: &str) -> String {
     match reply.find(" script: ") {
@@ -192,6 +190,13 @@ fn replies_become_values_in_both_protocols() {
 }
 
 #[test]
+fn a_command_may_need_more_stack_than_a_script_has() {
+    let nested = "local r local function f(n) if n == 0 then r = redis.call('STACK') else \
+        string.gsub('x', 'x', function() f(n - 1) end) end end f(60) return r";
+    assert_eq!(evaluate(nested), ":1");
+}
+
+#[test]
 fn a_panic_in_the_host_is_an_error_of_the_script() {
     let reply = evaluate("local ok, e = pcall(redis.call, 'PANIC') return {ok, e}");
     assert_eq!(reply, "*2 _ $internal error");
@@ -221,6 +226,16 @@ fn a_nested_or_cyclic_result_is_bounded() {
     );
     let doubling = evaluate("local t = {} t[1] = t t[2] = t return t");
     assert_eq!(doubling, "-ERR the script's result is too large");
+}
+
+#[test]
+fn a_deep_result_needs_little_stack() {
+    let convert = || evaluate("local t = {} t[1] = t return t").len();
+    let thread = std::thread::Builder::new()
+        .stack_size(1_500_000)
+        .spawn(convert)
+        .unwrap();
+    assert!(thread.join().unwrap() > 1000);
 }
 
 #[test]

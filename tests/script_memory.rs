@@ -1,0 +1,55 @@
+//! What killed scripts leave behind. Alone in its process, for it measures the process.
+
+use std::sync::Arc;
+
+use darter::resp::reply::Reply;
+use darter::script::{
+    CallContext, Called, Engine, Host, Limits, LogLevel, Script, Step, set_slice_ns,
+};
+
+struct NullHost;
+
+impl Host for NullHost {
+    fn call(&mut self, _: &CallContext, _: &[&[u8]], reply: &mut dyn Reply) -> Called {
+        reply.null();
+        Called::Done
+    }
+    fn log(&mut self, _: LogLevel, _: &[u8]) {}
+    fn may_run(&mut self, _: &[&[u8]]) -> Option<bool> {
+        None
+    }
+}
+
+fn resident_bytes() -> usize {
+    let statistics = std::fs::read_to_string("/proc/self/statm").expect("statistics");
+    let pages = statistics
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse::<usize>().ok());
+    pages.expect("a number") * 4096
+}
+
+#[test]
+fn kills_leave_no_memory_behind() {
+    set_slice_ns(50_000);
+    let mut engine = Engine::new().unwrap();
+    let limits = Limits {
+        memory_bytes: 64 << 20,
+    };
+    let body = "local t = {} while true do t[#t % 1000 + 1] = string.rep('x', 1000) .. #t redis.call('SET', 'a', t[1]) end";
+    let script = Arc::new(Script {
+        sha: [b'0'; 40],
+        body: body.as_bytes().into(),
+    });
+    let mut kill = |times| {
+        for _ in 0..times {
+            let mut run = engine.start(&script, &[], &[], limits).unwrap();
+            assert_eq!(run.resume(&mut NullHost), Step::Preempted);
+        }
+    };
+    kill(200);
+    let before = resident_bytes();
+    kill(2_000);
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(grown < 16 << 20, "2,000 kills left {grown} bytes");
+}
