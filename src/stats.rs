@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::commands::table;
 
@@ -106,6 +107,15 @@ pub struct Stats {
     /// Connections ended because the client did not read.
     pub output_limit_disconnections: AtomicU64,
     errors: Mutex<BTreeMap<String, u64>>,
+    /// Commands that had run when the rate was last taken, and the rate then.
+    rate: Mutex<Rate>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Rate {
+    processed: u64,
+    taken: Option<Instant>,
+    per_second: u64,
 }
 
 impl Stats {
@@ -170,6 +180,25 @@ impl Stats {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
+    }
+
+    /// Takes the rate of commands since the last call; about once a second.
+    pub fn take_rate(&self) {
+        let processed = self.sum(|thread| thread.processed.load(Ordering::Relaxed));
+        let now = Instant::now();
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let elapsed_ms = rate.taken.map_or(0, |taken| now.duration_since(taken).as_millis() as u64);
+        if rate.taken.is_some() && elapsed_ms < 1000 {
+            return;
+        }
+        let since = processed.saturating_sub(rate.processed);
+        let per_second = (since * 1000).checked_div(elapsed_ms).unwrap_or(0);
+        *rate = Rate { processed, taken: Some(now), per_second };
+    }
+
+    /// Commands per second, as `take_rate` last found.
+    pub fn per_second(&self) -> u64 {
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner).per_second
     }
 
     /// Counts an error reply by its code.

@@ -12,6 +12,8 @@ const FAMILIES: &[&[Command]] = &[
     super::scripting::COMMANDS,
     super::connection::COMMANDS,
     super::client::COMMANDS,
+    super::server::COMMANDS,
+    super::introspection::COMMANDS,
     super::config::COMMANDS,
     super::pubsub::COMMANDS,
 ];

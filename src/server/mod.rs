@@ -113,6 +113,7 @@ fn keep_house(services: &Services) {
             }
         }
         close_idle(services);
+        services.stats.take_rate();
     }
 }
 

@@ -129,8 +129,6 @@ pub(super) enum Ended {
     TimeLimit,
     /// `lua-memory-limit`.
     MemoryLimit,
-    /// The engine could not go on.
-    Broken,
 }
 
 impl Ended {
@@ -140,7 +138,6 @@ impl Ended {
             Ended::Killed => "Script killed by user with SCRIPT KILL.",
             Ended::TimeLimit => "Script ended: it ran longer than lua-kill-limit.",
             Ended::MemoryLimit => "Script ended: it used more memory than lua-memory-limit.",
-            Ended::Broken => "Script ended by an internal error.",
         };
         let what = if kept {
             " What it wrote before stays (disable-atomicity)."

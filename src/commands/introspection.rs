@@ -1,0 +1,306 @@
+//! COMMAND: what the table knows, told to clients.
+
+use super::args::Args;
+use super::command::{Command, Group, Keys, flag, write_help};
+use super::error::CommandError;
+use super::table::{self, Entry};
+use crate::clients::Context;
+use crate::glob;
+use crate::resp::reply::Reply;
+
+/// The commands of this family.
+pub const COMMANDS: &[Command] = &[Command {
+    subcommands: SUBCOMMANDS,
+    ..Command::client("COMMAND", -1, Group::Server, command).doc(
+        "2.8.13",
+        "O(N), with N commands",
+        "Describes all commands.",
+    )
+}];
+
+const SUBCOMMANDS: &[Command] = &[
+    Command::client("COUNT", 2, Group::Server, count).doc(
+        "2.8.13",
+        "O(1)",
+        "Returns how many commands there are.",
+    ),
+    Command::client("INFO", -2, Group::Server, info).doc(
+        "2.8.13",
+        "O(N), with N commands",
+        "Describes some commands.",
+    ),
+    Command::client("DOCS", -2, Group::Server, docs).doc(
+        "7.0.0",
+        "O(N), with N commands",
+        "Documents some commands.",
+    ),
+    Command::client("LIST", -2, Group::Server, list).doc(
+        "7.0.0",
+        "O(N), with N commands",
+        "Returns the names of commands.",
+    ),
+    Command::client("GETKEYS", -3, Group::Server, getkeys).doc(
+        "2.8.13",
+        "O(N), with N arguments",
+        "Returns the keys among a command's arguments.",
+    ),
+    Command::client("GETKEYSANDFLAGS", -3, Group::Server, getkeysandflags).doc(
+        "7.0.0",
+        "O(N), with N arguments",
+        "Returns the keys among a command's arguments, and what becomes of them.",
+    ),
+    Command::client("HELP", 2, Group::Server, help).doc(
+        "5.0.0",
+        "O(1)",
+        "Describes the subcommands.",
+    ),
+];
+
+fn top_level() -> impl Iterator<Item = Entry> {
+    table::all().iter().copied().filter(|entry| entry.container.is_none())
+}
+
+fn command(
+    context: &mut Context<'_>,
+    args: &Args<'_>,
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    if args.len() > 1 {
+        // A container that also runs by itself: its subcommands are found by name here.
+        let name = String::from_utf8_lossy(&args[1]).into_owned();
+        let found = table::find(b"COMMAND").and_then(|own| table::find_subcommand(own, &args[1]));
+        let unknown = || CommandError::err(format!("unknown subcommand '{name}'. Try COMMAND HELP."));
+        let entry = found.ok_or_else(unknown)?;
+        if !entry.command.accepts(args.len()) {
+            return Err(CommandError::Arity(entry.full_name()));
+        }
+        if let super::command::Run::Client(run) = entry.command.run {
+            return run(context, args, reply);
+        }
+    }
+    let all: Vec<Entry> = top_level().collect();
+    reply.array(all.len());
+    all.iter().for_each(|entry| describe(*entry, reply));
+    Ok(())
+}
+
+/// First key, last key and step, as old clients ask for them.
+fn positions(keys: Keys) -> (i64, i64, i64) {
+    match keys {
+        Keys::Range { first, last, step } => (first as i64, last as i64, step as i64),
+        Keys::Counted { destination: Some(first), .. } => (first as i64, first as i64, 1),
+        _ => (0, 0, 0),
+    }
+}
+
+fn describe(entry: Entry, reply: &mut dyn Reply) {
+    let command = entry.command;
+    let (first, last, step) = positions(command.keys);
+    let flags: Vec<&str> = flag::NAMES
+        .iter()
+        .filter(|(bit, _)| command.has(*bit))
+        .map(|(_, name)| *name)
+        .collect();
+    reply.array(10);
+    reply.bulk(entry.full_name().as_bytes());
+    reply.integer(command.arity.into());
+    reply.set(flags.len());
+    flags.iter().for_each(|flag| reply.status(flag));
+    reply.integer(first);
+    reply.integer(last);
+    reply.integer(step);
+    let categories = command.categories();
+    reply.set(categories.len());
+    categories.iter().for_each(|category| reply.status(category));
+    reply.array(0);
+    describe_keys(command, reply);
+    reply.array(command.subcommands.len());
+    for subcommand in command.subcommands {
+        if let Some(entry) = table::find_subcommand(entry, subcommand.name.as_bytes()) {
+            describe(entry, reply);
+        }
+    }
+}
+
+/// What becomes of a command's keys.
+fn key_flags(command: &Command) -> &'static [&'static str] {
+    if command.has(flag::READONLY) { &["RO", "access"] } else { &["RW", "update"] }
+}
+
+fn describe_keys(command: &Command, reply: &mut dyn Reply) {
+    let (first, last, step) = positions(command.keys);
+    let (begin, kind, find): (i64, &str, [(&str, i64); 3]) = match command.keys {
+        Keys::None | Keys::Custom(_) => return reply.array(0),
+        Keys::Range { .. } => {
+            let last = if last < 0 { last } else { last - first };
+            (first, "range", [("lastkey", last), ("keystep", step), ("limit", 0)])
+        }
+        Keys::Counted { count, .. } => {
+            (count as i64, "keynum", [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)])
+        }
+    };
+    let map = |reply: &mut dyn Reply, kind: &str, spec: &[(&str, i64)]| {
+        reply.map(2);
+        reply.bulk(b"type");
+        reply.bulk(kind.as_bytes());
+        reply.bulk(b"spec");
+        reply.map(spec.len());
+        for (name, value) in spec {
+            reply.bulk(name.as_bytes());
+            reply.integer(*value);
+        }
+    };
+    reply.array(1);
+    reply.map(3);
+    reply.bulk(b"flags");
+    let flags = key_flags(command);
+    reply.set(flags.len());
+    flags.iter().for_each(|flag| reply.status(flag));
+    reply.bulk(b"begin_search");
+    map(reply, "index", &[("index", begin)]);
+    reply.bulk(b"find_keys");
+    map(reply, kind, &find);
+}
+
+fn count(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
+    reply.integer(top_level().count() as i64);
+    Ok(())
+}
+
+/// The entry that a name such as `config|get` means.
+fn find(name: &[u8]) -> Option<Entry> {
+    let mut parts = name.splitn(2, |byte| *byte == b'|');
+    let entry = table::find(parts.next()?)?;
+    match parts.next() {
+        None => Some(entry),
+        Some(subcommand) => table::find_subcommand(entry, subcommand),
+    }
+}
+
+fn info(_: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
+    let found: Vec<Option<Entry>> = if args.len() == 2 {
+        top_level().map(Some).collect()
+    } else {
+        args.from(2).iter().map(|name| find(name)).collect()
+    };
+    reply.array(found.len());
+    for entry in found {
+        match entry {
+            Some(entry) => describe(entry, reply),
+            None => reply.null_array(),
+        }
+    }
+    Ok(())
+}
+
+fn document(entry: Entry, reply: &mut dyn Reply) {
+    let command = entry.command;
+    let has_subcommands = !command.subcommands.is_empty();
+    reply.bulk(entry.full_name().as_bytes());
+    reply.map(4 + usize::from(has_subcommands));
+    for (name, value) in [
+        ("summary", command.summary),
+        ("since", command.since),
+        ("group", command.group.name()),
+        ("complexity", command.complexity),
+    ] {
+        reply.bulk(name.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    if has_subcommands {
+        reply.bulk(b"subcommands");
+        reply.map(command.subcommands.len());
+        for subcommand in command.subcommands {
+            if let Some(entry) = table::find_subcommand(entry, subcommand.name.as_bytes()) {
+                document(entry, reply);
+            }
+        }
+    }
+}
+
+fn docs(_: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
+    let found: Vec<Entry> = if args.len() == 2 {
+        top_level().collect()
+    } else {
+        args.from(2).iter().filter_map(|name| find(name)).collect()
+    };
+    reply.map(found.len());
+    found.iter().for_each(|entry| document(*entry, reply));
+    Ok(())
+}
+
+fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
+    let is_wanted: Box<dyn Fn(&Entry) -> bool> = match args.len() {
+        2 => Box::new(|_| true),
+        5 if args.is(2, "FILTERBY") && args.is(3, "PATTERN") => {
+            let pattern = args[4].to_ascii_lowercase();
+            Box::new(move |entry| glob::matches(&pattern, entry.full_name().as_bytes()))
+        }
+        5 if args.is(2, "FILTERBY") && args.is(3, "ACLCAT") => {
+            let category = format!("@{}", String::from_utf8_lossy(&args[4]).to_lowercase());
+            Box::new(move |entry| entry.command.categories().contains(&category))
+        }
+        5 if args.is(2, "FILTERBY") && args.is(3, "MODULE") => Box::new(|_| false),
+        _ => return Err(CommandError::Syntax),
+    };
+    let names: Vec<String> =
+        top_level().filter(|entry| is_wanted(entry)).map(|entry| entry.full_name()).collect();
+    reply.array(names.len());
+    names.iter().for_each(|name| reply.bulk(name.as_bytes()));
+    Ok(())
+}
+
+/// The command whose arguments follow GETKEYS, and the positions of its keys.
+fn keys_of<'a>(args: &Args<'a>) -> Result<(Entry, Vec<&'a [u8]>), CommandError> {
+    let inner = Args::new(args.from(2));
+    let mut entry =
+        table::find(&inner[0]).ok_or(CommandError::text("ERR Invalid command specified"))?;
+    if let Some(name) = inner.get(1)
+        && let Some(found) = table::find_subcommand(entry, name)
+    {
+        entry = found;
+    }
+    if matches!(entry.command.keys, Keys::None) {
+        return Err(CommandError::text("ERR The command has no key arguments"));
+    }
+    if !entry.command.accepts(inner.len()) {
+        return Err(CommandError::text("ERR Invalid number of arguments specified for command"));
+    }
+    let positions = entry.command.keys.positions(&inner);
+    let positions =
+        positions.ok_or(CommandError::text("ERR Invalid arguments specified for command"))?;
+    Ok((entry, positions.into_iter().map(|position| inner.at(position)).collect()))
+}
+
+fn getkeys(
+    _: &mut Context<'_>,
+    args: &Args<'_>,
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    let (_, keys) = keys_of(args)?;
+    reply.array(keys.len());
+    keys.iter().for_each(|key| reply.bulk(key));
+    Ok(())
+}
+
+fn getkeysandflags(
+    _: &mut Context<'_>,
+    args: &Args<'_>,
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    let (entry, keys) = keys_of(args)?;
+    reply.array(keys.len());
+    for key in keys {
+        reply.array(2);
+        reply.bulk(key);
+        let flags = key_flags(entry.command);
+        reply.set(flags.len());
+        flags.iter().for_each(|flag| reply.status(flag));
+    }
+    Ok(())
+}
+
+fn help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
+    write_help("COMMAND", SUBCOMMANDS, reply);
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! INFO: what clients and dashboards look for, and what only this server has to tell.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::commands::connection::REDIS_VERSION;
+use crate::commands::table;
+use crate::services::Services;
+use crate::stats::{ScriptMode, ThreadStats};
+
+/// A section: its name in requests, whether INFO without arguments shows it, and its text.
+type Section = (&'static str, bool, fn(&Services, &mut Text));
+
+const SECTIONS: &[Section] = &[
+    ("server", true, server),
+    ("clients", true, clients),
+    ("memory", true, memory),
+    ("persistence", true, persistence),
+    ("stats", true, stats),
+    ("replication", true, replication),
+    ("cpu", true, cpu),
+    ("transactions", true, transactions),
+    ("scripts", true, scripts),
+    ("modules", true, |_, _| {}),
+    ("commandstats", false, commandstats),
+    ("errorstats", true, errorstats),
+    ("cluster", true, cluster),
+    ("keyspace", true, keyspace),
+];
+
+/// Lines of `name:value`.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn line(&mut self, name: &str, value: impl std::fmt::Display) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "{name}:{value}\r\n");
+    }
+}
+
+/// The sections that are wanted: by name, `default`, `all` or `everything`; none is `default`.
+pub fn text(services: &Services, wanted: &[String]) -> String {
+    let has = |name: &str| wanted.iter().any(|wanted| wanted == name);
+    let shows_all = has("all") || has("everything");
+    let shows_default = wanted.is_empty() || has("default");
+    let mut text = Text::default();
+    for (name, is_default, write_section) in SECTIONS {
+        if !(shows_all || has(name) || shows_default && *is_default) {
+            continue;
+        }
+        if !text.0.is_empty() {
+            text.0.push_str("\r\n");
+        }
+        let mut title = (*name).to_owned();
+        title[..1].make_ascii_uppercase();
+        // Writing to a string cannot fail.
+        let _ = write!(text.0, "# {title}\r\n");
+        write_section(services, &mut text);
+    }
+    text.0
+}
+
+fn server(services: &Services, text: &mut Text) {
+    let uptime_s = services.started.elapsed().as_secs();
+    text.line("redis_version", REDIS_VERSION);
+    text.line("darter_version", env!("CARGO_PKG_VERSION"));
+    text.line("redis_mode", "standalone");
+    text.line("os", std::env::consts::OS);
+    text.line("arch_bits", usize::BITS);
+    text.line("multiplexing_api", "tokio");
+    text.line("process_id", std::process::id());
+    text.line("tcp_port", services.config.startup.port);
+    text.line("server_time_usec", services.store.now_ms() * 1000);
+    text.line("uptime_in_seconds", uptime_s);
+    text.line("uptime_in_days", uptime_s / 86_400);
+    text.line("hz", 10);
+    text.line("data_plane_threads", services.config.startup.threads);
+}
+
+fn clients(services: &Services, text: &mut Text) {
+    let all = services.clients.all();
+    let subscribers = all.iter().filter(|client| {
+        client.channels.load(Ordering::Relaxed) + client.patterns.load(Ordering::Relaxed) > 0
+    });
+    text.line("connected_clients", all.len());
+    text.line("maxclients", services.config.max_clients.load(Ordering::Relaxed));
+    text.line("blocked_clients", services.waiters.len());
+    text.line("pubsub_clients", subscribers.count());
+}
+
+/// Resident bytes of this process, and of the machine; 0 where the system does not tell.
+fn memory_bytes() -> (u64, u64) {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let pages = read("/proc/self/statm");
+    let pages: u64 = pages.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    let machine = read("/proc/meminfo");
+    let kilobytes = machine.split_whitespace().nth(1).and_then(|total| total.parse::<u64>().ok());
+    (pages * 4096, kilobytes.unwrap_or(0) * 1024)
+}
+
+/// Bytes as people read them.
+fn human(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "K", "M"] {
+        if value < 1024.0 {
+            return format!("{value:.2}{unit}");
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.2}G")
+}
+
+fn memory(services: &Services, text: &mut Text) {
+    let (resident, machine) = memory_bytes();
+    let (scripts, script_bytes) = services.scripts.size();
+    text.line("used_memory", resident);
+    text.line("used_memory_human", human(resident));
+    text.line("used_memory_rss", resident);
+    text.line("used_memory_rss_human", human(resident));
+    text.line("used_memory_peak", resident);
+    text.line("used_memory_peak_human", human(resident));
+    text.line("total_system_memory", machine);
+    text.line("total_system_memory_human", human(machine));
+    text.line("maxmemory", 0);
+    text.line("maxmemory_human", "0B");
+    text.line("maxmemory_policy", "noeviction");
+    text.line("mem_fragmentation_ratio", "1.00");
+    text.line("mem_allocator", "mimalloc");
+    text.line("number_of_cached_scripts", scripts);
+    text.line("used_memory_scripts", script_bytes);
+}
+
+fn persistence(_: &Services, text: &mut Text) {
+    text.line("loading", 0);
+    text.line("rdb_bgsave_in_progress", 0);
+    text.line("aof_enabled", 0);
+    text.line("aof_rewrite_in_progress", 0);
+}
+
+fn stats(services: &Services, text: &mut Text) {
+    let stats = &services.stats;
+    let own = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let sum = |pick: fn(&ThreadStats) -> &AtomicU64| {
+        stats.sum(|thread| pick(thread).load(Ordering::Relaxed))
+    };
+    let counts = services.store.counts();
+    let errors: u64 = stats.errors().values().sum();
+    text.line("total_connections_received", own(&stats.connections));
+    text.line("total_commands_processed", sum(|thread| &thread.processed));
+    text.line("instantaneous_ops_per_sec", stats.per_second());
+    text.line("total_net_input_bytes", sum(|thread| &thread.input_bytes));
+    text.line("total_net_output_bytes", sum(|thread| &thread.output_bytes));
+    text.line("rejected_connections", own(&stats.rejected_connections));
+    text.line("expired_keys", counts.expired);
+    text.line("evicted_keys", 0);
+    text.line("keyspace_hits", sum(|thread| &thread.hits));
+    text.line("keyspace_misses", sum(|thread| &thread.misses));
+    text.line("pubsub_channels", services.pubsub.channels(crate::pubsub::Kind::Channel, None).len());
+    text.line("pubsub_patterns", services.pubsub.patterns());
+    text.line("total_error_replies", errors);
+    text.line("client_output_buffer_limit_disconnections", own(&stats.output_limit_disconnections));
+}
+
+fn replication(_: &Services, text: &mut Text) {
+    text.line("role", "master");
+    text.line("connected_slaves", 0);
+    text.line("master_repl_offset", 0);
+}
+
+fn cpu(_: &Services, text: &mut Text) {
+    let usage = |ticks: Option<&str>| {
+        // Ticks of a hundredth of a second, as on every current Linux.
+        let ticks = ticks.and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0);
+        format!("{:.6}", ticks / 100.0)
+    };
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name in parentheses may itself hold spaces.
+    let fields: Vec<&str> =
+        stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    text.line("used_cpu_sys", usage(fields.get(12).copied()));
+    text.line("used_cpu_user", usage(fields.get(11).copied()));
+}
+
+fn transactions(services: &Services, text: &mut Text) {
+    let counts = services.store.counts();
+    let (held, oldest_ms) = services.store.snapshots_held();
+    text.line("commits", counts.commits);
+    text.line("conflicts", counts.conflicts);
+    text.line("retries", counts.retries);
+    text.line("escalations_to_queue", counts.escalations_queue);
+    text.line("escalations_to_gate", counts.escalations_gate);
+    text.line("gate_closings", counts.exclusives);
+    text.line("gate_waits", counts.gate_waits);
+    text.line("snapshots_taken", counts.snapshots);
+    text.line("snapshots_held", held);
+    text.line("oldest_snapshot_ms", oldest_ms);
+    text.line("versions_live", counts.versions_made.saturating_sub(counts.versions_freed));
+    text.line("versions_freed", counts.versions_freed);
+}
+
+fn scripts(services: &Services, text: &mut Text) {
+    for (at, mode) in ScriptMode::ALL.into_iter().enumerate() {
+        let sum = |pick: fn(&crate::stats::ScriptCounts) -> &AtomicU64| {
+            services.stats.sum(|thread| pick(&thread.scripts[at]).load(Ordering::Relaxed))
+        };
+        text.line(
+            mode.name(),
+            format_args!(
+                "runs={},errors={},kills={},limits={},usec={}",
+                sum(|counts| &counts.runs),
+                sum(|counts| &counts.errors),
+                sum(|counts| &counts.kills),
+                sum(|counts| &counts.limits),
+                sum(|counts| &counts.nanoseconds) / 1000
+            ),
+        );
+    }
+}
+
+fn commandstats(services: &Services, text: &mut Text) {
+    for entry in table::all() {
+        let sum = |pick: fn(&crate::stats::CommandCounts) -> &AtomicU64| {
+            services.stats.sum(|thread| pick(&thread.commands[entry.index]).load(Ordering::Relaxed))
+        };
+        let calls = sum(|counts| &counts.calls);
+        let (rejected, failed) = (sum(|counts| &counts.rejected), sum(|counts| &counts.failed));
+        if calls + rejected + failed == 0 {
+            continue;
+        }
+        let usec = sum(|counts| &counts.nanoseconds) / 1000;
+        let per_call = usec as f64 / calls.max(1) as f64;
+        text.line(
+            &format!("cmdstat_{}", entry.full_name()),
+            format_args!(
+                "calls={calls},usec={usec},usec_per_call={per_call:.2},rejected_calls={rejected},\
+                 failed_calls={failed}"
+            ),
+        );
+    }
+}
+
+fn errorstats(services: &Services, text: &mut Text) {
+    for (code, count) in services.stats.errors() {
+        text.line(&format!("errorstat_{code}"), format_args!("count={count}"));
+    }
+}
+
+fn cluster(_: &Services, text: &mut Text) {
+    text.line("cluster_enabled", 0);
+}
+
+fn keyspace(services: &Services, text: &mut Text) {
+    for database in 0..services.config.databases() {
+        let (keys, volatile) = services.store.key_counts(database);
+        if keys > 0 {
+            text.line(
+                &format!("db{database}"),
+                format_args!("keys={keys},expires={volatile},avg_ttl=0"),
+            );
+        }
+    }
+}
