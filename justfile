@@ -1,0 +1,35 @@
+# Every habit of this project; CI (.ci/run) does the same things.
+
+# Serves on port 6379.
+run *arguments:
+    cargo run --release -- {{arguments}}
+
+# Format and lints.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The tests that every change must pass.
+test *arguments:
+    cargo test --workspace {{arguments}}
+
+# The store without its hash directory: every test passes unchanged.
+test-no-directory:
+    RUSTFLAGS="--cfg darter_no_directory" cargo test -p darter-storage --target-dir target/no-directory
+
+# Real clients and frameworks against a release build.
+clients:
+    cargo build --release
+    tests/clients/run target/release/darter
+
+# Criterion: the flag modes side by side, and the store.
+bench *arguments:
+    cargo bench --workspace {{arguments}}
+
+# Licences, bans and sources of all dependencies.
+deny:
+    cargo deny check licenses bans sources
+
+# The crate's documentation.
+docs:
+    cargo doc --workspace --no-deps --open
