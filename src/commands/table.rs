@@ -8,6 +8,15 @@ use super::command::Command;
 /// The families, in the order of the documentation.
 const FAMILIES: &[&[Command]] = &[
     super::string::COMMANDS,
+    super::counter::COMMANDS,
+    super::lcs::COMMANDS,
+    super::key::COMMANDS,
+    super::expire::COMMANDS,
+    super::scan::COMMANDS,
+    super::keyspace::COMMANDS,
+    super::object::COMMANDS,
+    super::hash::COMMANDS,
+    super::set::COMMANDS,
     super::transaction::COMMANDS,
     super::scripting::COMMANDS,
     super::connection::COMMANDS,
@@ -50,10 +59,18 @@ fn table() -> &'static Table {
         let mut by_name = HashMap::with_hasher(ahash::RandomState::new());
         for command in FAMILIES.iter().copied().flatten() {
             by_name.insert(command.name.as_bytes(), entries.len());
-            entries.push(Entry { command, container: None, index: entries.len() });
+            entries.push(Entry {
+                command,
+                container: None,
+                index: entries.len(),
+            });
             for subcommand in command.subcommands {
                 let index = entries.len();
-                entries.push(Entry { command: subcommand, container: Some(command), index });
+                entries.push(Entry {
+                    command: subcommand,
+                    container: Some(command),
+                    index,
+                });
             }
         }
         Table { entries, by_name }
@@ -72,12 +89,17 @@ pub fn find(name: &[u8]) -> Option<Entry> {
     upper.copy_from_slice(name);
     upper.make_ascii_uppercase();
     let table = table();
-    table.by_name.get(&*upper).map(|index| table.entries[*index])
+    table
+        .by_name
+        .get(&*upper)
+        .map(|index| table.entries[*index])
 }
 
 /// The subcommand of a container, in any case.
 pub fn find_subcommand(container: Entry, name: &[u8]) -> Option<Entry> {
     let subcommands = container.command.subcommands;
-    let at = subcommands.iter().position(|c| c.name.as_bytes().eq_ignore_ascii_case(name))?;
+    let at = subcommands
+        .iter()
+        .position(|c| c.name.as_bytes().eq_ignore_ascii_case(name))?;
     Some(table().entries[container.index + 1 + at])
 }
