@@ -1,10 +1,12 @@
 //! What all threads share: references to the parts, no behaviour of its own.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use darter_storage::{Options, Store, TimeSource};
+use darter_storage::{
+    CommitError, Committed, Conflict, Options, Store, TimeSource, Transaction,
+};
 use tokio::sync::Notify;
 
 use crate::blocking::Waiters;
@@ -37,6 +39,7 @@ pub struct Services {
     pub started: Instant,
     stop: Stop,
     random: AtomicU64,
+    forces_conflict: AtomicBool,
 }
 
 /// Whether the server is to end, for threads and for tasks that wait for it.
@@ -69,6 +72,7 @@ impl Services {
             started,
             stop: Stop::default(),
             random: AtomicU64::new(seed),
+            forces_conflict: AtomicBool::new(false),
             config,
         }
     }
@@ -81,6 +85,27 @@ impl Services {
         word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         word ^ (word >> 31)
+    }
+
+    /// Makes the next commit of a command meet a conflict, whoever's it is: what runs again after
+    /// one must do the same as before.
+    pub fn force_conflict(&self) {
+        // Relaxed: whoever forces one sends the command afterwards, through a socket.
+        self.forces_conflict.store(true, Ordering::Relaxed);
+    }
+
+    /// Commits what a command did, unless a conflict is forced.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub fn commit(&self, transaction: &mut Transaction) -> Result<Committed, CommitError> {
+        // Relaxed: see `force_conflict`. The swap, which writes, is kept off the usual way.
+        if self.forces_conflict.load(Ordering::Relaxed)
+            && self.forces_conflict.swap(false, Ordering::Relaxed)
+        {
+            return Err(Conflict.into());
+        }
+        transaction.commit()
     }
 
     /// Lets the store's time catch up with the system's.

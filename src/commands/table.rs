@@ -8,6 +8,15 @@ use super::command::Command;
 /// The families, in the order of the documentation.
 const FAMILIES: &[&[Command]] = &[
     super::string::COMMANDS,
+    super::counter::COMMANDS,
+    super::lcs::COMMANDS,
+    super::key::COMMANDS,
+    super::expire::COMMANDS,
+    super::scan::COMMANDS,
+    super::keyspace::COMMANDS,
+    super::object::COMMANDS,
+    super::hash::COMMANDS,
+    super::set::COMMANDS,
     super::transaction::COMMANDS,
     super::scripting::COMMANDS,
     super::connection::COMMANDS,

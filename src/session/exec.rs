@@ -279,7 +279,7 @@ impl Pending for Exec {
                     }
                 }
             }
-            match attempt.transaction.commit() {
+            match core.services.commit(&mut attempt.transaction) {
                 Ok(_) => {
                     Encoder::new(output, core.client.protocol).array(self.items.len());
                     output.append(&mut attempt.body);

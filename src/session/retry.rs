@@ -65,7 +65,7 @@ pub(super) fn attempt(
     if command.has(flag::READONLY) {
         return Attempt::Done { failed: false };
     }
-    match transaction.commit() {
+    match services.commit(transaction) {
         Ok(_) => Attempt::Done { failed: false },
         Err(error) => {
             reply.rewind(mark);

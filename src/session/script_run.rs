@@ -450,7 +450,7 @@ impl Script {
             return None;
         }
         transaction.pin();
-        match transaction.commit() {
+        match core.services.commit(&mut transaction) {
             Ok(_) => {
                 self.effects.happen();
                 core.has_committed = true;

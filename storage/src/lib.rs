@@ -19,6 +19,7 @@
 mod afterwards;
 mod clock;
 mod commit;
+mod copy;
 mod descriptor;
 mod directory;
 mod effects;

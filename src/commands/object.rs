@@ -1,0 +1,190 @@
+//! What is known of keys beside their values: OBJECT and MEMORY.
+
+use darter_storage::{SetEncoding, StringRef, ValueRef};
+
+use super::args::Args;
+use super::command::{Command, Group, Keys, write_help};
+use super::error::CommandError;
+use super::view::View;
+use crate::resp::number::parse_integer;
+use crate::resp::reply::Reply;
+
+/// The commands of this family.
+pub const COMMANDS: &[Command] = &[
+    Command::container("OBJECT", Group::Generic, OBJECT).doc(
+        "2.2.3",
+        "Depends on the subcommand",
+        "A container for commands on what is known of keys.",
+    ),
+    Command::container("MEMORY", Group::Server, MEMORY).doc(
+        "4.0.0",
+        "Depends on the subcommand",
+        "A container for commands on memory.",
+    ),
+];
+
+const KEY: Keys = Keys::Range {
+    first: 2,
+    last: 2,
+    step: 1,
+};
+
+const OBJECT: &[Command] = &[
+    Command::read("ENCODING", 3, Group::Generic, encoding)
+        .keys(KEY)
+        .doc(
+            "2.2.3",
+            "O(1)",
+            "Returns how Redis would keep the value of a key.",
+        ),
+    Command::read("FREQ", 3, Group::Generic, freq)
+        .keys(KEY)
+        .doc(
+            "4.0.0",
+            "O(1)",
+            "Refused: how often keys are used is not counted.",
+        ),
+    Command::read("HELP", 2, Group::Generic, object_help).doc(
+        "6.2.0",
+        "O(1)",
+        "Describes the subcommands.",
+    ),
+    Command::read("IDLETIME", 3, Group::Generic, idletime)
+        .keys(KEY)
+        .doc(
+            "2.2.3",
+            "O(1)",
+            "Returns how many seconds ago a key was last used.",
+        ),
+    Command::read("REFCOUNT", 3, Group::Generic, refcount)
+        .keys(KEY)
+        .doc(
+            "2.2.3",
+            "O(1)",
+            "Returns 1: values are not shared between keys.",
+        ),
+];
+
+const MEMORY: &[Command] = &[
+    Command::read("HELP", 2, Group::Server, memory_help).doc(
+        "4.0.0",
+        "O(1)",
+        "Describes the subcommands.",
+    ),
+    Command::read("USAGE", -3, Group::Server, usage)
+        .keys(KEY)
+        .doc(
+            "4.0.0",
+            "O(1), O(N) with N nodes of a large value",
+            "Returns about how many bytes a key and its value take.",
+        ),
+];
+
+type Done = Result<(), CommandError>;
+
+/// The longest string that Redis keeps in one piece with its header.
+const EMBEDDED_BYTES_MAX: usize = 44;
+/// What a key takes beside its name and value: record, index entries and a version's header.
+const KEY_OVERHEAD_BYTES: usize = 128;
+
+fn string_encoding(string: StringRef<'_>) -> &'static str {
+    if string.is_raw() || string.len() > EMBEDDED_BYTES_MAX {
+        "raw"
+    } else if string.as_slice().and_then(parse_integer).is_some() {
+        "int"
+    } else {
+        "embstr"
+    }
+}
+
+fn encoding_name(value: ValueRef<'_>) -> &'static str {
+    match value {
+        ValueRef::String(string) => string_encoding(string),
+        ValueRef::List(list) if list.is_compact() => "listpack",
+        ValueRef::List(_) => "quicklist",
+        ValueRef::Set(set) => match set.encoding() {
+            SetEncoding::IntSet => "intset",
+            SetEncoding::ListPack => "listpack",
+            SetEncoding::HashTable => "hashtable",
+        },
+        ValueRef::SortedSet(set) if set.is_compact() => "listpack",
+        ValueRef::SortedSet(_) => "skiplist",
+        ValueRef::Hash(hash) if hash.is_compact() => "listpack",
+        ValueRef::Hash(_) => "hashtable",
+        ValueRef::Stream(_) => "stream",
+    }
+}
+
+fn encoding(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    match view.get(&args[2])? {
+        Some(value) => reply.bulk(encoding_name(value).as_bytes()),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+fn refcount(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    match view.exists(&args[2])? {
+        true => reply.integer(1),
+        false => reply.null(),
+    }
+    Ok(())
+}
+
+fn idletime(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    if !view.exists(&args[2])? {
+        reply.null();
+        return Ok(());
+    }
+    let now_s = view.now_ms() / 1000;
+    // A key of this transaction's own has not been marked: it is in use now.
+    let touched_s = view
+        .reader()
+        .touched_s(view.database, &args[2])
+        .unwrap_or(now_s);
+    reply.integer(now_s.saturating_sub(touched_s) as i64);
+    Ok(())
+}
+
+fn freq(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    if !view.exists(&args[2])? {
+        reply.null();
+        return Ok(());
+    }
+    Err(CommandError::text(
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note \
+         that when switching between policies at runtime LRU and LFU data will take some time to \
+         adjust.",
+    ))
+}
+
+fn object_help(_: &mut View<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    write_help("OBJECT", OBJECT, reply);
+    Ok(())
+}
+
+fn usage(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    let mut options = args.options(3);
+    while !options.is_empty() {
+        // How many elements to look at does not matter: all are counted.
+        if !(options.left() >= 2 && options.take("SAMPLES")) {
+            return Err(CommandError::Syntax);
+        }
+        if options.integer()? < 0 {
+            return Err(CommandError::Syntax);
+        }
+    }
+    match view.get(&args[2])? {
+        Some(value) => {
+            let bytes = KEY_OVERHEAD_BYTES + args[2].len() + value.memory_bytes();
+            reply.integer(bytes as i64);
+        }
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+fn memory_help(_: &mut View<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    write_help("MEMORY", MEMORY, reply);
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! Commands, family by family.
+
+mod support;
+
+#[path = "commands/hash.rs"]
+mod hash;
+#[path = "commands/key.rs"]
+mod key;
+#[path = "commands/set.rs"]
+mod set;
+#[path = "commands/string.rs"]
+mod string;

@@ -1,0 +1,302 @@
+//! Keys, their times to live, walks, whole databases.
+
+use crate::support::check::{check, compare};
+use crate::support::client::Client;
+use crate::support::server::Server;
+
+#[test]
+fn keys_are_found_and_deleted() {
+    check(
+        "MSET a 1 b 2; EXISTS a b a c; DEL a c; EXISTS a; UNLINK b; DBSIZE",
+        "OK; 3; 1; 0; 1; 0",
+    );
+    check(
+        "SET s v; SADD t a; HSET h f v; TYPE s; TYPE t; TYPE h; TYPE none",
+        "OK; 1; 1; string; set; hash; none",
+    );
+    check("MSET a 1 b 2; TOUCH a b c; OBJECT IDLETIME a", "OK; 2; 0");
+}
+
+#[test]
+fn keys_are_renamed_copied_and_moved() {
+    check(
+        "SET a 1 EX 100; RENAME a b; EXISTS a; GET b; TTL b",
+        "OK; OK; 0; '1'; 100",
+    );
+    check(
+        "MSET a 1 b 2; RENAMENX a b; RENAMENX a c; MGET a b c",
+        "OK; 0; 1; [nil '2' '1']",
+    );
+    check(
+        "RENAME a b; SET a 1; RENAME a a; RENAMENX a a",
+        "(ERR no such key); OK; OK; 0",
+    );
+    check(
+        "SET a 1 EX 100; COPY a b; GET b; TTL b; SET a 2; GET b; COPY a b; COPY a b REPLACE; GET b",
+        "OK; 1; '1'; 100; OK; '1'; 0; 1; '2'",
+    );
+    check(
+        "SADD a x y; COPY a b; SADD a z; SMEMBERS b; HSET h f v; COPY h g; HSET h f w; HGET g f",
+        "2; 1; 1; [x y]; 1; 1; 0; v",
+    );
+    check(
+        "SET a 1; MOVE a 1; EXISTS a; SELECT 1; GET a; MOVE a 1",
+        "OK; 1; 0; OK; '1'; (ERR source and destination objects are the same)",
+    );
+}
+
+#[test]
+fn a_large_value_is_renamed_and_copied_whole() {
+    let members: Vec<_> = (0..1000).map(|number| format!("m{number}")).collect();
+    let add = format!("SADD a {}", members.join(" "));
+    check(
+        &format!(
+            "{add}; RENAME a b; SCARD b; EXISTS a; SREM b m1; SADD b n; SCARD b; SISMEMBER b m1"
+        ),
+        "1000; OK; 1000; 0; 1; 1; 1000; 0",
+    );
+    check(
+        &format!("{add}; COPY a b; SREM a m1; SCARD a; SCARD b; SISMEMBER b m1"),
+        "1000; 1; 1; 999; 1000; 1",
+    );
+}
+
+#[test]
+fn times_to_live_are_set_under_conditions() {
+    check(
+        "SET k v; TTL k; EXPIRE k 100; TTL k; PERSIST k; TTL k; PERSIST k; TTL m",
+        "OK; -1; 1; 100; 1; -1; 0; -2",
+    );
+    check(
+        "SET k v; EXPIRE k 10 XX; EXPIRE k 10 GT; EXPIRE k 10 LT; EXPIRE k 20 NX; EXPIRE k 20 GT; TTL k",
+        "OK; 0; 0; 1; 0; 1; 20",
+    );
+    check(
+        "SET k v; EXPIRE k 0; EXISTS k; SET k v; EXPIREAT k 1; EXISTS k; EXPIRE k 1",
+        "OK; 1; 0; OK; 1; 0; 0",
+    );
+    check(
+        "SET k v; PEXPIREAT k 32503680000000; EXPIRETIME k; PEXPIRETIME k; EXPIRETIME m",
+        "OK; 1; 32503680000; 32503680000000; -2",
+    );
+}
+
+#[test]
+fn keys_match_patterns() {
+    check(
+        "MSET user:1 a user:2 b item:1 c; KEYS user:*; KEYS *:1; KEYS user:?; KEYS nothing*; KEYS user:1",
+        "OK; [user:1 user:2]; [item:1 user:1]; [user:1 user:2]; []; [user:1]",
+    );
+    check(
+        "MSET a* 1 ab 2; KEYS a\\\\*; KEYS [ab]*",
+        "OK; [a*]; [a* ab]",
+    );
+    check("SET \\xff\\xff 1; DBSIZE", "OK; 1");
+}
+
+#[test]
+fn scan_shows_every_key_once_it_has_gone_round() {
+    check(
+        "MSET a 1 b 2 c 3; SADD s x; SCAN 0 COUNT 100; SCAN 0 COUNT 100 TYPE set; SCAN 0 COUNT 100 MATCH [ab]",
+        "OK; 1; ['0' [a b c s]]; ['0' [s]]; ['0' [a b]]"
+            .replace("['0' [", "['0' [")
+            .as_str(),
+    );
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    for number in 0..1000 {
+        client.call(&["SET", &format!("key{number}"), "v"]);
+    }
+    let (mut cursor, mut seen) = (String::from("0"), std::collections::BTreeSet::new());
+    loop {
+        let mut page = client.call(&["SCAN", &cursor, "COUNT", "7"]).elements();
+        let keys = page.pop().unwrap().elements();
+        assert!(keys.len() < 100, "a page is about as long as asked");
+        seen.extend(keys.iter().map(|key| key.render()));
+        cursor = page.pop().unwrap().render().replace('\'', "");
+        if cursor == "0" {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 1000);
+}
+
+#[test]
+fn encodings_are_told_as_redis_would() {
+    check(
+        "SET k 12; OBJECT ENCODING k; SET k abc; OBJECT ENCODING k; APPEND k d; OBJECT ENCODING k",
+        "OK; int; OK; embstr; 4; raw",
+    );
+    check(
+        "SADD s 1 2; OBJECT ENCODING s; SADD s a; OBJECT ENCODING s",
+        "2; intset; 1; listpack",
+    );
+    check(
+        "HSET h f v; OBJECT ENCODING h; OBJECT ENCODING m; OBJECT REFCOUNT h",
+        "1; listpack; nil; 1",
+    );
+    let long = "x".repeat(65);
+    check(
+        &format!(
+            "HSET h f {long}; OBJECT ENCODING h; SADD s {long}; OBJECT ENCODING s; SET k {long}; OBJECT ENCODING k"
+        ),
+        "1; hashtable; 1; hashtable; OK; raw",
+    );
+}
+
+#[test]
+fn databases_are_flushed_and_exchanged() {
+    check(
+        "SET a 1; FLUSHDB; DBSIZE; EXISTS a; SET a 2; FLUSHALL ASYNC; GET a",
+        "OK; OK; 0; 0; OK; OK; nil",
+    );
+    check(
+        "SET a 1; SWAPDB 0 1; EXISTS a; SELECT 1; GET a; SWAPDB 0 1; GET a",
+        "OK; OK; 0; OK; '1'; OK; nil",
+    );
+    check(
+        "SET a 1; SELECT 3; SET b 2; FLUSHDB; SELECT 0; GET a; DBSIZE",
+        "OK; OK; OK; OK; OK; '1'; 1",
+    );
+}
+
+#[test]
+fn memory_usage_grows_with_the_value() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.call(&["SET", "short", "v"]);
+    client.call(&["SET", "long", &"x".repeat(10_000)]);
+    let usage = |client: &mut Client, key: &str| {
+        client
+            .call(&["MEMORY", "USAGE", key, "SAMPLES", "0"])
+            .render()
+            .parse::<usize>()
+            .unwrap()
+    };
+    let (short, long) = (usage(&mut client, "short"), usage(&mut client, "long"));
+    assert!(short > 1 && long >= short + 9_999, "{short} {long}");
+    assert_eq!(client.run("MEMORY USAGE missing").render(), "nil");
+    assert_eq!(
+        client.run("MEMORY DOCTOR").render(),
+        "(ERR unknown subcommand 'DOCTOR'. Try MEMORY HELP.)"
+    );
+}
+
+#[test]
+fn keys_are_as_in_redis() {
+    compare(
+        "DEL
+        SET a 1; DEL a a
+        EXISTS
+        TYPE a b
+        TOUCH a; SET a 1; TOUCH a a
+        RENAME a b
+        RENAME a a
+        SET a 1; RENAME a
+        SET a 1; SET b 2 EX 100; RENAME a b; TTL b; GET b
+        RENAMENX a b
+        COPY a b
+        COPY a a
+        SET a 1; COPY a a
+        SET a 1; COPY a a DB 1; SELECT 1; GET a
+        SET a 1; COPY a b DB 99
+        SET a 1; COPY a b DB -1
+        SET a 1; COPY a b DB x
+        SET a 1; COPY a b DB
+        SET a 1; COPY a b FOO
+        SET a 1; COPY a b REPLACE DB 2; SELECT 2; GET b
+        SET a 1; COPY a b DB 9223372036854775807
+        MOVE a 1
+        MOVE a 0
+        MOVE a 99
+        MOVE a x
+        MOVE a -1
+        SET a 1; SELECT 1; SET a 2; SELECT 0; MOVE a 1; GET a
+        SET a 1 EX 100; MOVE a 1; SELECT 1; TTL a
+        EXPIRE a
+        EXPIRE a 10
+        EXPIRE a x
+        SET a 1; EXPIRE a x
+        SET a 1; EXPIRE a 10 FOO
+        SET a 1; EXPIRE a x FOO
+        SET a 1; EXPIRE a 10 NX XX
+        SET a 1; EXPIRE a 10 NX GT
+        SET a 1; EXPIRE a 10 GT LT
+        SET a 1; EXPIRE a 10 XX GT; EXPIRE a 10 XX LT; EXPIRE a 10; EXPIRE a 20 XX GT; TTL a
+        SET a 1; EXPIRE a 10; EXPIRE a 10 NX; EXPIRE a 5 GT; EXPIRE a 20 LT; EXPIRE a 5 LT; TTL a
+        SET a 1; EXPIRE a 9223372036854775807
+        SET a 1; EXPIRE a -9223372036854775807
+        SET a 1; EXPIRE a 9223372036854775
+        SET a 1; PEXPIRE a 9223372036854775807
+        SET a 1; PEXPIREAT a 9223372036854775807; PEXPIRETIME a
+        SET a 1; EXPIREAT a 9223372036854775807
+        SET a 1; EXPIRE a -1; EXISTS a
+        SET a 1; EXPIREAT a -1; EXISTS a
+        SET a 1; EXPIREAT a 0; EXISTS a
+        SET a 1; EXPIRE a 10; EXPIRE a 0 GT; EXISTS a; EXPIRE a 0 LT; EXISTS a
+        SET a 1; EXPIREAT a 32503680000; EXPIRETIME a; PEXPIRETIME a
+        SET a 1; PEXPIREAT a 32503680000499; EXPIRETIME a
+        SET a 1; PEXPIREAT a 32503680000500; EXPIRETIME a
+        TTL a; PTTL a; EXPIRETIME a; PEXPIRETIME a; PERSIST a
+        SET a 1; TTL a; PTTL a; EXPIRETIME a; PEXPIRETIME a; PERSIST a
+        KEYS
+        KEYS a b
+        MSET ab 1 ac 2 b 3; KEYS a*; KEYS ?; KEYS *; KEYS [a-c]; KEYS [^a]*; KEYS ''; KEYS ab
+        SCAN
+        SCAN x
+        SCAN ''
+        SCAN 1.5
+        SCAN 18446744073709551616
+        SCAN 0 COUNT
+        SCAN 0 COUNT 0
+        SCAN 0 COUNT -1
+        SCAN 0 COUNT x
+        SCAN 0 FOO bar
+        SCAN 0 MATCH
+        SCAN 0 NOVALUES
+        SCAN 0
+        MSET a 1 b 2; SCAN 0 MATCH a* COUNT 100; SCAN 0 TYPE STRING; SCAN 0 TYPE hash; SCAN 0 TYPE foo; SCAN 0 COUNT 1000 COUNT 5
+        RANDOMKEY
+        SET a 1; RANDOMKEY
+        RANDOMKEY a
+        DBSIZE
+        DBSIZE a
+        MSET a 1 b 2; DBSIZE
+        FLUSHDB FOO
+        FLUSHDB ASYNC SYNC
+        FLUSHALL SYNC
+        FLUSHALL FOO
+        SWAPDB 0 x
+        SWAPDB x 0
+        SWAPDB 0 99
+        SWAPDB -1 0
+        SWAPDB 0 0
+        SWAPDB 0
+        SET a 1; SWAPDB 0 1; GET a; SELECT 1; GET a
+        OBJECT
+        OBJECT FOO
+        OBJECT ENCODING
+        OBJECT ENCODING a
+        OBJECT FREQ a
+        SET a 1; OBJECT FREQ a
+        OBJECT IDLETIME a; SET a 1; OBJECT IDLETIME a
+        OBJECT REFCOUNT a
+        SET a 10; OBJECT ENCODING a; SET a 01; OBJECT ENCODING a; SET a 9223372036854775808; OBJECT ENCODING a
+        SET a 12345678901234567890123456789012345678901234; OBJECT ENCODING a
+        SET a 123456789012345678901234567890123456789012345; OBJECT ENCODING a
+        INCR a; OBJECT ENCODING a; APPEND a 1; OBJECT ENCODING a; INCR a; OBJECT ENCODING a
+        INCRBYFLOAT a 1.5; OBJECT ENCODING a
+        SET a abc; SETRANGE a 0 x; OBJECT ENCODING a
+        APPEND a x; OBJECT ENCODING a
+        SETRANGE a 0 x; OBJECT ENCODING a
+        SADD s 1 2 3; OBJECT ENCODING s
+        HSET h a 1; OBJECT ENCODING h
+        MEMORY
+        MEMORY USAGE
+        MEMORY USAGE a
+        MEMORY USAGE a SAMPLES
+        MEMORY USAGE a SAMPLES -1
+        MEMORY USAGE a SAMPLES x
+        MEMORY USAGE a FOO 1",
+    );
+}
