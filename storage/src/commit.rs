@@ -485,7 +485,7 @@ impl Transaction {
                     Seen::Absent => ptr::null(),
                     Seen::Alive(version) => version,
                 };
-                let key = entry.key.clone();
+                let key = entry.key.as_slice().into();
                 Some(Read {
                     space: entry.space,
                     hash: entry.hash,

@@ -4,6 +4,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::collections::HashMap;
 use std::ptr;
 
+
 use crate::space::Space;
 use crate::value::{TreeState, Value};
 use crate::version::Version;
@@ -29,7 +30,7 @@ pub(crate) enum Written {
     /// This value, until `deadline_ms` (0: for ever). `forked` if it was made from the version
     /// seen, and then `changed_deadline` says whether only the value can tell if it changed.
     Value {
-        value: Box<Value>,
+        value: Value,
         deadline_ms: u64,
         forked: bool,
         changed_deadline: bool,
@@ -49,9 +50,10 @@ pub(crate) enum Written {
 pub(crate) struct Entry {
     pub(crate) space: *const Space,
     pub(crate) hash: u64,
-    pub(crate) key: Box<[u8]>,
+    pub(crate) key: Vec<u8>,
     pub(crate) seen: Cell<Seen>,
     pub(crate) written: Written,
+    /// The entry before with the same hash, where entries are found by hash.
     next: Option<usize>,
 }
 
@@ -60,7 +62,10 @@ pub(crate) struct Entry {
 #[derive(Default)]
 pub(crate) struct Entries {
     all: UnsafeCell<Vec<*mut Entry>>,
+    /// The newest entry of each hash; filled only once there are more than `LINEAR_MAX` entries.
     by_hash: UnsafeCell<HashMap<u64, usize>>,
+    /// Entries to use again, so that a transaction that is restarted allocates nothing.
+    spare: UnsafeCell<Vec<*mut Entry>>,
 }
 
 impl Entries {
@@ -105,26 +110,66 @@ impl Entries {
         unsafe { &mut *entry }
     }
 
-    pub(crate) fn add(&self, space: *const Space, hash: u64, key: &[u8], seen: Seen) -> usize {
+    pub(crate) fn add(
+        &self,
+        space: *const Space,
+        hash: u64,
+        key: &[u8],
+        seen: Seen,
+    ) -> usize {
         // SAFETY: as in `list`.
-        let (all, by_hash) = unsafe { (&mut *self.all.get(), &mut *self.by_hash.get()) };
-        let index = all.len();
-        let next = by_hash.insert(hash, index);
-        all.push(Box::into_raw(Box::new(Entry {
-            space,
-            hash,
-            key: key.into(),
-            seen: Cell::new(seen),
-            written: Written::No,
-            next,
-        })));
-        index
+        let (all, spare) = unsafe { (&mut *self.all.get(), &mut *self.spare.get()) };
+        let entry = match spare.pop() {
+            Some(entry) => {
+                // SAFETY: boxed below, and in no list: nobody borrows it.
+                let again = unsafe { &mut *entry };
+                again.key.clear();
+                again.key.extend_from_slice(key);
+                (again.space, again.hash) = (space, hash);
+                again.seen.set(seen);
+                entry
+            }
+            None => Box::into_raw(Box::new(Entry {
+                space,
+                hash,
+                key: key.to_vec(),
+                seen: Cell::new(seen),
+                written: Written::No,
+                next: None,
+            })),
+        };
+        all.push(entry);
+        self.index_by_hash();
+        all.len() - 1
+    }
+
+    /// Enters in `by_hash` what has to be found there.
+    fn index_by_hash(&self) {
+        let list = self.list();
+        if list.len() <= LINEAR_MAX {
+            return;
+        }
+        // SAFETY: as in `list`.
+        let by_hash = unsafe { &mut *self.by_hash.get() };
+        let first = if by_hash.is_empty() { 0 } else { list.len() - 1 };
+        for (index, &entry) in list.iter().enumerate().skip(first) {
+            // SAFETY: boxed; `next` is looked at by `find` alone.
+            let entry = unsafe { &mut *entry };
+            entry.next = by_hash.insert(entry.hash, index);
+        }
     }
 
     pub(crate) fn clear(&mut self) {
+        const SPARE_MAX: usize = 8;
+        const SPARE_KEY_BYTES_MAX: usize = 1024;
         for entry in self.all.get_mut().drain(..) {
             // SAFETY: boxed by `add`; `&mut self` says that nobody borrows it.
-            drop(unsafe { Box::from_raw(entry) });
+            let mut own = unsafe { Box::from_raw(entry) };
+            own.written = Written::No;
+            let spare = self.spare.get_mut();
+            if spare.len() < SPARE_MAX && own.key.capacity() <= SPARE_KEY_BYTES_MAX {
+                spare.push(Box::into_raw(own));
+            }
         }
         self.by_hash.get_mut().clear();
     }
@@ -133,5 +178,9 @@ impl Entries {
 impl Drop for Entries {
     fn drop(&mut self) {
         self.clear();
+        for entry in self.spare.get_mut().drain(..) {
+            // SAFETY: boxed by `add`, and in no other list.
+            drop(unsafe { Box::from_raw(entry) });
+        }
     }
 }

@@ -304,7 +304,7 @@ impl Transaction {
             Written::Value {
                 value, deadline_ms, ..
             } => (!value.is_empty() && !self.is_past(*deadline_ms))
-                .then(|| (value.as_ref().as_ref(), *deadline_ms)),
+                .then(|| (value.as_ref(), *deadline_ms)),
             Written::Moved {
                 state, deadline_ms, ..
             } => (!self.is_past(*deadline_ms)).then(|| (ValueRef::from_tree(state), *deadline_ms)),
@@ -438,7 +438,7 @@ impl Transaction {
         let index = self.write_entry(database, key)?;
         self.settle_move(index);
         self.entries.get_mut(index).written = Written::Value {
-            value: Box::new(value),
+            value,
             deadline_ms,
             forked: false,
             changed_deadline: true,
@@ -484,7 +484,7 @@ impl Transaction {
                 value
             };
             entry.written = Written::Value {
-                value: Box::new(value),
+                value,
                 deadline_ms,
                 forked: !moved,
                 changed_deadline: moved,
@@ -511,7 +511,7 @@ impl Transaction {
             let index = self.write_entry(database, key)?;
             self.settle_move(index);
             self.entries.get_mut(index).written = Written::Value {
-                value: Box::new(make()),
+                value: make(),
                 deadline_ms: 0,
                 forked: false,
                 changed_deadline: true,
@@ -601,8 +601,8 @@ impl Transaction {
                 )
             }
             None => {
-                let value = Box::new(Value::copy(copy));
-                debug_assert_eq!(value.as_ref().as_ref().kind(), kind);
+                let value = Value::copy(copy);
+                debug_assert_eq!(value.as_ref().kind(), kind);
                 let written = Written::Value {
                     value,
                     deadline_ms,
@@ -636,7 +636,7 @@ impl Transaction {
                 && *from == lender
             {
                 entry.written = Written::Value {
-                    value: Box::new(Value::copy(ValueRef::from_tree(state))),
+                    value: Value::copy(ValueRef::from_tree(state)),
                     deadline_ms: *deadline_ms,
                     forked: false,
                     changed_deadline: true,
