@@ -84,7 +84,10 @@ fn clients(services: &Services, text: &mut Text) {
         client.channels.load(Ordering::Relaxed) + client.patterns.load(Ordering::Relaxed) > 0
     });
     text.line("connected_clients", all.len());
-    text.line("maxclients", services.config.max_clients.load(Ordering::Relaxed));
+    text.line(
+        "maxclients",
+        services.config.max_clients.load(Ordering::Relaxed),
+    );
     text.line("blocked_clients", services.waiters.len());
     text.line("pubsub_clients", subscribers.count());
 }
@@ -93,9 +96,16 @@ fn clients(services: &Services, text: &mut Text) {
 fn memory_bytes() -> (u64, u64) {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let pages = read("/proc/self/statm");
-    let pages: u64 = pages.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    let pages: u64 = pages
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse().ok())
+        .unwrap_or(0);
     let machine = read("/proc/meminfo");
-    let kilobytes = machine.split_whitespace().nth(1).and_then(|total| total.parse::<u64>().ok());
+    let kilobytes = machine
+        .split_whitespace()
+        .nth(1)
+        .and_then(|total| total.parse::<u64>().ok());
     (pages * 4096, kilobytes.unwrap_or(0) * 1024)
 }
 
@@ -156,10 +166,19 @@ fn stats(services: &Services, text: &mut Text) {
     text.line("evicted_keys", 0);
     text.line("keyspace_hits", sum(|thread| &thread.hits));
     text.line("keyspace_misses", sum(|thread| &thread.misses));
-    text.line("pubsub_channels", services.pubsub.channels(crate::pubsub::Kind::Channel, None).len());
+    text.line(
+        "pubsub_channels",
+        services
+            .pubsub
+            .channels(crate::pubsub::Kind::Channel, None)
+            .len(),
+    );
     text.line("pubsub_patterns", services.pubsub.patterns());
     text.line("total_error_replies", errors);
-    text.line("client_output_buffer_limit_disconnections", own(&stats.output_limit_disconnections));
+    text.line(
+        "client_output_buffer_limit_disconnections",
+        own(&stats.output_limit_disconnections),
+    );
 }
 
 fn replication(_: &Services, text: &mut Text) {
@@ -171,13 +190,19 @@ fn replication(_: &Services, text: &mut Text) {
 fn cpu(_: &Services, text: &mut Text) {
     let usage = |ticks: Option<&str>| {
         // Ticks of a hundredth of a second, as on every current Linux.
-        let ticks = ticks.and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0);
+        let ticks = ticks
+            .and_then(|ticks| ticks.parse::<f64>().ok())
+            .unwrap_or(0.0);
         format!("{:.6}", ticks / 100.0)
     };
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The name in parentheses may itself hold spaces.
-    let fields: Vec<&str> =
-        stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
     text.line("used_cpu_sys", usage(fields.get(12).copied()));
     text.line("used_cpu_user", usage(fields.get(11).copied()));
 }
@@ -195,14 +220,19 @@ fn transactions(services: &Services, text: &mut Text) {
     text.line("snapshots_taken", counts.snapshots);
     text.line("snapshots_held", held);
     text.line("oldest_snapshot_ms", oldest_ms);
-    text.line("versions_live", counts.versions_made.saturating_sub(counts.versions_freed));
+    text.line(
+        "versions_live",
+        counts.versions_made.saturating_sub(counts.versions_freed),
+    );
     text.line("versions_freed", counts.versions_freed);
 }
 
 fn scripts(services: &Services, text: &mut Text) {
     for (at, mode) in ScriptMode::ALL.into_iter().enumerate() {
         let sum = |pick: fn(&crate::stats::ScriptCounts) -> &AtomicU64| {
-            services.stats.sum(|thread| pick(&thread.scripts[at]).load(Ordering::Relaxed))
+            services
+                .stats
+                .sum(|thread| pick(&thread.scripts[at]).load(Ordering::Relaxed))
         };
         text.line(
             mode.name(),
@@ -221,7 +251,9 @@ fn scripts(services: &Services, text: &mut Text) {
 fn commandstats(services: &Services, text: &mut Text) {
     for entry in table::all() {
         let sum = |pick: fn(&crate::stats::CommandCounts) -> &AtomicU64| {
-            services.stats.sum(|thread| pick(&thread.commands[entry.index]).load(Ordering::Relaxed))
+            services
+                .stats
+                .sum(|thread| pick(&thread.commands[entry.index]).load(Ordering::Relaxed))
         };
         let calls = sum(|counts| &counts.calls);
         let (rejected, failed) = (sum(|counts| &counts.rejected), sum(|counts| &counts.failed));

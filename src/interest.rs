@@ -126,7 +126,8 @@ fn listen(services: &Arc<Services>) -> Listener {
     services.store.listen(Box::new(move |effect| {
         told.waiters.tell(effect);
         for message in &effect.messages {
-            told.pubsub.deliver(message);
+            let [_, _, subscribers] = told.config.output_limits();
+            told.pubsub.deliver(message, subscribers.hard_bytes);
         }
     }))
 }

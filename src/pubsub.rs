@@ -4,7 +4,6 @@
 //! delivered once, when the transaction is part of history, in the order of the commits.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use darter_storage::Message;
@@ -31,8 +30,6 @@ pub struct PubSub {
     channels: RwLock<Subscribers>,
     patterns: RwLock<Subscribers>,
     shards: RwLock<Subscribers>,
-    /// The most bytes that may wait for one subscriber; 0 is no limit.
-    pub bytes_max: AtomicUsize,
 }
 
 impl PubSub {
@@ -102,9 +99,9 @@ impl PubSub {
                 .sum::<usize>()
     }
 
-    /// Delivers a message to all who are subscribed.
-    pub fn deliver(&self, message: &Message) {
-        let bytes_max = self.bytes_max.load(Ordering::Relaxed);
+    /// Delivers a message to all who are subscribed. One for whom more than `bytes_max` bytes wait
+    /// is cut off; 0 is no limit.
+    pub fn deliver(&self, message: &Message, bytes_max: usize) {
         let push = |pattern: Option<&[u8]>| {
             Arc::new(Push {
                 pattern: pattern.map(Into::into),

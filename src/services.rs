@@ -4,9 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use darter_storage::{
-    CommitError, Committed, Conflict, Options, Store, TimeSource, Transaction,
-};
+use darter_storage::{CommitError, Committed, Conflict, Options, Store, TimeSource, Transaction};
 use tokio::sync::Notify;
 
 use crate::blocking::Waiters;

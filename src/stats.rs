@@ -187,18 +187,27 @@ impl Stats {
         let processed = self.sum(|thread| thread.processed.load(Ordering::Relaxed));
         let now = Instant::now();
         let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
-        let elapsed_ms = rate.taken.map_or(0, |taken| now.duration_since(taken).as_millis() as u64);
+        let elapsed_ms = rate
+            .taken
+            .map_or(0, |taken| now.duration_since(taken).as_millis() as u64);
         if rate.taken.is_some() && elapsed_ms < 1000 {
             return;
         }
         let since = processed.saturating_sub(rate.processed);
         let per_second = (since * 1000).checked_div(elapsed_ms).unwrap_or(0);
-        *rate = Rate { processed, taken: Some(now), per_second };
+        *rate = Rate {
+            processed,
+            taken: Some(now),
+            per_second,
+        };
     }
 
     /// Commands per second, as `take_rate` last found.
     pub fn per_second(&self) -> u64 {
-        self.rate.lock().unwrap_or_else(PoisonError::into_inner).per_second
+        self.rate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .per_second
     }
 
     /// Counts an error reply by its code.

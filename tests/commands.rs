@@ -1,6 +1,9 @@
-//! Commands, family by family.
+//! The server from outside: commands, family by family, and what holds for all of them.
 
 mod support;
+
+#[path = "server/mod.rs"]
+mod server;
 
 #[path = "commands/hash.rs"]
 mod hash;

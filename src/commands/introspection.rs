@@ -57,7 +57,10 @@ const SUBCOMMANDS: &[Command] = &[
 ];
 
 fn top_level() -> impl Iterator<Item = Entry> {
-    table::all().iter().copied().filter(|entry| entry.container.is_none())
+    table::all()
+        .iter()
+        .copied()
+        .filter(|entry| entry.container.is_none())
 }
 
 fn command(
@@ -69,7 +72,8 @@ fn command(
         // A container that also runs by itself: its subcommands are found by name here.
         let name = String::from_utf8_lossy(&args[1]).into_owned();
         let found = table::find(b"COMMAND").and_then(|own| table::find_subcommand(own, &args[1]));
-        let unknown = || CommandError::err(format!("unknown subcommand '{name}'. Try COMMAND HELP."));
+        let unknown =
+            || CommandError::err(format!("unknown subcommand '{name}'. Try COMMAND HELP."));
         let entry = found.ok_or_else(unknown)?;
         if !entry.command.accepts(args.len()) {
             return Err(CommandError::Arity(entry.full_name()));
@@ -88,7 +92,10 @@ fn command(
 fn positions(keys: Keys) -> (i64, i64, i64) {
     match keys {
         Keys::Range { first, last, step } => (first as i64, last as i64, step as i64),
-        Keys::Counted { destination: Some(first), .. } => (first as i64, first as i64, 1),
+        Keys::Counted {
+            destination: Some(first),
+            ..
+        } => (first as i64, first as i64, 1),
         _ => (0, 0, 0),
     }
 }
@@ -111,7 +118,9 @@ fn describe(entry: Entry, reply: &mut dyn Reply) {
     reply.integer(step);
     let categories = command.categories();
     reply.set(categories.len());
-    categories.iter().for_each(|category| reply.status(category));
+    categories
+        .iter()
+        .for_each(|category| reply.status(category));
     reply.array(0);
     describe_keys(command, reply);
     reply.array(command.subcommands.len());
@@ -124,7 +133,11 @@ fn describe(entry: Entry, reply: &mut dyn Reply) {
 
 /// What becomes of a command's keys.
 fn key_flags(command: &Command) -> &'static [&'static str] {
-    if command.has(flag::READONLY) { &["RO", "access"] } else { &["RW", "update"] }
+    if command.has(flag::READONLY) {
+        &["RO", "access"]
+    } else {
+        &["RW", "update"]
+    }
 }
 
 fn describe_keys(command: &Command, reply: &mut dyn Reply) {
@@ -133,11 +146,17 @@ fn describe_keys(command: &Command, reply: &mut dyn Reply) {
         Keys::None | Keys::Custom(_) => return reply.array(0),
         Keys::Range { .. } => {
             let last = if last < 0 { last } else { last - first };
-            (first, "range", [("lastkey", last), ("keystep", step), ("limit", 0)])
+            (
+                first,
+                "range",
+                [("lastkey", last), ("keystep", step), ("limit", 0)],
+            )
         }
-        Keys::Counted { count, .. } => {
-            (count as i64, "keynum", [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)])
-        }
+        Keys::Counted { count, .. } => (
+            count as i64,
+            "keynum",
+            [("keynumidx", 0), ("firstkey", 1), ("keystep", 1)],
+        ),
     };
     let map = |reply: &mut dyn Reply, kind: &str, spec: &[(&str, i64)]| {
         reply.map(2);
@@ -243,8 +262,10 @@ fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Result<(
         5 if args.is(2, "FILTERBY") && args.is(3, "MODULE") => Box::new(|_| false),
         _ => return Err(CommandError::Syntax),
     };
-    let names: Vec<String> =
-        top_level().filter(|entry| is_wanted(entry)).map(|entry| entry.full_name()).collect();
+    let names: Vec<String> = top_level()
+        .filter(|entry| is_wanted(entry))
+        .map(|entry| entry.full_name())
+        .collect();
     reply.array(names.len());
     names.iter().for_each(|name| reply.bulk(name.as_bytes()));
     Ok(())
@@ -264,12 +285,21 @@ fn keys_of<'a>(args: &Args<'a>) -> Result<(Entry, Vec<&'a [u8]>), CommandError> 
         return Err(CommandError::text("ERR The command has no key arguments"));
     }
     if !entry.command.accepts(inner.len()) {
-        return Err(CommandError::text("ERR Invalid number of arguments specified for command"));
+        return Err(CommandError::text(
+            "ERR Invalid number of arguments specified for command",
+        ));
     }
     let positions = entry.command.keys.positions(&inner);
-    let positions =
-        positions.ok_or(CommandError::text("ERR Invalid arguments specified for command"))?;
-    Ok((entry, positions.into_iter().map(|position| inner.at(position)).collect()))
+    let positions = positions.ok_or(CommandError::text(
+        "ERR Invalid arguments specified for command",
+    ))?;
+    Ok((
+        entry,
+        positions
+            .into_iter()
+            .map(|position| inner.at(position))
+            .collect(),
+    ))
 }
 
 fn getkeys(

@@ -32,7 +32,9 @@ pub const COMMANDS: &[Command] = &[
 /// Inside a transaction time stands still, to the millisecond.
 fn time(view: &mut View<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
     let micros = if view.reader().mode() == Mode::Direct {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         since.as_micros() as u64
     } else {
         view.now_ms() * 1000
@@ -48,7 +50,10 @@ fn info_command(
     args: &Args<'_>,
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
-    let wanted = args.from(1).iter().map(|name| String::from_utf8_lossy(name).to_lowercase());
+    let wanted = args
+        .from(1)
+        .iter()
+        .map(|name| String::from_utf8_lossy(name).to_lowercase());
     let wanted: Vec<String> = wanted.collect();
     reply.verbatim("txt", info::text(context.services, &wanted).as_bytes());
     Ok(())
@@ -62,9 +67,13 @@ fn shutdown(
     let mut options = args.options(1);
     while !options.is_empty() {
         if options.take("SAVE") {
-            return Err(CommandError::text("ERR SHUTDOWN SAVE: nothing is written to disk yet"));
+            return Err(CommandError::text(
+                "ERR SHUTDOWN SAVE: nothing is written to disk yet",
+            ));
         }
-        let is_known = ["NOSAVE", "NOW", "FORCE"].iter().any(|word| options.take(word));
+        let is_known = ["NOSAVE", "NOW", "FORCE"]
+            .iter()
+            .any(|word| options.take(word));
         if !is_known {
             if options.take("ABORT") {
                 return Err(CommandError::text("ERR No shutdown in progress."));

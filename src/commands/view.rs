@@ -1,6 +1,8 @@
 //! What a command sees of the data. It cannot tell whether it runs by itself, in MULTI, in a
 //! script of any mode, or again after a conflict.
 
+use std::cell::Cell;
+
 use darter_storage::{
     Deadline, HashRef, HashValue, ListRef, ListValue, Message, SetRef, SetValue, SortedSetRef,
     SortedSetValue, StreamRef, StreamValue, StringRef, StringValue, Transaction, Type, Value,
@@ -18,6 +20,9 @@ pub struct View<'t> {
     pub database: usize,
     /// What all threads share.
     pub services: &'t Services,
+    /// Reads that found a key, and reads that found none.
+    hits: Cell<u32>,
+    misses: Cell<u32>,
 }
 
 /// Typed access to one kind of value.
@@ -75,6 +80,8 @@ impl<'t> View<'t> {
             transaction,
             database,
             services,
+            hits: Cell::new(0),
+            misses: Cell::new(0),
         }
     }
 
@@ -128,7 +135,19 @@ impl<'t> View<'t> {
     /// # Errors
     /// [`CommandError::NoSuchDatabase`].
     pub fn get(&self, key: &[u8]) -> Result<Option<ValueRef<'_>>, CommandError> {
-        Ok(self.transaction.get(self.database, key)?)
+        let found = self.transaction.get(self.database, key)?;
+        let counter = if found.is_some() {
+            &self.hits
+        } else {
+            &self.misses
+        };
+        counter.set(counter.get() + 1);
+        Ok(found)
+    }
+
+    /// Reads that found a key so far, and reads that found none.
+    pub fn hits_and_misses(&self) -> (u32, u32) {
+        (self.hits.get(), self.misses.get())
     }
 
     /// What a key holds, and when it expires in milliseconds since 1970 (0: never).

@@ -187,6 +187,11 @@ impl ScriptCache {
         self.in_flight().remove(&number);
     }
 
+    /// Whether a script is running.
+    pub fn has_runs(&self) -> bool {
+        !self.in_flight().is_empty()
+    }
+
     /// Kills the run that has run longest, or every run of one script. `false` if there is none.
     pub fn kill(&self, sha: Option<&Sha>) -> bool {
         let runs = self.in_flight();

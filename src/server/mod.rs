@@ -97,9 +97,13 @@ impl Server {
     }
 }
 
+/// Enough for a script's result of the deepest nesting; only what is touched takes up memory.
+const STACK_BYTES: usize = 16 << 20;
+
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name(format!("darter-{name}"))
+        .stack_size(STACK_BYTES)
         .spawn(work)
 }
 

@@ -40,6 +40,8 @@ struct Attempt {
     next: usize,
     body: Vec<u8>,
     script: Option<Flight>,
+    /// Scripts that have run, to be counted when the transaction has happened.
+    ended: Vec<Flight>,
     effects: Effects,
 }
 
@@ -167,7 +169,8 @@ impl Exec {
         match flight.advance(core, target, &mut attempt.effects, waker) {
             super::script_run::Advanced::Done => {
                 let mut reply = Encoder::new(&mut attempt.body, core.client.protocol);
-                flight.write_result(core, &mut reply);
+                flight.write_result(&mut reply);
+                attempt.ended.push(flight);
                 None
             }
             super::script_run::Advanced::Yields => {
@@ -191,6 +194,7 @@ impl Exec {
             next: 0,
             body: Vec::new(),
             script: None,
+            ended: Vec::new(),
             effects: Effects::default(),
         }
     }
@@ -285,6 +289,7 @@ impl Pending for Exec {
                     output.append(&mut attempt.body);
                     core.client.database = attempt.database;
                     attempt.effects.happen();
+                    attempt.ended.iter().for_each(|flight| flight.account_end(core));
                     core.has_committed = true;
                     return Step::Done;
                 }

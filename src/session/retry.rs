@@ -12,6 +12,7 @@ use crate::commands::view::View;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
 use crate::services::Services;
+use crate::stats::{ThreadStats, count};
 
 /// How one attempt ended.
 pub(super) enum Attempt {
@@ -48,17 +49,25 @@ pub(super) fn attempt(
     transaction: &mut Transaction,
     (command, run): (&Command, DataHandler),
     args: &Args<'_>,
-    (services, database): (&Services, usize),
+    (services, stats, database): (&Services, &ThreadStats, usize),
     reply: &mut dyn Reply,
 ) -> Attempt {
     let mark = reply.mark();
     let mut view = View::new(transaction, database, services);
-    match run(&mut view, args, reply) {
+    let result = run(&mut view, args, reply);
+    if command.has(flag::READONLY) {
+        let (hits, misses) = view.hits_and_misses();
+        count(&stats.hits, hits.into());
+        count(&stats.misses, misses.into());
+    }
+    match result {
         Ok(()) => {}
         Err(CommandError::WouldBlock(wait)) => return Attempt::Blocked(wait),
         Err(error) => {
+            let text = error.to_string();
+            services.stats.count_error(text.as_bytes());
             reply.rewind(mark);
-            reply.error(error.to_string().as_bytes());
+            reply.error(text.as_bytes());
             return Attempt::Done { failed: true };
         }
     }
@@ -126,7 +135,7 @@ impl Kept {
             transaction,
             (self.command, self.run),
             &Args::new(&all),
-            (&core.services, self.database),
+            (&core.services, &core.stats, self.database),
             &mut reply,
         )
     }
@@ -167,7 +176,7 @@ pub(super) fn run(
         &mut transaction,
         (command, run),
         args,
-        (&core.services, database),
+        (&core.services, &core.stats, database),
         &mut reply,
     );
     match first {

@@ -172,7 +172,7 @@ impl ScriptHost<'_, '_> {
                 &mut transaction,
                 (command, handler),
                 args,
-                (services, self.rules.database),
+                (services, &self.core.stats, self.rules.database),
                 reply,
             );
             match attempt {

@@ -303,13 +303,14 @@ impl Flight {
     }
 
     /// Writes what the script returned or raised.
-    pub(super) fn write_result(&mut self, core: &mut Core, reply: &mut dyn Reply) {
-        let failed = self.run.failed();
+    pub(super) fn write_result(&mut self, reply: &mut dyn Reply) {
         self.run.write_result(reply);
+    }
+
+    /// Counts a run that has come to its end and into history.
+    pub(super) fn account_end(&self, core: &Core) {
         self.account(core, |counts| {
-            if failed {
-                count(&counts.errors, 1);
-            }
+            count(&counts.errors, u64::from(self.run.failed()));
         });
     }
 
@@ -488,6 +489,7 @@ impl Script {
         match self.commit(core, rolls_back, waker) {
             None => {
                 let failed = flight.run.failed();
+                flight.account_end(core);
                 output.append(self.reply.get_or_insert_default());
                 core.ended(failed, true);
                 Some(Step::Done)
@@ -545,7 +547,7 @@ impl Pending for Script {
                 Advanced::Done => {
                     let mut reply = Vec::new();
                     let mut encoder = Encoder::new(&mut reply, core.client.protocol);
-                    flight.write_result(core, &mut encoder);
+                    flight.write_result(&mut encoder);
                     self.reply = Some(reply);
                     self.flight = Some(flight);
                 }

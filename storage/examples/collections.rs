@@ -26,7 +26,10 @@ fn main() -> Result<(), Error> {
         expect!(tags, Set).insert(b"new");
         let board = tx.upsert(0, b"board", || Value::SortedSet(SortedSetValue::new()))?;
         expect!(board, SortedSet).insert(b"ada", 36.0);
-        let id = StreamId { milliseconds: tx.now_ms(), sequence: 0 };
+        let id = StreamId {
+            milliseconds: tx.now_ms(),
+            sequence: 0,
+        };
         let events = tx.upsert(0, b"events", || Value::Stream(StreamValue::new()))?;
         expect!(events, Stream).append(id, &[(b"what", b"signed up")]);
         Ok(())

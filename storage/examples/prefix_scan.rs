@@ -5,7 +5,10 @@ use darter_storage::{Error, Store, ValueRef};
 fn main() -> Result<(), Error> {
     let store = Store::new();
     for day in 1..=31 {
-        store.set(format!("log:2026-01-{day:02}"), format!("entry of day {day}"));
+        store.set(
+            format!("log:2026-01-{day:02}"),
+            format!("entry of day {day}"),
+        );
         store.set(format!("other:{day}"), "not looked at");
     }
     let snapshot = store.snapshot();

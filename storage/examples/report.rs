@@ -31,7 +31,11 @@ fn main() -> Result<(), Error> {
             let snapshot = store.snapshot();
             let mut total = 0;
             snapshot.prefix("stock:", |key, _| {
-                total += snapshot.read(|tx| tx.integer(0, key)).ok().flatten().unwrap_or(0);
+                total += snapshot
+                    .read(|tx| tx.integer(0, key))
+                    .ok()
+                    .flatten()
+                    .unwrap_or(0);
                 true
             })?;
             println!("as of commit {}: {total} pieces", snapshot.number());

@@ -39,12 +39,17 @@ fn main() -> Result<(), Error> {
         }
     });
     let sum = store.snapshot().read(|tx| {
-        (0..ACCOUNTS).map(|number| tx.integer(0, &account(number))).try_fold(0, |sum, balance| {
-            Ok::<i64, Error>(sum + balance?.unwrap_or(0))
-        })
+        (0..ACCOUNTS)
+            .map(|number| tx.integer(0, &account(number)))
+            .try_fold(0, |sum, balance| {
+                Ok::<i64, Error>(sum + balance?.unwrap_or(0))
+            })
     })?;
     assert_eq!(sum, 1000 * ACCOUNTS as i64);
     let counts = store.counts();
-    println!("{} commits, {} attempts repeated, sum {sum}", counts.commits, counts.retries);
+    println!(
+        "{} commits, {} attempts repeated, sum {sum}",
+        counts.commits, counts.retries
+    );
     Ok(())
 }

@@ -4,7 +4,6 @@ use std::cell::{Cell, UnsafeCell};
 use std::collections::HashMap;
 use std::ptr;
 
-
 use crate::space::Space;
 use crate::value::{TreeState, Value};
 use crate::version::Version;
@@ -110,13 +109,7 @@ impl Entries {
         unsafe { &mut *entry }
     }
 
-    pub(crate) fn add(
-        &self,
-        space: *const Space,
-        hash: u64,
-        key: &[u8],
-        seen: Seen,
-    ) -> usize {
+    pub(crate) fn add(&self, space: *const Space, hash: u64, key: &[u8], seen: Seen) -> usize {
         // SAFETY: as in `list`.
         let (all, spare) = unsafe { (&mut *self.all.get(), &mut *self.spare.get()) };
         let entry = match spare.pop() {
@@ -151,7 +144,11 @@ impl Entries {
         }
         // SAFETY: as in `list`.
         let by_hash = unsafe { &mut *self.by_hash.get() };
-        let first = if by_hash.is_empty() { 0 } else { list.len() - 1 };
+        let first = if by_hash.is_empty() {
+            0
+        } else {
+            list.len() - 1
+        };
         for (index, &entry) in list.iter().enumerate().skip(first) {
             // SAFETY: boxed; `next` is looked at by `find` alone.
             let entry = unsafe { &mut *entry };

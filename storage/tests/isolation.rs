@@ -19,7 +19,8 @@ fn read(tx: &Transaction, key: &str) -> Option<i64> {
 
 fn write(tx: &mut Transaction, key: &str, value: i64) {
     let value = Value::String(StringValue::new(value.to_string().as_bytes()));
-    tx.set(0, key.as_bytes(), value, Deadline::Never).expect("writable");
+    tx.set(0, key.as_bytes(), value, Deadline::Never)
+        .expect("writable");
 }
 
 fn now(store: &Store, key: &str) -> Option<i64> {
@@ -42,7 +43,10 @@ fn g0_write_cycle() {
     write(&mut two, "2", 22);
     let _ = two.commit();
     let state = (now(&store, "1"), now(&store, "2"));
-    assert!([(Some(11), Some(21)), (Some(12), Some(22))].contains(&state), "{state:?}");
+    assert!(
+        [(Some(11), Some(21)), (Some(12), Some(22))].contains(&state),
+        "{state:?}"
+    );
 }
 
 /// G1a, aborted read: what was given up is seen by nobody.
@@ -102,11 +106,17 @@ fn otv_observed_transaction_vanishes() {
 fn pmp_predicate_many_preceders() {
     let store = opened();
     let mut one = begin(&store);
-    assert_eq!(one.keys(0, b"3", Some(b"4"), 10).expect("database 0").len(), 0);
+    assert_eq!(
+        one.keys(0, b"3", Some(b"4"), 10).expect("database 0").len(),
+        0
+    );
     let mut two = begin(&store);
     write(&mut two, "3", 30);
     assert!(two.commit().is_ok());
-    assert_eq!(one.keys(0, b"3", Some(b"4"), 10).expect("database 0").len(), 0);
+    assert_eq!(
+        one.keys(0, b"3", Some(b"4"), 10).expect("database 0").len(),
+        0
+    );
     write(&mut one, "1", 11);
     assert!(conflicts(&mut one));
 }
@@ -156,7 +166,11 @@ fn g2_anti_dependency_cycle() {
     let store = opened();
     let (mut one, mut two) = (begin(&store), begin(&store));
     for tx in [&one, &two] {
-        assert!(tx.keys(0, b"3", Some(b"5"), 10).expect("database 0").is_empty());
+        assert!(
+            tx.keys(0, b"3", Some(b"5"), 10)
+                .expect("database 0")
+                .is_empty()
+        );
     }
     write(&mut one, "3", 30);
     write(&mut two, "4", 42);
@@ -178,7 +192,10 @@ fn an_absence_is_protected() {
     store.set("4", "40");
     assert!(store.remove("4"));
     write(&mut two, "1", 11);
-    assert!(two.commit().is_ok(), "absent before and after: nothing that was read has changed");
+    assert!(
+        two.commit().is_ok(),
+        "absent before and after: nothing that was read has changed"
+    );
 }
 
 /// A direct transaction that only reads is compared as well: it never returns a torn state.
@@ -187,11 +204,12 @@ fn several_newest_versions_are_compared() {
     let store = opened();
     let mut one = store.begin(Mode::Direct);
     assert_eq!(read(&one, "1"), Some(10));
-    store.transaction(|tx| {
-        tx.set_integer(0, b"1", 12)?;
-        tx.set_integer(0, b"2", 18)
-    })
-    .unwrap_or_else(|error: Error| panic!("{error}"));
+    store
+        .transaction(|tx| {
+            tx.set_integer(0, b"1", 12)?;
+            tx.set_integer(0, b"2", 18)
+        })
+        .unwrap_or_else(|error: Error| panic!("{error}"));
     let _ = read(&one, "2");
     assert!(conflicts(&mut one));
 }

@@ -112,6 +112,23 @@ impl Client {
         self.send_bytes(&bytes);
     }
 
+    /// The same connection, to be written to from another thread.
+    pub(crate) fn second_handle(&mut self) -> Client {
+        let stream = self.reader.get_ref().try_clone().unwrap();
+        Client {
+            reader: BufReader::new(stream),
+        }
+    }
+
+    /// Whether the server has ended the connection.
+    pub(crate) fn is_at_end(&mut self) -> bool {
+        matches!(self.reader.fill_buf(), Ok(rest) if rest.is_empty())
+            || self
+                .reader
+                .fill_buf()
+                .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
+    }
+
     /// Sends a command and reads its reply.
     pub(crate) fn call(&mut self, arguments: &[impl AsRef<[u8]>]) -> Reply {
         self.send(arguments);

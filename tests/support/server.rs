@@ -16,11 +16,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Server {
+        Server::start_with(Config::new(16, 2))
+    }
+
+    pub(crate) fn start_with(config: Config) -> Server {
         let listen = Listen {
             addresses: vec!["127.0.0.1:0".parse().unwrap()],
             ..Listen::default()
         };
-        let services = Services::new(Config::new(16, 2));
+        let services = Services::new(config);
         let server = darter::server::Server::start(services, &listen).unwrap();
         let address = server.addresses()[0];
         let services = Arc::clone(server.services());

@@ -1,0 +1,180 @@
+//! Connections: authentication, CLIENT, limits, the end of the server.
+
+use std::io::Read;
+use std::net::TcpStream;
+
+use darter::config::Config;
+use darter::config::parameters::{self, Change};
+
+use crate::support::client::Client;
+use crate::support::server::Server;
+
+fn with_options(options: &[(&str, &str)]) -> Server {
+    let mut config = Config::new(16, 2);
+    for (name, value) in options {
+        parameters::set(&mut Change::Whole(&mut config), name, value).unwrap();
+    }
+    Server::start_with(config)
+}
+
+#[test]
+fn a_password_is_asked_for() {
+    let server = with_options(&[("requirepass", "secret")]);
+    let mut client = Client::connect(server.address);
+    assert_eq!(
+        client.run("GET k").render(),
+        "(NOAUTH Authentication required.)"
+    );
+    let wrong = "(WRONGPASS invalid username-password pair or user is disabled.)";
+    assert_eq!(client.run("AUTH nonsense").render(), wrong);
+    assert_eq!(client.run("AUTH other secret").render(), wrong);
+    assert_eq!(client.run("AUTH secret").render(), "OK");
+    assert_eq!(client.run("GET k").render(), "nil");
+    let mut other = Client::connect(server.address);
+    other.send_bytes(b"*11\r\n");
+    assert!(
+        other
+            .read()
+            .render()
+            .contains("unauthenticated multibulk length")
+    );
+    let mut third = Client::connect(server.address);
+    assert!(
+        third
+            .run("HELLO 3 AUTH default secret SETNAME me")
+            .is_aggregate()
+    );
+    assert_eq!(third.run("CLIENT GETNAME").render(), "me");
+}
+
+#[test]
+fn too_many_connections_are_refused_with_an_error() {
+    let server = with_options(&[("maxclients", "2")]);
+    let _first = Client::connect(server.address);
+    let mut second = Client::connect(server.address);
+    second.run("PING");
+    let mut third = TcpStream::connect(server.address).unwrap();
+    let mut text = String::new();
+    third.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "-ERR max number of clients reached\r\n");
+}
+
+#[test]
+fn clients_are_listed_named_and_killed() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let mut victim = Client::connect(server.address);
+    victim.run("CLIENT SETNAME victim");
+    let id = victim.run("CLIENT ID").render();
+    let list = client.run("CLIENT LIST").render();
+    assert!(list.contains("name=victim"), "{list}");
+    assert_eq!(client.run("CLIENT KILL ID 99999").render(), "0");
+    assert_eq!(client.run(&format!("CLIENT KILL ID {id}")).render(), "1");
+    assert!(victim.is_at_end());
+    assert_eq!(client.run("CLIENT GETNAME").render(), "nil");
+    assert!(
+        client
+            .run("CLIENT SETNAME a\u{1}b")
+            .render()
+            .contains("special characters")
+    );
+    assert!(
+        client
+            .run("CLIENT NONSENSE")
+            .render()
+            .contains("unknown subcommand")
+    );
+}
+
+#[test]
+fn client_reply_switches_replies_off_and_on() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.send(&["CLIENT", "REPLY", "SKIP"]);
+    client.send(&["SET", "a", "1"]);
+    assert_eq!(client.run("GET a").render(), "'1'");
+    client.send(&["CLIENT", "REPLY", "OFF"]);
+    client.send(&["SET", "a", "2"]);
+    assert_eq!(client.run("CLIENT REPLY ON").render(), "OK");
+    assert_eq!(client.run("GET a").render(), "'2'");
+}
+
+#[test]
+fn paused_writes_wait_and_reads_do_not() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let mut writer = Client::connect(server.address);
+    assert_eq!(client.run("CLIENT PAUSE 60000 WRITE").render(), "OK");
+    writer.send(&["SET", "k", "v"]);
+    assert_eq!(client.run("GET k").render(), "nil");
+    assert_eq!(client.run("CLIENT UNPAUSE").render(), "OK");
+    assert_eq!(writer.read().render(), "OK");
+}
+
+#[test]
+fn quit_and_shutdown_end_connections() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.run("QUIT").render(), "OK");
+    assert!(client.is_at_end());
+    let mut other = Client::connect(server.address);
+    other.send(&["SHUTDOWN", "NOSAVE"]);
+    assert!(other.is_at_end());
+}
+
+#[test]
+fn a_subscriber_that_does_not_read_is_cut_off() {
+    let server = with_options(&[("client-output-buffer-limit", "pubsub 200kb 0 0")]);
+    let mut subscriber = Client::connect(server.address);
+    subscriber.run("SUBSCRIBE news");
+    let mut client = Client::connect(server.address);
+    let payload = "x".repeat(100_000);
+    let mut published = 0;
+    while client.call(&["PUBLISH", "news", &payload]).render() == "1" {
+        published += 1;
+        assert!(published < 10_000, "its output grows without end");
+    }
+}
+
+#[test]
+fn config_shows_and_changes_options() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    assert_eq!(
+        client.run("CONFIG GET maxclients").render(),
+        "[maxclients '10000']"
+    );
+    assert_eq!(
+        client.run("CONFIG SET maxclients 100 timeout 5").render(),
+        "OK"
+    );
+    assert_eq!(client.run("CONFIG GET timeout").render(), "[timeout '5']");
+    assert_eq!(
+        client
+            .run("CONFIG GET busy-reply-threshold")
+            .elements()
+            .len(),
+        2
+    );
+    let failed = client.run("CONFIG SET timeout 9 maxclients x").render();
+    assert!(failed.starts_with("(ERR CONFIG SET failed"), "{failed}");
+    assert_eq!(client.run("CONFIG GET timeout").render(), "[timeout '5']");
+    assert!(
+        client
+            .run("CONFIG SET port 1")
+            .render()
+            .contains("immutable")
+    );
+    assert!(
+        client
+            .run("CONFIG SET nonsense 1")
+            .render()
+            .contains("Unknown option")
+    );
+    assert!(
+        client
+            .run("CONFIG SET appendonly yes")
+            .render()
+            .contains("cannot be kept")
+    );
+}

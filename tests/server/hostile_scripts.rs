@@ -1,0 +1,176 @@
+//! Scripts that will not end, or want all memory: bounded, and without a trace.
+
+use std::thread;
+
+use crate::support::client::Client;
+use crate::support::server::Server;
+
+/// Waits until a script runs, by asking the server.
+fn wait_until_running(server: &Server) {
+    while !server.services.scripts.has_runs() {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_kill_ends_any_atomic_script_without_a_trace_also_after_it_wrote() {
+    for (header, keeps) in [
+        ("", false),
+        ("#!lua flags=allow-undeclared-keys\n", false),
+        ("#!lua flags=disable-atomicity\n", true),
+    ] {
+        for body in [
+            "while true do end",
+            "while true do pcall(function() while true do end end) end",
+            "while true do redis.call('INCR', KEYS[1]) end",
+            "local function f() return pcall(f) end while true do f() end",
+        ] {
+            let server = Server::start();
+            let address = server.address;
+            let script = format!("{header}redis.call('SET', KEYS[1], 1) {body}");
+            thread::scope(|scope| {
+                let victim = scope.spawn(move || {
+                    Client::connect(address)
+                        .call(&["EVAL", &script, "1", "k"])
+                        .render()
+                });
+                wait_until_running(&server);
+                let mut client = Client::connect(address);
+                assert_eq!(client.run("PING").render(), "PONG");
+                assert_eq!(client.run("SCRIPT KILL").render(), "OK");
+                let reply = victim.join().unwrap();
+                assert!(reply.contains("killed by user"), "{header}{body}: {reply}");
+                assert_eq!(reply.contains("stays"), keeps, "{reply}");
+            });
+            let mut client = Client::connect(address);
+            let exists = client.run("EXISTS k").render();
+            if keeps {
+                // Ended from its first moment on, perhaps before its first call.
+                assert!(["0", "1"].contains(&&*exists));
+            } else {
+                assert_eq!(exists, "0", "{header}{body}");
+            }
+            assert_eq!(client.run("SET k free").render(), "OK");
+            assert_eq!(
+                client.run("SCRIPT KILL").render(),
+                "(NOTBUSY No scripts in execution right now.)"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_kill_by_sha_ends_every_run_of_that_script_and_no_other() {
+    let server = Server::start();
+    let address = server.address;
+    let sha = darter::script::cache::sha_of(b"while true do end");
+    let sha = String::from_utf8(sha.to_vec()).unwrap();
+    thread::scope(|scope| {
+        let victims: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(move || {
+                    Client::connect(address)
+                        .call(&["EVAL", "while true do end", "0"])
+                        .render()
+                })
+            })
+            .collect();
+        let other = scope.spawn(move || {
+            let body = "for i = 1, 3000000 do end return 'done'";
+            Client::connect(address).call(&["EVAL", body, "0"]).render()
+        });
+        let mut client = Client::connect(address);
+        let mut killed = 0;
+        while killed < 3 {
+            client.call(&["SCRIPT", "KILL", &sha]);
+            killed = victims.iter().filter(|victim| victim.is_finished()).count();
+        }
+        for victim in victims {
+            assert!(victim.join().unwrap().contains("killed by user"));
+        }
+        assert_eq!(other.join().unwrap(), "done");
+    });
+}
+
+#[test]
+fn the_kill_limit_ends_a_script() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.run("CONFIG SET lua-kill-limit 50").render(), "OK");
+    let reply = client.call(&[
+        "EVAL",
+        "redis.call('SET', KEYS[1], 1) while true do end",
+        "1",
+        "k",
+    ]);
+    assert!(reply.render().contains("lua-kill-limit"), "{reply:?}");
+    assert_eq!(client.run("EXISTS k").render(), "0");
+    let info = client.run("INFO scripts").render();
+    assert!(
+        info.contains("optimistic:runs=1,errors=1,kills=0,limits=1"),
+        "{info}"
+    );
+}
+
+#[test]
+fn the_memory_limit_ends_a_script() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.run("CONFIG SET lua-memory-limit 8mb").render(), "OK");
+    for body in [
+        "redis.call('SET', KEYS[1], 1) local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end",
+        "redis.call('SET', KEYS[1], 1) local s = 'x' while true do s = s .. s end",
+        "redis.call('SET', KEYS[1], 1) while true do pcall(string.rep, 'x', 1e9) end",
+    ] {
+        let reply = client.call(&["EVAL", body, "1", "k"]).render();
+        assert!(reply.contains("lua-memory-limit"), "{body}: {reply}");
+        assert_eq!(client.run("EXISTS k").render(), "0", "{body}");
+    }
+}
+
+#[test]
+fn a_client_that_goes_does_not_take_its_script_with_it() {
+    let server = Server::start();
+    let address = server.address;
+    let body = "for i = 1, 300000 do redis.call('INCR', KEYS[1]) end";
+    {
+        let mut client = Client::connect(address);
+        client.send(&["EVAL", body, "1", "k"]);
+        wait_until_running(&server);
+    }
+    let mut client = Client::connect(address);
+    while server.services.scripts.has_runs() {
+        thread::yield_now();
+    }
+    assert_eq!(client.run("GET k").render(), "'300000'");
+}
+
+/// An exclusive script holds other writers, never readers; what they ask for comes when it ends.
+#[test]
+fn readers_pass_an_exclusive_script_and_writers_wait_for_it() {
+    let server = Server::start();
+    let address = server.address;
+    Client::connect(address).run("SET k before");
+    let body = "#!lua flags=allow-undeclared-keys\n\
+                redis.call('SET', 'k', 'after') while redis.call('GET', 'go') do end return 1";
+    Client::connect(address).run("SET go 1");
+    thread::scope(|scope| {
+        let script =
+            scope.spawn(move || Client::connect(address).call(&["EVAL", body, "0"]).render());
+        wait_until_running(&server);
+        while server.services.store.counts().exclusives == 0 {
+            thread::yield_now();
+        }
+        let mut reader = Client::connect(address);
+        for _ in 0..100 {
+            assert_eq!(reader.run("GET k").render(), "before");
+        }
+        let mut writer = Client::connect(address);
+        writer.send(&["SET", "other", "1"]);
+        assert_eq!(reader.run("GET other").render(), "nil");
+        assert_eq!(reader.run("SCRIPT KILL").render(), "OK");
+        assert!(script.join().unwrap().contains("killed by user"));
+        assert_eq!(writer.read().render(), "OK");
+        assert_eq!(reader.run("GET k").render(), "before");
+    });
+}

@@ -1,0 +1,130 @@
+//! INFO's own sections: each field moves when what it counts happens.
+
+use std::collections::HashMap;
+
+use crate::support::client::{Client, Reply};
+use crate::support::server::Server;
+
+fn section(client: &mut Client, name: &str) -> HashMap<String, String> {
+    let Reply::Bulk(text) = client.call(&["INFO", name]) else {
+        panic!("INFO is a string")
+    };
+    let text = String::from_utf8(text).unwrap();
+    let lines = text.lines().filter_map(|line| line.split_once(':'));
+    lines
+        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .collect()
+}
+
+fn number(fields: &HashMap<String, String>, name: &str) -> i64 {
+    fields[name]
+        .parse()
+        .unwrap_or_else(|_| panic!("{name}:{}", fields[name]))
+}
+
+#[test]
+fn what_dashboards_look_for_is_there() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("SET k v");
+    client.run("GET k");
+    client.run("GET missing");
+    client.run("INCR k");
+    let all = section(&mut client, "everything");
+    assert!(all["redis_version"].starts_with("7.2"));
+    for name in [
+        "darter_version",
+        "connected_clients",
+        "used_memory",
+        "role",
+        "db0",
+    ] {
+        assert!(all.contains_key(name), "{name}");
+    }
+    assert_eq!(number(&all, "keyspace_hits"), 1);
+    assert_eq!(number(&all, "keyspace_misses"), 1);
+    assert!(
+        all["cmdstat_get"].starts_with("calls=2,"),
+        "{}",
+        all["cmdstat_get"]
+    );
+    assert!(
+        all["cmdstat_incr"].contains("failed_calls=1"),
+        "{}",
+        all["cmdstat_incr"]
+    );
+    assert_eq!(all["errorstat_ERR"], "count=1");
+    assert!(all["db0"].starts_with("keys=1,expires=0"), "{}", all["db0"]);
+    client.run("CONFIG RESETSTAT");
+    let all = section(&mut client, "everything");
+    assert!(!all.contains_key("cmdstat_get"));
+}
+
+#[test]
+fn transactions_are_counted() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let before = section(&mut client, "transactions");
+    client.run("SET k v");
+    client.run("SET k w");
+    server.services.force_conflict();
+    client.run("INCR n");
+    client.call(&["EVAL", "#!lua flags=allow-undeclared-keys\nreturn 1", "0"]);
+    client.call(&["EVAL", "return redis.call('SET', KEYS[1], 1)", "1", "k"]);
+    client.run("WATCH k");
+    let after = section(&mut client, "transactions");
+    let moved = |name: &str| number(&after, name) - number(&before, name);
+    assert!(moved("commits") >= 3, "{after:?}");
+    assert!(moved("retries") >= 1, "{after:?}");
+    assert!(moved("snapshots_taken") >= 1, "{after:?}");
+    assert_eq!(moved("gate_closings"), 1);
+    assert_eq!(moved("snapshots_held"), 1);
+    assert!(moved("versions_live") >= 2, "{after:?}");
+    assert!(moved("versions_freed") >= 1, "{after:?}");
+    client.run("UNWATCH");
+    assert_eq!(
+        number(&section(&mut client, "transactions"), "snapshots_held"),
+        0
+    );
+}
+
+#[test]
+fn scripts_are_counted_by_mode() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.call(&["EVAL", "return 1", "0"]);
+    client.call(&["EVAL", "error('x')", "0"]);
+    client.call(&["EVAL", "#!lua flags=allow-undeclared-keys\nreturn 1", "0"]);
+    client.call(&["EVAL", "#!lua flags=disable-atomicity\nreturn 1", "0"]);
+    client.call(&["EVAL_RO", "return 1", "0"]);
+    let scripts = section(&mut client, "scripts");
+    assert!(scripts["optimistic"].starts_with("runs=2,errors=1,kills=0,limits=0,usec="));
+    for mode in ["exclusive", "direct", "snapshot"] {
+        assert!(
+            scripts[mode].starts_with("runs=1,errors=0"),
+            "{mode}: {}",
+            scripts[mode]
+        );
+    }
+}
+
+#[test]
+fn command_describes_every_command() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let Reply::Integer(count) = client.run("COMMAND COUNT") else {
+        panic!("a number")
+    };
+    assert_eq!(client.run("COMMAND").elements().len() as i64, count);
+    assert_eq!(client.run("COMMAND LIST").elements().len() as i64, count);
+    let info = client.run("COMMAND INFO get nonsense").elements();
+    assert_eq!(info[0].clone().elements()[0].render(), "get");
+    assert_eq!(info[1], Reply::Null);
+    assert_eq!(client.run("COMMAND GETKEYS MSET a 1 b 2").render(), "[a b]");
+    assert_eq!(
+        client.run("COMMAND GETKEYS EVAL x 2 a b c").render(),
+        "[a b]"
+    );
+    let docs = client.run("COMMAND DOCS get").render();
+    assert!(docs.contains("summary"), "{docs}");
+}

@@ -1,0 +1,10 @@
+//! Scripts, transactions, connections, and what must hold over sockets.
+
+mod bank;
+mod connections;
+mod hostile_scripts;
+mod info;
+mod protocol;
+mod pubsub;
+mod scripts;
+mod transactions;

@@ -1,0 +1,84 @@
+//! Publish and subscribe.
+
+use crate::support::client::{Client, Reply};
+use crate::support::server::Server;
+
+#[test]
+fn messages_reach_channels_and_patterns() {
+    let server = Server::start();
+    let mut subscriber = Client::connect(server.address);
+    assert_eq!(subscriber.run("SUBSCRIBE a b").render(), "[subscribe a 1]");
+    assert_eq!(subscriber.read().render(), "[subscribe b 2]");
+    assert_eq!(
+        subscriber.run("PSUBSCRIBE a*").render(),
+        "[psubscribe a* 3]"
+    );
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.run("PUBLISH a hello").render(), "2");
+    assert_eq!(subscriber.read().render(), "[message a hello]");
+    assert_eq!(subscriber.read().render(), "[pmessage a* a hello]");
+    assert_eq!(client.run("PUBLISH c hello").render(), "0");
+    assert_eq!(client.run("PUBSUB NUMSUB a c").render(), "[a 1 c 0]");
+    assert_eq!(client.run("PUBSUB NUMPAT").render(), "1");
+    let refused = subscriber.run("GET k").render();
+    assert!(refused.contains("only (P|S)SUBSCRIBE"), "{refused}");
+    assert_eq!(subscriber.run("PING").render(), "[pong '']");
+    assert_eq!(
+        subscriber.run("UNSUBSCRIBE a b").render(),
+        "[unsubscribe a 2]"
+    );
+    subscriber.read();
+    assert_eq!(
+        subscriber.run("PUNSUBSCRIBE").render(),
+        "[punsubscribe a* 0]"
+    );
+    assert_eq!(subscriber.run("GET k").render(), "nil");
+}
+
+#[test]
+fn resp3_pushes_beside_replies() {
+    let server = Server::start();
+    let mut subscriber = Client::connect(server.address);
+    subscriber.run("HELLO 3");
+    assert!(matches!(subscriber.run("SUBSCRIBE a"), Reply::Push(_)));
+    assert_eq!(subscriber.run("SET k v").render(), "OK");
+    assert_eq!(
+        Client::connect(server.address).run("PUBLISH a x").render(),
+        "1"
+    );
+    assert!(matches!(subscriber.read(), Reply::Push(_)));
+}
+
+#[test]
+fn shard_channels_are_their_own() {
+    let server = Server::start();
+    let mut subscriber = Client::connect(server.address);
+    assert_eq!(subscriber.run("SSUBSCRIBE s").render(), "[ssubscribe s 1]");
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.run("PUBLISH s x").render(), "0");
+    assert_eq!(client.run("SPUBLISH s y").render(), "1");
+    assert_eq!(subscriber.read().render(), "[smessage s y]");
+}
+
+/// I4: messages of one transaction come once, in the order of its calls, and none of one that was
+/// given up.
+#[test]
+fn messages_of_a_transaction_come_when_it_commits() {
+    let server = Server::start();
+    let mut subscriber = Client::connect(server.address);
+    subscriber.run("SUBSCRIBE a");
+    let mut client = Client::connect(server.address);
+    client.run("MULTI");
+    client.run("PUBLISH a 1");
+    client.run("DISCARD");
+    let failing = "#!lua flags=rollback-on-error\n\
+                   redis.call('PUBLISH', 'a', 'never') error('on purpose')";
+    client.call(&["EVAL", failing, "0"]);
+    client.run("MULTI");
+    client.run("PUBLISH a x");
+    client.run("SET k v");
+    client.run("PUBLISH a y");
+    assert_eq!(client.run("EXEC").render(), "[1 OK 1]");
+    assert_eq!(subscriber.read().render(), "[message a x]");
+    assert_eq!(subscriber.read().render(), "[message a y]");
+}

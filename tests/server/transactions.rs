@@ -1,0 +1,137 @@
+//! MULTI, EXEC, DISCARD, WATCH.
+
+use crate::support::client::Client;
+use crate::support::server::Server;
+
+#[test]
+fn exec_runs_what_was_queued_and_errors_do_not_stop_it() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.run("MULTI").render(), "OK");
+    assert_eq!(
+        client.run("MULTI").render(),
+        "(ERR MULTI calls can not be nested)"
+    );
+    assert_eq!(
+        client.run("WATCH k").render(),
+        "(ERR WATCH inside MULTI is not allowed)"
+    );
+    for line in [
+        "SET k v",
+        "INCR k",
+        "SELECT 1",
+        "SET k other",
+        "PING",
+        "UNWATCH",
+    ] {
+        assert_eq!(client.run(line).render(), "QUEUED");
+    }
+    let replies = client.run("EXEC").render();
+    let expected = "[OK (ERR value is not an integer or out of range) OK OK PONG OK]";
+    assert_eq!(replies, expected);
+    assert_eq!(client.run("GET k").render(), "other");
+    client.run("SELECT 0");
+    assert_eq!(client.run("GET k").render(), "v");
+    assert_eq!(client.run("EXEC").render(), "(ERR EXEC without MULTI)");
+    assert_eq!(
+        client.run("DISCARD").render(),
+        "(ERR DISCARD without MULTI)"
+    );
+}
+
+#[test]
+fn a_refused_command_spoils_the_transaction() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    for wrong in ["GET", "NONSENSE x", "CONFIG NONSENSE"] {
+        client.run("MULTI");
+        assert!(client.run(wrong).render().starts_with("(ERR"));
+        assert_eq!(client.run("SET k v").render(), "QUEUED");
+        let expected = "(EXECABORT Transaction discarded because of previous errors.)";
+        assert_eq!(client.run("EXEC").render(), expected);
+        assert_eq!(client.run("EXISTS k").render(), "0");
+    }
+}
+
+#[test]
+fn a_watched_key_that_changes_spoils_exec() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let mut other = Client::connect(server.address);
+    for (before, change, expected) in [
+        ("SET k 1", "SET k 2", "nil"),
+        ("SET k 1", "SET k 1", "nil"),
+        ("SET k 1", "DEL k", "nil"),
+        ("SET k 1", "EXPIRE k 100", "nil"),
+        ("SET k 1", "FLUSHALL", "nil"),
+        ("DEL k", "SET k 1", "nil"),
+        ("SET k 1", "SET unrelated 1", "[PONG]"),
+        ("SET k 1", "GET k", "[PONG]"),
+        ("DEL k", "DEL k", "[PONG]"),
+    ] {
+        client.run(before);
+        assert_eq!(client.run("WATCH k").render(), "OK");
+        other.run(change);
+        client.run("MULTI");
+        client.run("PING");
+        assert_eq!(client.run("EXEC").render(), expected, "{before}; {change}");
+        client.run("FLUSHALL");
+    }
+}
+
+#[test]
+fn a_watch_ends_with_exec_discard_and_unwatch() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let mut other = Client::connect(server.address);
+    for end in [&["MULTI", "EXEC"][..], &["MULTI", "DISCARD"], &["UNWATCH"]] {
+        client.run("WATCH k");
+        other.run("INCR k");
+        for line in end {
+            client.run(line);
+        }
+        client.run("MULTI");
+        client.run("PING");
+        assert_eq!(client.run("EXEC").render(), "[PONG]", "{end:?}");
+    }
+    client.run("WATCH k");
+    client.run("INCR k");
+    client.run("MULTI");
+    assert_eq!(client.run("EXEC").render(), "nil", "its own writes count");
+}
+
+#[test]
+fn an_exec_that_meets_a_conflict_runs_again_unseen() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    for round in 1..=20 {
+        client.run("MULTI");
+        client.run("INCR n");
+        client.run("PING");
+        client.run("INCR n");
+        server.services.force_conflict();
+        let expected = format!("[{} PONG {}]", 2 * round - 1, 2 * round);
+        assert_eq!(client.run("EXEC").render(), expected);
+    }
+}
+
+#[test]
+fn flushing_inside_multi_sees_what_follows_it() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("SET a 1");
+    for line in [
+        "MULTI",
+        "SET b 1",
+        "FLUSHALL",
+        "SET c 1",
+        "EXISTS a b c",
+        "EXEC",
+    ] {
+        let reply = client.run(line);
+        if line == "EXEC" {
+            assert_eq!(reply.render(), "[OK OK OK 1]");
+        }
+    }
+    assert_eq!(client.run("EXISTS a b c").render(), "1");
+}
