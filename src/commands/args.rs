@@ -76,6 +76,20 @@ impl<'a> Args<'a> {
             .ok_or(CommandError::NotAFloat)
     }
 
+    /// A 64-bit integer from `min` to `max`.
+    ///
+    /// # Errors
+    /// [`CommandError::NotAnInteger`], or one that names the bounds.
+    pub fn integer_between(&self, index: usize, min: i64, max: i64) -> Result<i64, CommandError> {
+        let value = self.integer(index)?;
+        if !(min..=max).contains(&value) {
+            return Err(CommandError::err(format!(
+                "value is out of range, value must between {min} and {max}"
+            )));
+        }
+        Ok(value)
+    }
+
     /// The options from `index` on, one after the other.
     pub fn options(&self, index: usize) -> Options<'a> {
         Options {

@@ -280,20 +280,19 @@ fn hrandfield(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Do
         reply_found(drawn.map(|(field, _)| field), reply);
         return Ok(());
     }
-    let count = args.integer(2)?;
+    let count = args.integer_between(2, -i64::MAX, i64::MAX)?;
     let with_values = args.is(3, "WITHVALUES");
     if args.len() > 4 || args.len() == 4 && !with_values {
         return Err(CommandError::Syntax);
     }
-    if with_values && count.unsigned_abs() > i64::MAX as u64 / 2 || count == i64::MIN {
+    if with_values && count.unsigned_abs() > i64::MAX as u64 / 2 {
         return Err(CommandError::OutOfRange);
     }
-    let wanted = Wanted::new(count)?;
     let Some(hash) = view.hash(&args[1])? else {
         reply.array(0);
         return Ok(());
     };
-    let ranks = draw(view, hash.len(), wanted);
+    let ranks = draw(view, hash.len(), Wanted::new(count)?);
     let is_nested = with_values && reply.protocol() == 3;
     reply.array(if with_values && !is_nested {
         2 * ranks.len()

@@ -153,8 +153,7 @@ fn renamenx(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done
 
 /// A database's number from an argument.
 fn database_of(args: &Args<'_>, index: usize, view: &View<'_>) -> Result<usize, CommandError> {
-    let number = args.integer(index)?;
-    let number = i32::try_from(number).map_err(|_| CommandError::NotAnInteger)?;
+    let number = args.integer_between(index, i32::MIN.into(), i32::MAX.into())?;
     let database = usize::try_from(number).map_err(|_| CommandError::NoSuchDatabase)?;
     if database >= view.services.store.databases() {
         return Err(CommandError::NoSuchDatabase);

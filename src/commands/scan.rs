@@ -36,10 +36,14 @@ type Done = Result<(), CommandError>;
 /// A cursor as SCAN and its kin take it.
 pub(super) fn parse_cursor(argument: &[u8]) -> Result<u64, CommandError> {
     let text = std::str::from_utf8(argument).ok();
-    let digits = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    digits
-        .and_then(|digits| digits.parse().ok())
-        .ok_or(CommandError::text("ERR invalid cursor"))
+    let parsed = text.and_then(|text| {
+        if text.is_empty() {
+            Some(0)
+        } else {
+            text.parse().ok()
+        }
+    });
+    parsed.ok_or(CommandError::text("ERR invalid cursor"))
 }
 
 /// The options of SCAN and its kin.

@@ -297,7 +297,7 @@ fn clamp(start: i64, end: i64, length: usize) -> Option<(usize, usize)> {
         }
     };
     let (start, end) = (from_front(start), from_front(end).min(length - 1));
-    (start <= end).then_some((start as usize, end as usize + 1))
+    (start <= end).then(|| (start as usize, end as usize + 1))
 }
 
 fn getrange(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
@@ -386,6 +386,7 @@ mod tests {
             (-100, 0, 5, Some((0, 1))),
             (0, 0, 0, None),
             (i64::MIN, i64::MAX, 3, Some((0, 3))),
+            (0, -100, 5, Some((0, 1))),
         ] {
             assert_eq!(
                 clamp(start, end, length),

@@ -3,6 +3,7 @@
 
 pub mod file;
 pub mod parameters;
+mod without_meaning;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

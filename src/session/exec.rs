@@ -26,6 +26,8 @@ struct Cached {
 pub(super) struct Exec {
     items: Vec<Item>,
     watches: Vec<Watch>,
+    /// The database that every attempt starts in.
+    database: usize,
     cached: Vec<Option<Cached>>,
     mode: Mode,
     escalation: Escalation,
@@ -80,6 +82,7 @@ impl Exec {
             cached: items.iter().map(|_| None).collect(),
             items,
             watches,
+            database: core.client.database,
             // A script may be suspended, which only a transaction that reads at a number bears.
             mode: if has_script {
                 Mode::Optimistic
@@ -187,10 +190,10 @@ impl Exec {
         }
     }
 
-    fn begin(&mut self, core: &Core) -> Attempt {
+    fn begin(&mut self) -> Attempt {
         Attempt {
             transaction: self.escalation.begin(self.mode),
-            database: core.client.database,
+            database: self.database,
             next: 0,
             body: Vec::new(),
             script: None,
@@ -205,7 +208,7 @@ fn run_client(core: &mut Core, item: &Item, database: usize) -> Cached {
     let mut reply = Vec::new();
     let arguments = item.arguments();
     let protocol = core.client.protocol;
-    core.client.database = database;
+    let own = std::mem::replace(&mut core.client.database, database);
     if let Run::Client(handler) = item.entry.command.run {
         let args = Args::new(&arguments);
         let result = handler(
@@ -221,10 +224,9 @@ fn run_client(core: &mut Core, item: &Item, database: usize) -> Cached {
             Encoder::new(&mut reply, protocol).error(error.to_string().as_bytes());
         }
     }
-    Cached {
-        reply,
-        database: core.client.database,
-    }
+    // What is selected becomes the client's own at the commit.
+    let database = std::mem::replace(&mut core.client.database, own);
+    Cached { reply, database }
 }
 
 /// Writes a command's error as its element, or leaves its reply.
@@ -254,7 +256,7 @@ impl Pending for Exec {
                     if !self.escalation.poll(waker) {
                         return Step::Waits;
                     }
-                    let attempt = self.begin(core);
+                    let attempt = self.begin();
                     if self.is_stale(&attempt.transaction).unwrap_or(true) {
                         Encoder::new(output, core.client.protocol).null_array();
                         return Step::Done;
@@ -289,7 +291,10 @@ impl Pending for Exec {
                     output.append(&mut attempt.body);
                     core.client.database = attempt.database;
                     attempt.effects.happen();
-                    attempt.ended.iter().for_each(|flight| flight.account_end(core));
+                    attempt
+                        .ended
+                        .iter()
+                        .for_each(|flight| flight.account_end(core));
                     core.has_committed = true;
                     return Step::Done;
                 }

@@ -1,12 +1,11 @@
 //! How a transaction becomes part of history, from its owner's side.
 
 use std::ptr;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64};
 
 use crossbeam_epoch::Guard;
 
-use crate::afterwards::Job;
 use crate::descriptor::{Descriptor, Read, State, Write};
 use crate::effects::release_share;
 use crate::entry::{Seen, Written};
@@ -20,7 +19,7 @@ use crate::store::Inner;
 use crate::thread::{Local, count};
 use crate::transaction::{Mode, Transaction};
 use crate::value::{Stored, TreeState};
-use crate::version::{ABORTED, Number, Reason, UNSTAMPED, Version, committed_word, owned_word};
+use crate::version::{ABORTED, Number, Reason, Version, committed_word, owned_word};
 
 /// How a commit ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,15 +43,20 @@ pub enum CommitError {
 }
 
 /// A private version on its way, with what it was built over.
-struct Prepared {
-    record: *const Record,
-    space: *const Space,
-    base: *mut Version,
-    new: *mut Version,
+pub(crate) struct Prepared {
+    pub(crate) record: *const Record,
+    pub(crate) space: *const Space,
+    pub(crate) base: *mut Version,
+    pub(crate) new: *mut Version,
 }
 
 /// What a base that was replaced says about the counts of keys.
-fn count_change(space: *const Space, base: *mut Version, new: *mut Version, salt: usize) {
+pub(crate) fn count_change(
+    space: *const Space,
+    base: *mut Version,
+    new: *mut Version,
+    salt: usize,
+) {
     // SAFETY: both are reached under the caller's pin.
     let facts = |version: *mut Version| match unsafe { version.as_ref() } {
         Some(version) if !version.is_tombstone() => (1, i64::from(version.deadline_ms() != 0)),
@@ -64,7 +68,7 @@ fn count_change(space: *const Space, base: *mut Version, new: *mut Version, salt
 }
 
 /// The state that a version without roots must carry when it is put over `base`.
-fn tree_over(base: *mut Version) -> *mut TreeState {
+pub(crate) fn tree_over(base: *mut Version) -> *mut TreeState {
     // SAFETY: reached under the caller's pin.
     let Some(base) = (unsafe { base.as_ref() }) else {
         return ptr::null_mut();
@@ -510,7 +514,7 @@ impl Transaction {
 
 impl Inner {
     /// Announces a single write if anybody listens; `true` if so.
-    fn announce_single(
+    pub(crate) fn announce_single(
         &self,
         record: *const Record,
         new: *mut Version,
@@ -529,66 +533,6 @@ impl Inner {
         unsafe { (*new).lamport = lamport };
         self.announce(Announced::Single(record, new), local);
         true
-    }
-
-    /// The same private version over another base. One that was announced is left to the stream
-    /// as aborted, for its announcement would name what is no longer true.
-    fn rebase(
-        &self,
-        new: *mut Version,
-        old_base: *mut Version,
-        base: *mut Version,
-        announced: bool,
-    ) -> *mut Version {
-        // SAFETY: private (a lost CAS never showed it).
-        let version = unsafe { &mut *new };
-        let tree = version.tree();
-        // SAFETY: both bases are reached under the caller's pin.
-        let bare = |base: *mut Version| unsafe { base.as_ref() }.is_none_or(|b| b.tree().is_null());
-        if !announced && tree.is_null() && bare(old_base) && bare(base) {
-            return new;
-        }
-        // SAFETY: the state is the private version's own.
-        let roots = unsafe { tree.as_ref() }.is_some_and(TreeState::has_roots);
-        let fresh = if roots {
-            // SAFETY: as above; the old block is given up below without its state.
-            let mut state = unsafe { Box::from_raw(tree) };
-            // SAFETY: reached under the caller's pin; a version's state lives as long as it.
-            if let Some(over) = unsafe { base.as_ref().and_then(|b| b.tree().as_ref()) } {
-                state.replace_base(over);
-            } else {
-                state.forget_base();
-            }
-            Version::large(state, version.deadline_ms())
-        } else {
-            Version::with_tree(version, tree_over(base))
-        };
-        if announced {
-            if roots {
-                version.forget_tree();
-            }
-            version.stamp.store(ABORTED, Release);
-        } else {
-            // SAFETY: never shared; a rootless state is dropped, a moved one is forgotten.
-            unsafe {
-                if !roots && !tree.is_null() {
-                    TreeState::abort(Box::from_raw(tree));
-                }
-                Version::free_block(new);
-            }
-        }
-        fresh
-    }
-
-    /// Gives up a version that was never installed; an announced one is freed by the stream.
-    fn drop_private(&self, new: *mut Version, announced: bool) {
-        if announced {
-            // SAFETY: kept until the stream frees it, which it does only after this.
-            unsafe { (*new).stamp.store(ABORTED, Release) };
-        } else {
-            // SAFETY: never shared.
-            unsafe { Version::free_aborted(new) };
-        }
     }
 
     /// Carries out a descriptor's commit; the owner's share of it is gone afterwards.
@@ -630,87 +574,5 @@ impl Inner {
         // SAFETY: the owner's share.
         unsafe { release_share(descriptor, guard) };
         fate
-    }
-
-    /// Takes aborted versions off their heads when no helper can be left who might install over
-    /// what lies below, and frees them when nobody can be left who looks at them.
-    fn clean_up_aborted(&self, prepared: &[Prepared], guard: &Guard) {
-        for write in prepared {
-            if write.space.is_null() {
-                // Only the gate's owner writes the table, and its commits do not fail.
-                continue;
-            }
-            // SAFETY: reached under the guard.
-            let record = unsafe { &*write.record };
-            // SAFETY: named by the transaction's table.
-            let space = unsafe { &*write.space };
-            space.removals.fetch_add(1, Relaxed);
-            self.afterwards.after_grace(
-                Job::Restore {
-                    space,
-                    hash: record.hash(),
-                    key: record.key().into(),
-                    new: write.new,
-                    expect: write.base,
-                },
-                guard,
-            );
-        }
-    }
-
-    /// The middle of an aborted version's end; see `clean_up_aborted`.
-    pub(crate) fn restore(
-        &self,
-        space: *const Space,
-        lookup: Lookup<'_>,
-        new: *mut Version,
-        expect: *mut Version,
-        guard: &Guard,
-    ) {
-        // SAFETY: a space with removals outstanding is not forgotten.
-        let space = unsafe { &*space };
-        if let Some(record) = self.keyspace.find(space, lookup, guard)
-            && record
-                .head
-                .compare_exchange(new, expect, SeqCst, SeqCst)
-                .is_ok()
-        {
-            self.remove_if_empty(record, guard);
-        }
-        space.removals.fetch_sub(1, Relaxed);
-        // SAFETY: off its head, or never on it; today's readers are waited for.
-        unsafe { guard.defer_unchecked(move || Version::free_aborted(new)) };
-    }
-
-    /// Puts a tombstone over a version whose deadline has passed: an explicit change, made by
-    /// exactly one. Inside the gate.
-    pub(crate) fn expire_version(
-        &self,
-        space: &Space,
-        record: &Record,
-        head: *mut Version,
-        base: *mut Version,
-        local: &Local,
-        guard: &Guard,
-    ) {
-        let new = Version::tombstone(Reason::Expired, tree_over(base));
-        // SAFETY: private until the CAS.
-        unsafe { (*new).older.store(base, Relaxed) };
-        let announced = self.announce_single(record, new, base, local);
-        if record
-            .head
-            .compare_exchange(head, new, SeqCst, SeqCst)
-            .is_err()
-        {
-            self.drop_private(new, announced);
-            return;
-        }
-        // SAFETY: installed, and kept by the guard.
-        self.stamp(unsafe { &*new });
-        debug_assert_ne!(unsafe { (*new).stamp.load(Acquire) }, UNSTAMPED);
-        count(&local.state().counters.versions_made, 1);
-        count(&local.state().counters.expired, 1);
-        count_change(space, base, new, ptr::from_ref(local).addr() >> 7);
-        self.trim(record, local, guard);
     }
 }

@@ -16,16 +16,19 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod abort;
 mod afterwards;
 mod clock;
 mod commit;
 mod copy;
+mod databases;
 mod descriptor;
 mod directory;
 mod effects;
 mod entry;
 mod error;
 mod escalation;
+mod expiry;
 mod gate;
 mod keyspace;
 mod listen;
@@ -35,6 +38,7 @@ mod queue;
 mod range;
 mod record;
 mod registry;
+mod rename;
 mod ring;
 mod simple;
 mod snapshot;

@@ -1,8 +1,11 @@
 //! A snapshot for embedding programs: the store as of one commit number, for as long as it lives.
 
+use std::ptr;
 use std::sync::Arc;
 
+use crate::entry::Seen;
 use crate::error::Error;
+use crate::keyspace::Lookup;
 use crate::registry::Slot;
 use crate::store::{Inner, Store};
 use crate::thread::{count, local};
@@ -157,6 +160,46 @@ impl Snapshot {
             from.extend_from_slice(last);
             from.push(0);
         }
+    }
+}
+
+impl Transaction {
+    /// Whether a key is, where this transaction reads, what it was in `snapshot`: the same version,
+    /// or absent in both. Reads the key, so at the commit it must still be so.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`].
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// let snapshot = store.snapshot();
+    /// assert!(store.begin(Mode::Direct).is_unchanged_since(&snapshot, 0, b"k")?);
+    /// store.set("k", "v");
+    /// assert!(!store.begin(Mode::Direct).is_unchanged_since(&snapshot, 0, b"k")?);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
+    pub fn is_unchanged_since(
+        &self,
+        snapshot: &Snapshot,
+        database: usize,
+        key: &[u8],
+    ) -> Result<bool, Error> {
+        let index = self.read_entry(database, key)?;
+        let now = match self.entries.get(index).seen.get() {
+            Seen::Alive(version) => version,
+            Seen::Nothing | Seen::Absent => ptr::null(),
+        };
+        // The snapshot protects its version, so its address is nobody else's.
+        let then = snapshot.read(|tx| {
+            let space = tx.space(database)?;
+            let lookup = Lookup {
+                hash: self.hash(key),
+                key,
+            };
+            Ok::<_, Error>(tx.look(space, lookup).map_or(ptr::null(), ptr::from_ref))
+        })?;
+        Ok(ptr::eq(now, then))
     }
 }
 

@@ -21,11 +21,10 @@ use crate::entry::{Entries, Seen, Written};
 use crate::error::Error;
 use crate::keyspace::Lookup;
 use crate::registry::Slot;
-use crate::snapshot::Snapshot;
-use crate::space::{Space, table_space, table_spaces, table_version};
+use crate::space::{Space, table_space};
 use crate::store::Inner;
 use crate::thread::{Local, count};
-use crate::value::{TreeState, Type, Value, ValueRef};
+use crate::value::{Type, Value, ValueRef};
 use crate::version::{Number, Version};
 
 /// How long a value written stays.
@@ -167,19 +166,6 @@ impl Transaction {
         self.guard = None;
     }
 
-    /// Gives up a table that did not become part of history.
-    fn drop_table(&mut self) {
-        if let Some(table) = self.new_table.take() {
-            // SAFETY: private: a committed one has been taken out by the commit.
-            unsafe { Version::free_block(table) };
-        }
-        for space in self.made_spaces.drain(..) {
-            // SAFETY: made by this transaction; no table names it, so only the sweeper, from here
-            // on, may free it.
-            unsafe { &*space }.open_to_sweeper();
-        }
-    }
-
     pub(crate) fn release_slot(&mut self) {
         if let Some(slot) = self.slot.take() {
             let guard = self.local.pin();
@@ -248,12 +234,12 @@ impl Transaction {
         Ok(unsafe { &*space })
     }
 
-    fn hash(&self, key: &[u8]) -> u64 {
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         self.inner.hash(key)
     }
 
     /// The version of a key, alive at the transaction's time, where it reads.
-    fn look(&self, space: &Space, lookup: Lookup<'_>) -> Option<&Version> {
+    pub(crate) fn look(&self, space: &Space, lookup: Lookup<'_>) -> Option<&Version> {
         let guard = self.guard();
         let record = self.inner.keyspace.find(space, lookup, guard)?;
         let version = match self.mode {
@@ -267,7 +253,7 @@ impl Transaction {
     }
 
     /// The entry of a key, with what is seen of it.
-    fn read_entry(&self, database: usize, key: &[u8]) -> Result<usize, Error> {
+    pub(crate) fn read_entry(&self, database: usize, key: &[u8]) -> Result<usize, Error> {
         let space = self.space(database)?;
         let hash = self.hash(key);
         let found = self.entries.find(space, hash, key);
@@ -370,45 +356,7 @@ impl Transaction {
         Ok(self.get(database, key)?.map(|value| value.kind()))
     }
 
-    /// Whether a key is, where this transaction reads, what it was in `snapshot`: the same version,
-    /// or absent in both. Reads the key, so at the commit it must still be so.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchDatabase`].
-    ///
-    /// ```
-    /// use darter_storage::{Mode, Store};
-    /// let store = Store::new();
-    /// let snapshot = store.snapshot();
-    /// assert!(store.begin(Mode::Direct).is_unchanged_since(&snapshot, 0, b"k")?);
-    /// store.set("k", "v");
-    /// assert!(!store.begin(Mode::Direct).is_unchanged_since(&snapshot, 0, b"k")?);
-    /// # Ok::<(), darter_storage::Error>(())
-    /// ```
-    pub fn is_unchanged_since(
-        &self,
-        snapshot: &Snapshot,
-        database: usize,
-        key: &[u8],
-    ) -> Result<bool, Error> {
-        let index = self.read_entry(database, key)?;
-        let now = match self.entries.get(index).seen.get() {
-            Seen::Alive(version) => version,
-            Seen::Nothing | Seen::Absent => ptr::null(),
-        };
-        // The snapshot protects its version, so its address is nobody else's.
-        let then = snapshot.read(|tx| {
-            let space = tx.space(database)?;
-            let lookup = Lookup {
-                hash: self.hash(key),
-                key,
-            };
-            Ok::<_, Error>(tx.look(space, lookup).map_or(ptr::null(), ptr::from_ref))
-        })?;
-        Ok(ptr::eq(now, then))
-    }
-
-    fn check_writable(&self) -> Result<(), Error> {
+    pub(crate) fn check_writable(&self) -> Result<(), Error> {
         if self.mode == Mode::Snapshot {
             Err(Error::ReadOnly)
         } else {
@@ -447,7 +395,7 @@ impl Transaction {
     }
 
     /// The entry of a key that is written without being read.
-    fn write_entry(&self, database: usize, key: &[u8]) -> Result<usize, Error> {
+    pub(crate) fn write_entry(&self, database: usize, key: &[u8]) -> Result<usize, Error> {
         let space: *const Space = self.space(database)?;
         let hash = self.hash(key);
         Ok(self
@@ -568,154 +516,9 @@ impl Transaction {
         Ok(true)
     }
 
-    /// Moves what `from` holds, with its deadline, to `to`, over whatever is there. A large value
-    /// is moved whole, in O(1). `false` if `from` is not there.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
-    pub fn rename(&mut self, from: (usize, &[u8]), to: (usize, &[u8])) -> Result<bool, Error> {
-        self.check_writable()?;
-        let Some((value, deadline_ms)) = self.get_with_deadline(from.0, from.1)? else {
-            return Ok(false);
-        };
-        let (kind, copy) = (value.kind(), value);
-        let source = self.write_entry(from.0, from.1)?;
-        let entry = self.entries.get(source);
-        let state = match (&entry.written, entry.seen.get()) {
-            // SAFETY: protected by the pin (direct) or by the number.
-            (Written::No, Seen::Alive(version)) => {
-                unsafe { (*version).tree().as_ref() }.filter(|state| state.has_roots())
-            }
-            _ => None,
-        };
-        let (moved, left) = match state {
-            Some(state) => {
-                let (moved, left) = TreeState::transfer(state);
-                (
-                    Written::Moved {
-                        state: moved,
-                        deadline_ms,
-                        from: source,
-                    },
-                    Written::MovedAway(left),
-                )
-            }
-            None => {
-                let value = Value::copy(copy);
-                debug_assert_eq!(value.as_ref().kind(), kind);
-                let written = Written::Value {
-                    value,
-                    deadline_ms,
-                    forked: false,
-                    changed_deadline: true,
-                };
-                (written, Written::Deleted)
-            }
-        };
-        self.entries.get_mut(source).written = left;
-        let target = self.write_entry(to.0, to.1)?;
-        self.settle_move(target);
-        self.entries.get_mut(target).written = moved;
-        Ok(true)
-    }
-
-    /// Before the entry of a key whose large value has moved away is written again (or is left out
-    /// of the commit): whoever took the value over gets a copy of its own. Two keys may share
-    /// nodes only as long as one of them keeps the record of the loan.
-    pub(crate) fn settle_move(&mut self, lender: usize) {
-        if !matches!(self.entries.get(lender).written, Written::MovedAway(_)) {
-            return;
-        }
-        for index in 0..self.entries.len() {
-            let entry = self.entries.get_mut(index);
-            if let Written::Moved {
-                state,
-                deadline_ms,
-                from,
-            } = &entry.written
-                && *from == lender
-            {
-                entry.written = Written::Value {
-                    value: Value::copy(ValueRef::from_tree(state)),
-                    deadline_ms: *deadline_ms,
-                    forked: false,
-                    changed_deadline: true,
-                };
-            }
-        }
-    }
-
     /// Publishes `message` when the transaction is part of history, and only then.
     pub fn publish(&mut self, message: Message) {
         self.messages.push(message);
-    }
-
-    /// Empties a database. The transaction must own the gate.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
-    pub fn flush(&mut self, database: usize) -> Result<(), Error> {
-        self.change_table(|spaces, made| {
-            let slot = spaces
-                .get_mut(database)
-                .ok_or(Error::NoSuchDatabase(database))?;
-            *slot = made()?;
-            Ok(())
-        })
-    }
-
-    /// Exchanges two databases. The transaction must own the gate.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
-    pub fn swap(&mut self, one: usize, other: usize) -> Result<(), Error> {
-        self.change_table(|spaces, _| {
-            for database in [one, other] {
-                if database >= spaces.len() {
-                    return Err(Error::NoSuchDatabase(database));
-                }
-            }
-            spaces.swap(one, other);
-            Ok(())
-        })
-    }
-
-    fn change_table(
-        &mut self,
-        change: impl FnOnce(
-            &mut Vec<*const Space>,
-            &mut dyn FnMut() -> Result<*const Space, Error>,
-        ) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        if self.mode != Mode::Exclusive {
-            return Err(Error::NotExclusive);
-        }
-        let table = self
-            .new_table
-            .map_or(self.base_table, <*mut Version>::cast_const);
-        // SAFETY: as in `space`.
-        let mut spaces: Vec<_> = table_spaces(unsafe { &*table }).collect();
-        let (inner, made) = (&self.inner, &mut self.made_spaces);
-        change(&mut spaces, &mut || {
-            let space = inner.spaces.make().ok_or(Error::TooManyFlushes)?;
-            made.push(space);
-            Ok(space)
-        })?;
-        if let Some(old) = self.new_table.replace(table_version(&spaces)) {
-            // SAFETY: private, and nothing borrows from it: `self` is borrowed mutably.
-            unsafe { Version::free_block(old) };
-        }
-        Ok(())
-    }
-
-    /// Whether the keyspace of an entry is still named by the table that is committed with it.
-    pub(crate) fn space_stays(&self, index: usize) -> bool {
-        let Some(table) = self.new_table else {
-            return true;
-        };
-        let space = self.entries.get(index).space;
-        // SAFETY: private to this transaction.
-        table_spaces(unsafe { &*table }).any(|known| ptr::eq(known, space))
     }
 
     pub(crate) fn is_write(&self, index: usize) -> bool {

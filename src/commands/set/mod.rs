@@ -254,18 +254,15 @@ fn srandmember(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> D
         }
         return Ok(());
     }
-    let count = args.integer(2)?;
-    if count == i64::MIN {
-        return Err(CommandError::OutOfRange);
-    }
-    let wanted = Wanted::new(count)?;
-    let set = view.set_of(&args[1])?;
-    let ranks = set
-        .map(|set| draw(view, set.len(), wanted))
-        .unwrap_or_default();
+    let count = args.integer_between(2, -i64::MAX, i64::MAX)?;
+    let Some(set) = view.set_of(&args[1])? else {
+        reply.array(0);
+        return Ok(());
+    };
+    let ranks = draw(view, set.len(), Wanted::new(count)?);
     reply.array(ranks.len());
     for rank in ranks {
-        reply.bulk(set.and_then(|set| set.by_rank(rank)).unwrap_or_default());
+        reply.bulk(set.by_rank(rank).unwrap_or_default());
     }
     Ok(())
 }

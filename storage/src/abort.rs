@@ -1,0 +1,125 @@
+//! What becomes of versions that did not become part of history.
+
+use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
+
+use crossbeam_epoch::Guard;
+
+use crate::afterwards::Job;
+use crate::commit::{Prepared, tree_over};
+use crate::keyspace::Lookup;
+use crate::space::Space;
+use crate::store::Inner;
+use crate::value::TreeState;
+use crate::version::{ABORTED, Version};
+
+impl Inner {
+    /// The same private version over another base. One that was announced is left to the stream
+    /// as aborted, for its announcement would name what is no longer true.
+    pub(crate) fn rebase(
+        &self,
+        new: *mut Version,
+        old_base: *mut Version,
+        base: *mut Version,
+        announced: bool,
+    ) -> *mut Version {
+        // SAFETY: private (a lost CAS never showed it).
+        let version = unsafe { &mut *new };
+        let tree = version.tree();
+        // SAFETY: both bases are reached under the caller's pin.
+        let bare = |base: *mut Version| unsafe { base.as_ref() }.is_none_or(|b| b.tree().is_null());
+        if !announced && tree.is_null() && bare(old_base) && bare(base) {
+            return new;
+        }
+        // SAFETY: the state is the private version's own.
+        let roots = unsafe { tree.as_ref() }.is_some_and(TreeState::has_roots);
+        let fresh = if roots {
+            // SAFETY: as above; the old block is given up below without its state.
+            let mut state = unsafe { Box::from_raw(tree) };
+            // SAFETY: reached under the caller's pin; a version's state lives as long as it.
+            if let Some(over) = unsafe { base.as_ref().and_then(|b| b.tree().as_ref()) } {
+                state.replace_base(over);
+            } else {
+                state.forget_base();
+            }
+            Version::large(state, version.deadline_ms())
+        } else {
+            Version::with_tree(version, tree_over(base))
+        };
+        if announced {
+            if roots {
+                version.forget_tree();
+            }
+            version.stamp.store(ABORTED, Release);
+        } else {
+            // SAFETY: never shared; a rootless state is dropped, a moved one is forgotten.
+            unsafe {
+                if !roots && !tree.is_null() {
+                    TreeState::abort(Box::from_raw(tree));
+                }
+                Version::free_block(new);
+            }
+        }
+        fresh
+    }
+
+    /// Gives up a version that was never installed; an announced one is freed by the stream.
+    pub(crate) fn drop_private(&self, new: *mut Version, announced: bool) {
+        if announced {
+            // SAFETY: kept until the stream frees it, which it does only after this.
+            unsafe { (*new).stamp.store(ABORTED, Release) };
+        } else {
+            // SAFETY: never shared.
+            unsafe { Version::free_aborted(new) };
+        }
+    }
+
+    /// Takes aborted versions off their heads when no helper can be left who might install over
+    /// what lies below, and frees them when nobody can be left who looks at them.
+    pub(crate) fn clean_up_aborted(&self, prepared: &[Prepared], guard: &Guard) {
+        for write in prepared {
+            if write.space.is_null() {
+                // Only the gate's owner writes the table, and its commits do not fail.
+                continue;
+            }
+            // SAFETY: reached under the guard.
+            let record = unsafe { &*write.record };
+            // SAFETY: named by the transaction's table.
+            let space = unsafe { &*write.space };
+            space.removals.fetch_add(1, Relaxed);
+            self.afterwards.after_grace(
+                Job::Restore {
+                    space,
+                    hash: record.hash(),
+                    key: record.key().into(),
+                    new: write.new,
+                    expect: write.base,
+                },
+                guard,
+            );
+        }
+    }
+
+    /// The middle of an aborted version's end; see `clean_up_aborted`.
+    pub(crate) fn restore(
+        &self,
+        space: *const Space,
+        lookup: Lookup<'_>,
+        new: *mut Version,
+        expect: *mut Version,
+        guard: &Guard,
+    ) {
+        // SAFETY: a space with removals outstanding is not forgotten.
+        let space = unsafe { &*space };
+        if let Some(record) = self.keyspace.find(space, lookup, guard)
+            && record
+                .head
+                .compare_exchange(new, expect, SeqCst, SeqCst)
+                .is_ok()
+        {
+            self.remove_if_empty(record, guard);
+        }
+        space.removals.fetch_sub(1, Relaxed);
+        // SAFETY: off its head, or never on it; today's readers are waited for.
+        unsafe { guard.defer_unchecked(move || Version::free_aborted(new)) };
+    }
+}

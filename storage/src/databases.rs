@@ -1,0 +1,93 @@
+//! Changes of the databases themselves: FLUSHDB, FLUSHALL, SWAPDB.
+//!
+//! The gate's owner makes a table of its own, sees it from then on, and commits it with the rest.
+
+use std::ptr;
+
+use crate::error::Error;
+use crate::space::{Space, table_spaces, table_version};
+use crate::transaction::{Mode, Transaction};
+use crate::version::Version;
+
+impl Transaction {
+    /// Empties a database. The transaction must own the gate.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    pub fn flush(&mut self, database: usize) -> Result<(), Error> {
+        self.change_table(|spaces, made| {
+            let slot = spaces
+                .get_mut(database)
+                .ok_or(Error::NoSuchDatabase(database))?;
+            *slot = made()?;
+            Ok(())
+        })
+    }
+
+    /// Exchanges two databases. The transaction must own the gate.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    pub fn swap(&mut self, one: usize, other: usize) -> Result<(), Error> {
+        self.change_table(|spaces, _| {
+            for database in [one, other] {
+                if database >= spaces.len() {
+                    return Err(Error::NoSuchDatabase(database));
+                }
+            }
+            spaces.swap(one, other);
+            Ok(())
+        })
+    }
+
+    fn change_table(
+        &mut self,
+        change: impl FnOnce(
+            &mut Vec<*const Space>,
+            &mut dyn FnMut() -> Result<*const Space, Error>,
+        ) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if self.mode != Mode::Exclusive {
+            return Err(Error::NotExclusive);
+        }
+        let table = self
+            .new_table
+            .map_or(self.base_table, <*mut Version>::cast_const);
+        // SAFETY: as in `space`.
+        let mut spaces: Vec<_> = table_spaces(unsafe { &*table }).collect();
+        let (inner, made) = (&self.inner, &mut self.made_spaces);
+        change(&mut spaces, &mut || {
+            let space = inner.spaces.make().ok_or(Error::TooManyFlushes)?;
+            made.push(space);
+            Ok(space)
+        })?;
+        if let Some(old) = self.new_table.replace(table_version(&spaces)) {
+            // SAFETY: private, and nothing borrows from it: `self` is borrowed mutably.
+            unsafe { Version::free_block(old) };
+        }
+        Ok(())
+    }
+
+    /// Whether the keyspace of an entry is still named by the table that is committed with it.
+    pub(crate) fn space_stays(&self, index: usize) -> bool {
+        let Some(table) = self.new_table else {
+            return true;
+        };
+        let space = self.entries.get(index).space;
+        // SAFETY: private to this transaction.
+        table_spaces(unsafe { &*table }).any(|known| ptr::eq(known, space))
+    }
+
+    /// Gives up a table that did not become part of history.
+    pub(crate) fn drop_table(&mut self) {
+        if let Some(table) = self.new_table.take() {
+            // SAFETY: private: a committed one has been taken out by the commit.
+            unsafe { Version::free_block(table) };
+        }
+        for space in self.made_spaces.drain(..) {
+            // SAFETY: made by this transaction; no table names it, so only the sweeper, from here
+            // on, may free it.
+            unsafe { &*space }.open_to_sweeper();
+        }
+    }
+}

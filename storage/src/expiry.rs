@@ -1,0 +1,47 @@
+//! Expiry as an explicit change, made by exactly one.
+
+use std::ptr;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+
+use crossbeam_epoch::Guard;
+
+use crate::commit::{count_change, tree_over};
+use crate::record::Record;
+use crate::space::Space;
+use crate::store::Inner;
+use crate::thread::{Local, count};
+use crate::version::{Reason, UNSTAMPED, Version};
+
+impl Inner {
+    /// Puts a tombstone over a version whose deadline has passed: an explicit change, made by
+    /// exactly one. Inside the gate.
+    pub(crate) fn expire_version(
+        &self,
+        space: &Space,
+        record: &Record,
+        head: *mut Version,
+        base: *mut Version,
+        local: &Local,
+        guard: &Guard,
+    ) {
+        let new = Version::tombstone(Reason::Expired, tree_over(base));
+        // SAFETY: private until the CAS.
+        unsafe { (*new).older.store(base, Relaxed) };
+        let announced = self.announce_single(record, new, base, local);
+        if record
+            .head
+            .compare_exchange(head, new, SeqCst, SeqCst)
+            .is_err()
+        {
+            self.drop_private(new, announced);
+            return;
+        }
+        // SAFETY: installed, and kept by the guard.
+        self.stamp(unsafe { &*new });
+        debug_assert_ne!(unsafe { (*new).stamp.load(Acquire) }, UNSTAMPED);
+        count(&local.state().counters.versions_made, 1);
+        count(&local.state().counters.expired, 1);
+        count_change(space, base, new, ptr::from_ref(local).addr() >> 7);
+        self.trim(record, local, guard);
+    }
+}

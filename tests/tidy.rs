@@ -1,0 +1,278 @@
+//! Rules that a reader would hold the tree to: sizes, where unsafe code and locks may stand, which
+//! way dependencies run, documents that are made from the code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use darter::commands::command::{Keys, Run, flag};
+use darter::commands::table;
+
+const FILE_LINES_MAX: usize = 600;
+const FUNCTION_LINES_MAX: usize = 70;
+/// Where the store may lock: waiters alone, and readers of the effects stream.
+const LOCKS: &[(&str, &str)] = &[
+    (
+        "storage/src/gate.rs",
+        "wakers of those who wait for the gate",
+    ),
+    ("storage/src/queue.rs", "the lines of those who keep losing"),
+    ("storage/src/effects.rs", "readers of the effects stream"),
+];
+/// Where the server may be unsafe.
+const UNSAFE: &str = "src/script/";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All Rust files below a folder, with their paths from the root.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of the project") {
+            let path: PathBuf = entry.expect("readable").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path
+                    .strip_prefix(root())
+                    .expect("below the root")
+                    .display()
+                    .to_string();
+                found.push((name, fs::read_to_string(&path).expect("readable")));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{folder} is empty");
+    found
+}
+
+fn production() -> Vec<(String, String)> {
+    let mut all = sources("src");
+    all.extend(sources("storage/src"));
+    for (_, text) in &mut all {
+        if let Some(at) = text.find("\n#[cfg(test)]\nmod tests {") {
+            text.truncate(at);
+        }
+    }
+    all
+}
+
+#[test]
+fn files_are_of_one_subject() {
+    for (name, text) in production() {
+        let lines = text.lines().count();
+        let allowed = LONG_FILES.iter().find(|(known, _)| *known == name);
+        let max = allowed.map_or(FILE_LINES_MAX, |(_, max)| *max);
+        assert!(
+            lines <= max,
+            "{name} has {lines} lines: split it by subject"
+        );
+    }
+}
+
+#[test]
+fn functions_fit_on_a_screen() {
+    for (name, text) in production() {
+        let mut begin: Option<(usize, usize, String)> = None;
+        for (number, line) in text.lines().enumerate() {
+            let indent = line.len() - line.trim_start().len();
+            let is_function = line
+                .trim_start()
+                .split(' ')
+                .take(6)
+                .any(|word| word == "fn")
+                && !line.trim_start().starts_with("//");
+            if begin.is_none() && is_function && !line.trim_end().ends_with(';') {
+                begin = Some((number, indent, line.trim().to_owned()));
+            }
+            if let Some((start, at, what)) = &begin
+                && indent == *at
+                && line.trim_start() == "}"
+            {
+                let lines = number - start + 1;
+                assert!(
+                    lines <= FUNCTION_LINES_MAX,
+                    "{name}: {what} has {lines} lines"
+                );
+                begin = None;
+            }
+        }
+    }
+}
+
+#[test]
+fn the_store_has_no_lock_in_disguise() {
+    const WORDS: &[&str] = &[
+        "Mutex",
+        "RwLock",
+        "Condvar",
+        "spin_loop",
+        "thread::sleep",
+        "yield_now",
+        "park_timeout",
+    ];
+    for (name, text) in production() {
+        if !name.starts_with("storage/") || LOCKS.iter().any(|(known, _)| *known == name) {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            let word = WORDS.iter().find(|word| code.contains(**word));
+            assert!(word.is_none(), "{name}:{}: {}", number + 1, line.trim());
+        }
+    }
+}
+
+#[test]
+fn the_server_is_unsafe_in_its_scripts_alone() {
+    for (name, text) in production() {
+        if name.starts_with("storage/") || name.starts_with(UNSAFE) {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            let is_unsafe = code
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .any(|w| w == "unsafe");
+            assert!(!is_unsafe, "{name}:{}: {}", number + 1, line.trim());
+        }
+    }
+}
+
+#[test]
+fn dependencies_run_one_way() {
+    const FORBIDDEN: &[(&str, &[&str])] = &[
+        ("src/commands/", &["crate::server", "crate::session"]),
+        (
+            "src/resp/",
+            &[
+                "crate::server",
+                "crate::session",
+                "crate::commands",
+                "darter_storage",
+            ],
+        ),
+        (
+            "src/script/",
+            &[
+                "crate::server",
+                "crate::session",
+                "crate::commands",
+                "darter_storage",
+            ],
+        ),
+        ("src/session/", &["crate::server", "tokio"]),
+        ("storage/src/", &["darter::", "tokio", "mlua"]),
+    ];
+    for (name, text) in production() {
+        for (folder, words) in FORBIDDEN
+            .iter()
+            .filter(|(folder, _)| name.starts_with(folder))
+        {
+            for (number, line) in text.lines().enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                let word = words.iter().find(|word| code.contains(**word));
+                assert!(
+                    word.is_none(),
+                    "{name}:{} in {folder}: {}",
+                    number + 1,
+                    line.trim()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    for (name, text) in production() {
+        for (number, line) in text.lines().enumerate() {
+            for word in ["TODO", "FIXME", "todo!", "unimplemented!", "XXX"] {
+                assert!(
+                    !line.contains(word),
+                    "{name}:{}: {}",
+                    number + 1,
+                    line.trim()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_command_has_good_manners() {
+    let mut names = Vec::new();
+    for entry in table::all() {
+        let command = entry.command;
+        let name = entry.full_name();
+        assert!(
+            !command.summary.is_empty() && command.summary.ends_with('.'),
+            "{name}: summary"
+        );
+        assert!(
+            !command.since.is_empty() && !command.complexity.is_empty(),
+            "{name}: documents"
+        );
+        assert!(command.arity != 0, "{name}: arity");
+        let is_both = command.has(flag::WRITE) && command.has(flag::READONLY);
+        assert!(!is_both, "{name} reads only, and writes");
+        if let (Run::Data(_), Keys::Range { first, .. }) = (command.run, command.keys) {
+            let least = command.arity.unsigned_abs() as usize;
+            assert!(least > first, "{name}: its first key may be missing");
+        }
+        names.push(name);
+    }
+    let count = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), count, "a command stands twice");
+}
+
+/// The table of commands as a document.
+fn commands_document() -> String {
+    let mut text = String::from(
+        "# Commands\n\nMade from the table of commands by `cargo test --test tidy`; edit the rows in \
+         `src/commands/`.\n",
+    );
+    let mut groups: Vec<&str> = table::all()
+        .iter()
+        .map(|e| e.command.group.name())
+        .collect();
+    groups.sort_unstable();
+    groups.dedup();
+    for group in groups {
+        text.push_str(&format!(
+            "\n## {group}\n\n| command | arity | since | cost | what it does |\n"
+        ));
+        text.push_str("|---|---|---|---|---|\n");
+        let mut entries: Vec<_> = table::all()
+            .iter()
+            .filter(|entry| entry.command.group.name() == group)
+            .collect();
+        entries.sort_by_key(|entry| entry.full_name());
+        for entry in entries {
+            let command = entry.command;
+            text.push_str(&format!(
+                "| {} | {} | {} | {} | {} |\n",
+                entry.full_name().to_ascii_uppercase().replace('|', " "),
+                command.arity,
+                command.since,
+                command.complexity,
+                command.summary
+            ));
+        }
+    }
+    text
+}
+
+#[test]
+fn the_document_of_commands_is_up_to_date() {
+    let path = root().join("docs/commands.md");
+    let expected = commands_document();
+    if fs::read_to_string(&path).unwrap_or_default() != expected {
+        fs::write(&path, expected).expect("writable");
+        panic!("docs/commands.md was stale and has been rewritten: commit it");
+    }
+}
