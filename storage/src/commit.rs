@@ -346,41 +346,62 @@ impl Transaction {
         guard: &Guard,
         writes: &[usize],
     ) -> Result<Committed, Conflict> {
-        let exclusive = self.mode == Mode::Exclusive;
-        let reads = if exclusive {
-            Vec::new()
-        } else {
-            self.only_reads(writes)
-        };
+        let reads = self.only_reads(writes);
         let relied_until_ms = self.relied_until_ms();
+        let prepared = self.prepare(inner, local, guard, writes)?;
+        let has_reads = !reads.is_empty() || !self.ranges.get_mut().is_empty();
+        let slot = has_reads.then(|| {
+            // Before the number is drawn: it is not known yet, and what it will have to look at
+            // lies between here and there.
+            let slot = local.state().slots.reserve();
+            let from = self.slot.map_or(inner.clock.now() + 1, |_| self.number);
+            slot.protect_from(from);
+            slot
+        });
+        let descriptor = self.describe(&prepared, reads, relied_until_ms);
+        let fate = inner.run_descriptor(Box::into_raw(descriptor), local, guard);
+        if let Some(slot) = slot {
+            inner.trim_waiting(slot.release(), local, guard);
+        }
+        // Its own number must not be what keeps the versions that it has just replaced.
+        self.entries.clear();
+        self.release_slot();
+        let Some(number) = fate else {
+            inner.clean_up_aborted(&prepared, guard);
+            return Err(Conflict);
+        };
+        count(&local.state().counters.versions_made, prepared.len() as u64);
+        let salt = ptr::from_ref(local).addr() >> 7;
+        for write in &prepared {
+            if !write.space.is_null() {
+                count_change(write.space, write.base, write.new, salt);
+            }
+            // SAFETY: kept by the guard.
+            inner.trim(unsafe { &*write.record }, local, guard);
+        }
+        self.open_spaces(inner);
+        Ok(Committed::At(number))
+    }
+
+    /// Makes the private versions of all writes, in key order.
+    fn prepare(
+        &mut self,
+        inner: &Inner,
+        local: &Local,
+        guard: &Guard,
+        writes: &[usize],
+    ) -> Result<Vec<Prepared>, Conflict> {
         let mut prepared: Vec<Prepared> = Vec::with_capacity(writes.len() + 1);
-        let order = self.in_key_order(writes);
-        for &index in order
-            .iter()
-            .filter(|index| !self.space_stays(**index))
-            .collect::<Vec<_>>()
-        {
+        let (staying, left_out): (Vec<_>, Vec<_>) = self
+            .in_key_order(writes)
+            .into_iter()
+            .partition(|index| self.space_stays(*index));
+        for index in left_out {
             self.settle_move(index);
         }
-        for index in order {
-            if !self.space_stays(index) {
-                continue;
-            }
-            match self.base_of(inner, local, guard, index) {
-                Ok((record, _, base)) => {
-                    let space = self.entries.get(index).space;
-                    if let Some(new) = self.build(index, base) {
-                        prepared.push(Prepared {
-                            record,
-                            space,
-                            base,
-                            new,
-                        });
-                    } else {
-                        // SAFETY: reached under the guard.
-                        inner.remove_if_empty(unsafe { &*record }, guard);
-                    }
-                }
+        for index in staying {
+            let (record, _, base) = match self.base_of(inner, local, guard, index) {
+                Ok(found) => found,
                 Err(conflict) => {
                     for write in prepared {
                         inner.drop_private(write.new, false);
@@ -389,83 +410,61 @@ impl Transaction {
                     }
                     return Err(conflict);
                 }
+            };
+            let space = self.entries.get(index).space;
+            if let Some(new) = self.build(index, base) {
+                prepared.push(Prepared {
+                    record,
+                    space,
+                    base,
+                    new,
+                });
+            } else {
+                // SAFETY: reached under the guard.
+                inner.remove_if_empty(unsafe { &*record }, guard);
             }
         }
-        if let Some(table) = self.new_table.take() {
+        if let Some(new) = self.new_table.take() {
             let base = self.base_table.cast_mut();
             let record = ptr::from_ref(&inner.spaces.table);
             prepared.push(Prepared {
                 record,
                 space: ptr::null(),
                 base,
-                new: table,
+                new,
             });
         }
-        let slot = if reads.is_empty() && self.ranges.get_mut().is_empty() {
-            None
+        Ok(prepared)
+    }
+
+    /// The commit as others will see it.
+    fn describe(
+        &mut self,
+        prepared: &[Prepared],
+        reads: Vec<Read>,
+        relied_until_ms: u64,
+    ) -> Box<Descriptor> {
+        let writes = prepared.iter().map(|write| Write {
+            record: write.record,
+            expect: write.base,
+            new: write.new,
+        });
+        let messages = std::mem::take(&mut self.messages);
+        let messages = if messages.is_empty() {
+            ptr::null_mut()
         } else {
-            // Before the number is drawn: it is not known yet, and what it will have to look at
-            // lies between here and there.
-            let slot = local.state().slots.reserve();
-            let from = if self.slot.is_some() {
-                self.number
-            } else {
-                inner.clock.now() + 1
-            };
-            slot.protect_from(from);
-            Some(slot)
+            Box::into_raw(Box::new(messages))
         };
-        let descriptor = Box::new(Descriptor {
+        Box::new(Descriptor {
             status: AtomicU64::new(State::Installing.word()),
-            writes: prepared
-                .iter()
-                .map(|write| Write {
-                    record: write.record,
-                    expect: write.base,
-                    new: write.new,
-                })
-                .collect(),
+            writes: writes.collect(),
             reads,
-            ranges: if exclusive {
-                Vec::new()
-            } else {
-                std::mem::take(self.ranges.get_mut())
-            },
+            ranges: std::mem::take(self.ranges.get_mut()),
             now_ms: self.now_ms,
             relied_until_ms,
-            messages: AtomicPtr::new(ptr::null_mut()),
+            messages: AtomicPtr::new(messages),
             shares: AtomicU8::new(1),
-        });
-        if !self.messages.is_empty() {
-            let messages = Box::into_raw(Box::new(std::mem::take(&mut self.messages)));
-            descriptor.messages.store(messages, Relaxed);
-        }
-        let fate = inner.run_descriptor(Box::into_raw(descriptor), local, guard);
-        if let Some(slot) = slot {
-            inner.trim_waiting(slot.release(), local, guard);
-        }
-        // Its own number must not be what keeps the versions that it has just replaced.
-        self.entries.clear();
-        self.release_slot();
-        match fate {
-            Some(number) => {
-                count(&local.state().counters.versions_made, prepared.len() as u64);
-                let salt = ptr::from_ref(local).addr() >> 7;
-                for write in &prepared {
-                    if !write.space.is_null() {
-                        count_change(write.space, write.base, write.new, salt);
-                    }
-                    // SAFETY: kept by the guard.
-                    inner.trim(unsafe { &*write.record }, local, guard);
-                }
-                self.open_spaces(inner);
-                Ok(Committed::At(number))
-            }
-            None => {
-                inner.clean_up_aborted(&prepared, guard);
-                Err(Conflict)
-            }
-        }
+        })
     }
 
     /// The keyspaces made for a table that is committed belong to the sweeper once no table names
@@ -480,6 +479,9 @@ impl Transaction {
 
     /// What was read of keys that are not written.
     fn only_reads(&self, writes: &[usize]) -> Vec<Read> {
+        if self.mode == Mode::Exclusive {
+            return Vec::new();
+        }
         (0..self.entries.len())
             .filter(|index| !writes.contains(index))
             .map(|index| self.entries.get(index))
