@@ -1,0 +1,164 @@
+//! I4, I8: the stream of effects shows every commit once, whole, in commit order, and nothing of
+//! what was given up.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use darter_storage::{
+    ChangeKind, Effect, Error, Listener, Message, Mode, Options, Store, TimeSource, Type,
+};
+
+fn listening(store: &Store) -> (Listener, Receiver<Effect>) {
+    let (sender, receiver) = channel();
+    let listener = store.listen(Box::new(move |effect| {
+        // The test has ended if nobody receives.
+        let _ = sender.send(effect.clone());
+    }));
+    (listener, receiver)
+}
+
+fn message(text: &str) -> Message {
+    Message {
+        channel: b"news"[..].into(),
+        payload: text.as_bytes().into(),
+        sharded: false,
+    }
+}
+
+#[test]
+fn each_commit_is_shown_whole_and_in_order() {
+    let store = Store::new();
+    store.set("before", "not shown");
+    let (_listener, effects) = listening(&store);
+    store.set("a", "1");
+    store
+        .transaction(|tx| {
+            tx.set_integer(0, b"c", 1)?;
+            tx.set_integer(0, b"b", 1)?;
+            tx.publish(message("both"));
+            Ok::<_, Error>(())
+        })
+        .expect("writable");
+    store.remove("a");
+    store.merge_effects();
+    let all: Vec<Effect> = effects.try_iter().collect();
+    let keys = |effect: &Effect| {
+        effect
+            .changes
+            .iter()
+            .map(|c| c.key.to_vec())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(all.len(), 3);
+    assert_eq!(keys(&all[0]), [b"a"]);
+    assert_eq!(keys(&all[1]), [b"b", b"c"]);
+    assert_eq!(all[1].messages, [message("both")]);
+    assert_eq!(all[1].changes[0].kind, ChangeKind::Written(Type::String));
+    assert_eq!(all[2].changes[0].kind, ChangeKind::Deleted);
+    let sequences: Vec<u64> = all.iter().map(|effect| effect.sequence).collect();
+    assert_eq!(sequences, [1, 2, 3]);
+}
+
+#[test]
+fn what_was_given_up_is_not_shown() {
+    let store = Store::new();
+    let (_listener, effects) = listening(&store);
+    let mut one = store.begin(Mode::Optimistic);
+    one.set_integer(0, b"a", 1).expect("writable");
+    one.publish(message("never"));
+    drop(one);
+    let mut two = store.begin(Mode::Optimistic);
+    let seen = two.integer(0, b"n").expect("absent");
+    store.set("n", "1");
+    two.set_integer(0, b"n", seen.unwrap_or(0) + 1)
+        .expect("writable");
+    two.publish(message("never"));
+    assert!(two.commit().is_err());
+    store.merge_effects();
+    let all: Vec<Effect> = effects.try_iter().collect();
+    assert_eq!(all.len(), 1);
+    assert!(all[0].messages.is_empty());
+}
+
+#[test]
+fn expiry_is_shown_as_such() {
+    let store = Store::with_options(Options {
+        time: TimeSource::Manual,
+        ..Options::default()
+    });
+    store.set_time(1_000);
+    let (_listener, effects) = listening(&store);
+    store
+        .transaction(|tx| {
+            tx.set_integer(0, b"k", 1)?;
+            tx.set_deadline(0, b"k", 2_000)
+        })
+        .expect("writable");
+    store.set_time(2_000);
+    while store.maintain(100) {}
+    store.merge_effects();
+    let kinds: Vec<ChangeKind> = effects
+        .try_iter()
+        .flat_map(|effect| effect.changes)
+        .map(|change| change.kind)
+        .collect();
+    assert_eq!(
+        kinds,
+        [ChangeKind::Written(Type::String), ChangeKind::Expired]
+    );
+}
+
+/// Many threads write; the stream, applied in its order, gives the store's own state.
+#[test]
+fn the_stream_is_a_serial_order_of_the_commits() {
+    const THREADS: u64 = 3;
+    const COMMITS: u64 = 2_000;
+    let store = Store::new();
+    let (listener, effects) = listening(&store);
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let store = &store;
+            scope.spawn(move || {
+                for turn in 0..COMMITS {
+                    let text = format!("{thread}:{turn}");
+                    let (one, other) = (format!("k{}", turn % 7), format!("k{}", (turn + 3) % 7));
+                    store
+                        .transaction(|tx| {
+                            tx.publish(message(&text));
+                            for key in [&one, &other] {
+                                let n = tx.integer(0, key.as_bytes())?.unwrap_or(0);
+                                tx.set_integer(0, key.as_bytes(), n + 1)?;
+                            }
+                            Ok::<_, Error>(())
+                        })
+                        .expect("integers");
+                    store.merge_effects();
+                }
+            });
+        }
+    });
+    store.merge_effects();
+    drop(listener);
+    let (mut counts, mut last_turn, mut sequence) = (HashMap::new(), HashMap::new(), 0);
+    for effect in effects.try_iter() {
+        assert_eq!(effect.sequence, sequence + 1, "a gap");
+        sequence = effect.sequence;
+        let [told] = &effect.messages[..] else {
+            panic!("one message a commit")
+        };
+        let text = String::from_utf8(told.payload.to_vec()).expect("digits");
+        let (thread, turn) = text.split_once(':').expect("two numbers");
+        let turn: i64 = turn.parse().expect("a number");
+        let last = last_turn.insert(thread.to_owned(), turn).unwrap_or(-1);
+        assert_eq!(turn, last + 1, "commits of one thread out of order");
+        for change in effect.changes {
+            *counts.entry(change.key).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(sequence, THREADS * COMMITS);
+    for (key, count) in counts {
+        let held = store.get(&key).expect("a string").expect("a key");
+        assert_eq!(held, format!("{count}").into_bytes());
+    }
+}
