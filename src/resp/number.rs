@@ -64,16 +64,6 @@ pub fn format_double(value: f64) -> String {
     format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
 
-/// A double as INCRBYFLOAT and HINCRBYFLOAT store it: 17 decimals, trailing zeros cut.
-pub fn format_long_double(value: f64) -> String {
-    let text = format!("{value:.17}");
-    let trimmed = text.trim_end_matches('0').trim_end_matches('.');
-    // Digits that the sum did not mean (0.1 + 0.2) go, as they do with Redis's wider type.
-    let shortest = format!("{value}");
-    let chosen = if shortest.len() < trimmed.len() { &shortest } else { trimmed };
-    if chosen == "-0" { "0".into() } else { chosen.into() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,8 +119,5 @@ mod tests {
         ] {
             assert_eq!(format_double(value), text);
         }
-        assert_eq!(format_long_double(3.0), "3");
-        assert_eq!(format_long_double(10.5 + 0.1), "10.6");
-        assert_eq!(format_long_double(0.1 + 0.2), "0.30000000000000004");
     }
 }
