@@ -19,7 +19,7 @@ impl Random {
     }
 }
 
-/// What stands for what: `K` a key, `V` a value, `N` an integer, `F` a number, `D` a time far away.
+/// What stands for what: `K` a key, `V` a value, `N` an integer, `F` a number, `D` a time far away, hardly ever the same.
 const FORMS: &[&str] = &[
     "GET K",
     "SET K V",
@@ -116,7 +116,7 @@ fn line(random: &mut Random) -> String {
                     let power = random.below(9);
                     format!("{}{digits}e-{power}", random.pick(&["", "-"]))
                 }
-                "D" => random.pick(&["1000", "2000", "3000"]).to_string(),
+                "D" => (1000 + random.below(1_000_000)).to_string(),
                 word => word.to_string(),
             });
             words.collect::<Vec<_>>().join(" ")
