@@ -9,7 +9,11 @@ mod server;
 mod hash;
 #[path = "commands/key.rs"]
 mod key;
+#[path = "commands/random.rs"]
+mod random;
 #[path = "commands/set.rs"]
 mod set;
 #[path = "commands/string.rs"]
 mod string;
+#[path = "commands/table.rs"]
+mod table;

@@ -103,13 +103,13 @@ impl Group {
         }
     }
 
-    /// The ACL category of the family.
+    /// The ACL category of the family; for the server's, that of its commands on whole databases.
     pub fn category(self) -> &'static str {
         match self {
             Group::Generic => "keyspace",
             Group::SortedSet => "sortedset",
             Group::Transactions => "transaction",
-            Group::Server => "slow",
+            Group::Server => "keyspace",
             other => other.name(),
         }
     }
@@ -370,13 +370,16 @@ impl Command {
 
     /// Its ACL categories, with the `@`.
     pub fn categories(&self) -> Vec<String> {
-        let mut names = vec![format!("@{}", self.group.category())];
+        let mut names = Vec::new();
         let mut add = |condition: bool, name: &str| {
             let name = format!("@{name}");
             if condition && !names.contains(&name) {
                 names.push(name);
             }
         };
+        let has_own = self.group != Group::Server
+            || matches!((self.run, self.keys), (Run::Data(_), Keys::None));
+        add(has_own, self.group.category());
         add(self.has(flag::WRITE), "write");
         add(self.has(flag::READONLY), "read");
         add(self.has(flag::ADMIN), "admin");

@@ -6,7 +6,8 @@ use super::args::Args;
 use super::command::{Command, Group, Keys, flag};
 use super::error::CommandError;
 use super::view::View;
-use crate::resp::number::{format_long_double, parse_double, parse_integer};
+use crate::resp::extended::Extended;
+use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 
 /// The commands of this family.
@@ -92,17 +93,17 @@ fn decrby(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
 fn incrbyfloat(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let key = &args[1];
     let before = match view.string(key)? {
-        Some(value) => value
-            .as_slice()
-            .and_then(parse_double)
-            .ok_or(CommandError::NotAFloat)?,
-        None => 0.0,
+        Some(value) => {
+            let number = value.as_slice().and_then(Extended::parse);
+            number.ok_or(CommandError::NotAFloat)?
+        }
+        None => Extended::ZERO,
     };
-    let after = before + args.double(2)?;
-    if !after.is_finite() {
-        return Err(CommandError::NotFinite);
-    }
-    let text = format_long_double(after);
+    let increment = Extended::parse(&args[2]).ok_or(CommandError::NotAFloat)?;
+    let text = before
+        .add(increment)
+        .ok_or(CommandError::NotFinite)?
+        .to_text();
     view.set(
         key,
         Value::String(StringValue::new(text.as_bytes())),

@@ -6,7 +6,8 @@ use super::error::CommandError;
 use super::sample::{Wanted, below, draw};
 use super::scan::{ScanOptions, parse_cursor, reply_page};
 use super::view::View;
-use crate::resp::number::{format_long_double, parse_double, parse_integer};
+use crate::resp::extended::Extended;
+use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 
 /// The commands of this family.
@@ -252,22 +253,22 @@ fn hincrby(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done 
 }
 
 fn hincrbyfloat(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    let increment = args.double(3)?;
-    if !increment.is_finite() {
+    let increment = Extended::parse(&args[3]).ok_or(CommandError::NotAFloat)?;
+    if increment.is_infinite() {
         return Err(CommandError::text("ERR value is NaN or Infinity"));
     }
     let (key, field) = (&args[1], &args[2]);
     let before = match view.hash(key)?.and_then(|hash| hash.get(field)) {
         Some(value) => {
-            parse_double(value).ok_or(CommandError::text("ERR hash value is not a float"))?
+            let number = Extended::parse(value);
+            number.ok_or(CommandError::text("ERR hash value is not a float"))?
         }
-        None => 0.0,
+        None => Extended::ZERO,
     };
-    let after = before + increment;
-    if !after.is_finite() {
-        return Err(CommandError::NotFinite);
-    }
-    let text = format_long_double(after);
+    let text = before
+        .add(increment)
+        .ok_or(CommandError::NotFinite)?
+        .to_text();
     view.hash_or_new(key)?.insert(field, text.as_bytes());
     reply.bulk(text.as_bytes());
     Ok(())

@@ -137,10 +137,10 @@ fn idletime(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done
         return Ok(());
     }
     let now_s = view.now_ms() / 1000;
-    // A key of this transaction's own has not been marked: it is in use now.
-    let touched_s = view
-        .reader()
-        .touched_s(view.database, &args[2])
+    // A key that was never marked counts as in use: it must not look stale to who evicts.
+    let touched_s = view.reader().touched_s(view.database, &args[2]);
+    let touched_s = touched_s
+        .filter(|touched_s| *touched_s != 0)
         .unwrap_or(now_s);
     reply.integer(now_s.saturating_sub(touched_s) as i64);
     Ok(())

@@ -79,6 +79,7 @@ pub fn format_double(value: f64) -> String {
     format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
 
+<<<<<<< HEAD
 /// A double as INCRBYFLOAT and HINCRBYFLOAT store it: 17 decimals, trailing zeros cut.
 pub fn format_long_double(value: f64) -> String {
     let text = format!("{value:.17}");
@@ -97,6 +98,8 @@ pub fn format_long_double(value: f64) -> String {
     }
 }
 
+=======
+>>>>>>> c1
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,8 +155,5 @@ mod tests {
         ] {
             assert_eq!(format_double(value), text);
         }
-        assert_eq!(format_long_double(3.0), "3");
-        assert_eq!(format_long_double(10.5 + 0.1), "10.6");
-        assert_eq!(format_long_double(0.1 + 0.2), "0.30000000000000004");
     }
 }

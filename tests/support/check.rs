@@ -234,25 +234,45 @@ impl MultiWithConflict<'_> {
 /// Runs lines here and by a real Redis, plain and in RESP3, each on empty databases. All that
 /// differ are told.
 #[track_caller]
-pub(crate) fn compare(lines: &str) {
+pub(crate) fn compare(text: &str) {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    compare_lines(&lines.collect::<Vec<_>>(), &["HELLO 2", "HELLO 3"]);
+}
+
+/// As `compare`, line by line, after each of `hellos`.
+#[track_caller]
+pub(crate) fn compare_lines(lines: &[impl AsRef<str>], hellos: &[&str]) {
     let Some(redis) = Redis::start() else { return };
     let mut differences = String::new();
-    for text in lines.lines().map(str::trim).filter(|text| !text.is_empty()) {
+    for text in lines.iter().map(AsRef::as_ref) {
         let line = parse(text);
-        for hello in ["HELLO 2", "HELLO 3"] {
+        for hello in hellos {
             let theirs = run_after(redis.client(), hello, &line);
             let ours = with_server(|server| run_after(fresh_client(server), hello, &line));
-            if ours != theirs {
-                let difference = format!("{hello}: {text}\n  redis  {theirs}\n  darter {ours}\n");
-                differences.push_str(&difference);
+            for (number, command) in line.iter().enumerate() {
+                if ours[number] != theirs[number] {
+                    let command: Vec<_> = command
+                        .iter()
+                        .map(|word| word.escape_ascii().to_string())
+                        .collect();
+                    differences.push_str(&format!(
+                        "{hello}: {} in {text}\n  redis  {}\n  darter {}\n",
+                        command.join(" "),
+                        theirs[number],
+                        ours[number]
+                    ));
+                    break;
+                }
             }
         }
     }
     assert!(differences.is_empty(), "\n{differences}");
 }
 
-fn run_after(mut client: Client, hello: &str, line: &Line) -> String {
+fn run_after(mut client: Client, hello: &str, line: &Line) -> Vec<String> {
     client.run("FLUSHALL");
     client.run(hello);
-    run_plain(&mut client, line)
+    line.iter()
+        .map(|command| normalise(command, client.call(command)))
+        .collect()
 }

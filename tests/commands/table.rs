@@ -1,0 +1,98 @@
+//! What the table says of commands, against what a real Redis says.
+
+use std::collections::BTreeSet;
+
+use darter::commands::command::{Command, Keys, Run, flag};
+use darter::commands::table;
+
+use crate::support::client::Reply;
+use crate::support::redis::Redis;
+
+const COMPARED: u32 = flag::WRITE
+    | flag::READONLY
+    | flag::DENYOOM
+    | flag::FAST
+    | flag::BLOCKING
+    | flag::NOSCRIPT
+    | flag::MOVABLE_KEYS;
+
+fn names(flags: u32) -> BTreeSet<String> {
+    let known = flag::NAMES
+        .iter()
+        .filter(|(bit, _)| flags & COMPARED & bit != 0);
+    known.map(|(_, name)| (*name).into()).collect()
+}
+
+fn words(reply: &Reply) -> BTreeSet<String> {
+    reply.clone().elements().iter().map(Reply::render).collect()
+}
+
+fn integer(reply: &Reply) -> i64 {
+    match reply {
+        Reply::Integer(value) => *value,
+        other => panic!("an integer: {other:?}"),
+    }
+}
+
+/// First, last and step, where the command's keys are a range.
+fn range(command: &Command) -> Option<(i64, i64, i64)> {
+    match command.keys {
+        Keys::None => Some((0, 0, 0)),
+        Keys::Range { first, last, step } => Some((first as i64, last as i64, step as i64)),
+        Keys::Counted {
+            destination: None, ..
+        } => Some((0, 0, 0)),
+        Keys::Counted { .. } | Keys::Custom(_) => None,
+    }
+}
+
+fn difference(command: &Command, info: &[Reply]) -> Option<String> {
+    let arity = integer(&info[1]);
+    let flags: BTreeSet<_> = words(&info[2])
+        .intersection(&names(COMPARED))
+        .cloned()
+        .collect();
+    let keys = (integer(&info[3]), integer(&info[4]), integer(&info[5]));
+    let categories = words(&info[6]);
+    let own_categories: BTreeSet<_> = command.categories().into_iter().collect();
+    let mut text = String::new();
+    if arity != i64::from(command.arity) {
+        text += &format!(" arity {arity}, not {}", command.arity);
+    }
+    if flags != names(command.flags) {
+        text += &format!(" flags {flags:?}, not {:?}", names(command.flags));
+    }
+    if range(command).is_some_and(|own| own != keys) {
+        text += &format!(" keys {keys:?}, not {:?}", range(command));
+    }
+    if categories != own_categories {
+        text += &format!(" categories {categories:?}, not {own_categories:?}");
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+#[test]
+fn commands_on_data_are_described_as_in_redis() {
+    let Some(redis) = Redis::start() else { return };
+    let mut client = redis.client();
+    let mut differences = String::new();
+    for entry in table::all() {
+        let is_on_data = matches!(entry.command.run, Run::Data(_));
+        if !is_on_data || entry.command.name == "HELP" {
+            continue;
+        }
+        let name = entry.full_name();
+        let info = client
+            .call(&["COMMAND", "INFO", &name])
+            .elements()
+            .remove(0);
+        // A command of a later version than the Redis at hand.
+        if info == Reply::Null {
+            continue;
+        }
+        if let Some(difference) = difference(entry.command, &info.elements()) {
+            differences += &format!("{name}:{difference}\n");
+        }
+    }
+    assert!(differences.is_empty(), "Redis has\n{differences}");
+}
