@@ -8,6 +8,7 @@ use super::command::Command;
 /// The families, in the order of the documentation.
 const FAMILIES: &[&[Command]] = &[
     super::string::COMMANDS,
+    super::list::COMMANDS,
     super::transaction::COMMANDS,
     super::scripting::COMMANDS,
     super::connection::COMMANDS,
