@@ -9,6 +9,7 @@ use super::command::Command;
 const FAMILIES: &[&[Command]] = &[
     super::string::COMMANDS,
     super::list::COMMANDS,
+    super::sorted_set::COMMANDS,
     super::transaction::COMMANDS,
     super::scripting::COMMANDS,
     super::connection::COMMANDS,
