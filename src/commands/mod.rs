@@ -12,6 +12,7 @@ mod ranges;
 mod sample;
 pub mod scripting;
 pub mod sorted_set;
+pub mod stream;
 pub mod string;
 pub mod table;
 mod taking;

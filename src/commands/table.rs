@@ -10,6 +10,7 @@ const FAMILIES: &[&[Command]] = &[
     super::string::COMMANDS,
     super::list::COMMANDS,
     super::sorted_set::COMMANDS,
+    super::stream::COMMANDS,
     super::transaction::COMMANDS,
     super::scripting::COMMANDS,
     super::connection::COMMANDS,
