@@ -64,6 +64,8 @@ pub struct Wait {
     pub keys: Vec<Vec<u8>>,
     /// How long, in milliseconds; 0 is for ever.
     pub timeout_ms: u64,
+    /// What to run it with from here on, if not with the arguments that it came with.
+    pub arguments: Option<Vec<Vec<u8>>>,
 }
 
 impl CommandError {

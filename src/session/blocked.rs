@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use darter_storage::Escalation;
+use darter_storage::{Escalation, Mode, Type};
 
 use super::retry::{Kept, Retry, Tried};
 use super::{Core, Pending, Step};
 use crate::blocking::Waiter;
 use crate::clients::Unblock;
+use crate::commands::command::{Group, flag};
 use crate::commands::error::Wait;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
@@ -29,7 +30,15 @@ struct Blocked {
 }
 
 /// Lets a command wait. `null` is the reply of one who cannot wait.
-pub(super) fn block(core: &mut Core, kept: Kept, wait: Wait, null: Vec<u8>) -> Box<dyn Pending> {
+pub(super) fn block(
+    core: &mut Core,
+    mut kept: Kept,
+    wait: Wait,
+    null: Vec<u8>,
+) -> Box<dyn Pending> {
+    if let Some(arguments) = wait.arguments {
+        kept.arguments = arguments.into_iter().map(Vec::into_boxed_slice).collect();
+    }
     let deadline = (wait.timeout_ms > 0)
         .then(|| Instant::now().checked_add(Duration::from_millis(wait.timeout_ms)))
         .flatten();
@@ -62,6 +71,29 @@ impl Blocked {
             core.services.interest.remove();
         }
         Step::Done
+    }
+
+    /// Whether a key that it waits for holds a value of its type. One of another type is not
+    /// what it waits for, and no error either.
+    fn has_something(&self, core: &Core) -> bool {
+        let kept = &self.retry.kept;
+        let wanted = match kept.command.group {
+            Group::List => Type::List,
+            Group::SortedSet => Type::SortedSet,
+            Group::Stream => Type::Stream,
+            _ => return true,
+        };
+        let transaction = core.services.store.begin(Mode::Direct);
+        self.keys.iter().any(|key| {
+            matches!(transaction.get(kept.database, key), Ok(Some(value)) if value.kind() == wanted)
+        })
+    }
+
+    /// Lets the next in its lines try.
+    fn pass_on(&self, core: &Core) {
+        if let Some(waiter) = &self.waiter {
+            core.services.waiters.pass_on(waiter);
+        }
     }
 
     /// Whether it stands in its lines.
@@ -103,17 +135,25 @@ impl Pending for Blocked {
                 waiter.set_waker(waker);
                 self.is_due |= waiter.take_turn();
             }
+            if self.is_due && !self.has_something(core) {
+                self.is_due = false;
+                self.pass_on(core);
+            }
             if self.is_due {
                 let before = output.len();
                 match self.retry.try_on(core, output, waker) {
-                    Tried::Done => return self.end(core),
+                    Tried::Done => {
+                        // One that only reads has no commit of its own that wakes the next.
+                        if self.retry.kept.command.has(flag::READONLY) {
+                            self.pass_on(core);
+                        }
+                        return self.end(core);
+                    }
                     Tried::Waits => {}
                     Tried::Blocked(_) => {
                         output.truncate(before);
                         self.is_due = false;
-                        if let Some(waiter) = &self.waiter {
-                            core.services.waiters.pass_on(waiter);
-                        }
+                        self.pass_on(core);
                     }
                 }
             }

@@ -1,0 +1,187 @@
+//! Commands that give members scores, and remove them.
+
+use darter_storage::SortedSetValue;
+
+use crate::commands::args::Args;
+use crate::commands::error::CommandError;
+use crate::commands::view::View;
+use crate::resp::number::parse_double;
+use crate::resp::reply::Reply;
+
+/// When a member is given a score, and how.
+#[derive(Clone, Copy, Default)]
+struct Rules {
+    only_new: bool,
+    only_known: bool,
+    only_greater: bool,
+    only_less: bool,
+    is_increment: bool,
+    counts_changes: bool,
+}
+
+/// What became of a member.
+enum Outcome {
+    Added(f64),
+    Changed(f64),
+    Same(f64),
+    /// The rules forbid it.
+    Refused,
+}
+
+impl Rules {
+    fn read(args: &Args<'_>) -> (Rules, usize) {
+        let mut rules = Rules::default();
+        let mut options = args.options(2);
+        loop {
+            if options.take("NX") {
+                rules.only_new = true;
+            } else if options.take("XX") {
+                rules.only_known = true;
+            } else if options.take("CH") {
+                rules.counts_changes = true;
+            } else if options.take("INCR") {
+                rules.is_increment = true;
+            } else if options.take("GT") {
+                rules.only_greater = true;
+            } else if options.take("LT") {
+                rules.only_less = true;
+            } else {
+                return (rules, options.position());
+            }
+        }
+    }
+
+    fn check(self, pairs: usize) -> Result<(), CommandError> {
+        if self.only_new && self.only_known {
+            return Err(CommandError::text(
+                "ERR XX and NX options at the same time are not compatible",
+            ));
+        }
+        let exclusive = [self.only_new, self.only_greater, self.only_less];
+        if exclusive.iter().filter(|is_set| **is_set).count() > 1 {
+            return Err(CommandError::text(
+                "ERR GT, LT, and/or NX options at the same time are not compatible",
+            ));
+        }
+        if self.is_increment && pairs > 1 {
+            return Err(CommandError::text(
+                "ERR INCR option supports a single increment-element pair",
+            ));
+        }
+        Ok(())
+    }
+
+    fn apply(
+        self,
+        set: &mut SortedSetValue,
+        member: &[u8],
+        argument: f64,
+    ) -> Result<Outcome, CommandError> {
+        let Some(old) = set.as_ref().score(member) else {
+            if self.only_known {
+                return Ok(Outcome::Refused);
+            }
+            set.insert(member, argument);
+            return Ok(Outcome::Added(argument));
+        };
+        if self.only_new {
+            return Ok(Outcome::Refused);
+        }
+        let score = if self.is_increment {
+            old + argument
+        } else {
+            argument
+        };
+        if score.is_nan() {
+            return Err(CommandError::text(
+                "ERR resulting score is not a number (NaN)",
+            ));
+        }
+        if self.only_greater && score <= old || self.only_less && score >= old {
+            return Ok(Outcome::Refused);
+        }
+        if score == old {
+            return Ok(Outcome::Same(old));
+        }
+        set.insert(member, score);
+        Ok(Outcome::Changed(score))
+    }
+}
+
+/// ZADD and ZINCRBY, from the score and member at `at` on.
+fn add(
+    view: &mut View<'_>,
+    args: &Args<'_>,
+    reply: &mut dyn Reply,
+    (rules, at): (Rules, usize),
+) -> Result<(), CommandError> {
+    let (pairs, rest) = args.from(at).as_chunks::<2>();
+    if pairs.is_empty() || !rest.is_empty() {
+        return Err(CommandError::Syntax);
+    }
+    rules.check(pairs.len())?;
+    // All scores are read before any is given.
+    let scores: Vec<f64> = pairs
+        .iter()
+        .map(|[score, _]| parse_double(score).ok_or(CommandError::NotAFloat))
+        .collect::<Result<_, _>>()?;
+    let key = &args[1];
+    let set = if rules.only_known {
+        view.sorted_set_mut(key)?
+    } else {
+        Some(view.sorted_set_or_new(key)?)
+    };
+    let (mut added, mut changed, mut last) = (0, 0, None);
+    if let Some(set) = set {
+        for ([_, member], score) in pairs.iter().zip(scores) {
+            match rules.apply(set, member, score)? {
+                Outcome::Added(score) => (added, last) = (added + 1, Some(score)),
+                Outcome::Changed(score) => (changed, last) = (changed + 1, Some(score)),
+                Outcome::Same(score) => last = Some(score),
+                Outcome::Refused => {}
+            }
+        }
+    }
+    match last {
+        Some(score) if rules.is_increment => reply.double(score),
+        None if rules.is_increment => reply.null(),
+        _ if rules.counts_changes => reply.integer(added + changed),
+        _ => reply.integer(added),
+    }
+    Ok(())
+}
+
+pub(super) fn zadd(
+    view: &mut View<'_>,
+    args: &Args<'_>,
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    add(view, args, reply, Rules::read(args))
+}
+
+pub(super) fn zincrby(
+    view: &mut View<'_>,
+    args: &Args<'_>,
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    let rules = Rules {
+        is_increment: true,
+        ..Rules::default()
+    };
+    add(view, args, reply, (rules, 2))
+}
+
+pub(super) fn zrem(
+    view: &mut View<'_>,
+    args: &Args<'_>,
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    let mut removed = 0;
+    if let Some(set) = view.sorted_set_mut(&args[1])? {
+        for member in args.from(2) {
+            removed += i64::from(set.remove(member).is_some());
+        }
+    }
+    reply.integer(removed);
+    Ok(())
+}
