@@ -79,27 +79,6 @@ pub fn format_double(value: f64) -> String {
     format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
 
-<<<<<<< HEAD
-/// A double as INCRBYFLOAT and HINCRBYFLOAT store it: 17 decimals, trailing zeros cut.
-pub fn format_long_double(value: f64) -> String {
-    let text = format!("{value:.17}");
-    let trimmed = text.trim_end_matches('0').trim_end_matches('.');
-    // Digits that the sum did not mean (0.1 + 0.2) go, as they do with Redis's wider type.
-    let shortest = format!("{value}");
-    let chosen = if shortest.len() < trimmed.len() {
-        &shortest
-    } else {
-        trimmed
-    };
-    if chosen == "-0" {
-        "0".into()
-    } else {
-        chosen.into()
-    }
-}
-
-=======
->>>>>>> c1
 #[cfg(test)]
 mod tests {
     use super::*;
