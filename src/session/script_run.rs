@@ -444,9 +444,7 @@ impl Script {
 
     /// Commits what the script did. `None` when it has happened.
     fn commit(&mut self, core: &mut Core, rolls_back: bool, waker: &Waker) -> Option<Step> {
-        let Some(mut transaction) = self.transaction.take() else {
-            return None;
-        };
+        let mut transaction = self.transaction.take()?;
         if rolls_back {
             return None;
         }

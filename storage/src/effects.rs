@@ -11,9 +11,9 @@
 
 use std::collections::BinaryHeap;
 use std::ptr;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crossbeam_epoch::Guard;
 
@@ -78,6 +78,9 @@ pub struct Effect {
     pub messages: Vec<Message>,
 }
 
+/// Who is told of effects, by whichever thread merges.
+pub(crate) type Reader = Box<dyn FnMut(&Effect) + Send>;
+
 /// See the module's text.
 pub(crate) struct Effects {
     active: AtomicBool,
@@ -88,7 +91,7 @@ pub(crate) struct Effects {
     listeners: AtomicU64,
     sequence: AtomicU64,
     /// Who is told, besides the caller of a merge. A lock that only readers of the stream touch.
-    readers: Mutex<Vec<Box<dyn FnMut(&Effect) + Send>>>,
+    readers: Mutex<Vec<(u64, Reader)>>,
 }
 
 enum Fate {
@@ -135,12 +138,22 @@ impl Effects {
         &self.listeners
     }
 
-    /// Adds somebody who is told of every effect, by whichever thread merges.
-    pub(crate) fn add_reader(&self, reader: Box<dyn FnMut(&Effect) + Send>) {
-        self.readers
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push(reader);
+    fn readers(&self) -> MutexGuard<'_, Vec<(u64, Reader)>> {
+        // A reader that panicked is told of the next effect all the same.
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds somebody who is told of every effect. The number is for `remove_reader`.
+    pub(crate) fn add_reader(&self, reader: Reader) -> u64 {
+        let mut readers = self.readers();
+        let number = readers.last().map_or(0, |(last, _)| last + 1);
+        readers.push((number, reader));
+        number
+    }
+
+    /// Removes a reader.
+    pub(crate) fn remove_reader(&self, number: u64) {
+        self.readers().retain(|(known, _)| *known != number);
     }
 }
 
@@ -277,15 +290,11 @@ impl Inner {
             }
         }
         if !taken.is_empty() {
-            let mut readers = self
-                .effects
-                .readers
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut readers = self.effects.readers();
             while let Some(std::cmp::Reverse(next)) = taken.pop() {
                 let effect = self.effect_of(&next, guard);
                 tell(&effect);
-                for reader in readers.iter_mut() {
+                for (_, reader) in readers.iter_mut() {
                     reader(&effect);
                 }
                 self.forget(next.what, guard);

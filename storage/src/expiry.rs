@@ -1,7 +1,7 @@
 //! Expiry as an explicit change, made by exactly one.
 
 use std::ptr;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use crossbeam_epoch::Guard;
 
@@ -10,7 +10,7 @@ use crate::record::Record;
 use crate::space::Space;
 use crate::store::Inner;
 use crate::thread::{Local, count};
-use crate::version::{Reason, UNSTAMPED, Version};
+use crate::version::{Reason, Version};
 
 impl Inner {
     /// Puts a tombstone over a version whose deadline has passed: an explicit change, made by
@@ -38,7 +38,6 @@ impl Inner {
         }
         // SAFETY: installed, and kept by the guard.
         self.stamp(unsafe { &*new });
-        debug_assert_ne!(unsafe { (*new).stamp.load(Acquire) }, UNSTAMPED);
         count(&local.state().counters.versions_made, 1);
         count(&local.state().counters.expired, 1);
         count_change(space, base, new, ptr::from_ref(local).addr() >> 7);

@@ -55,6 +55,7 @@ pub use effects::{Change, ChangeKind, Effect, Message};
 pub use error::{Conflict, Error};
 pub use escalation::{Escalation, TryError};
 pub use listen::Listener;
+pub use range::Scanned;
 pub use snapshot::{Snapshot, prefix_end};
 pub use store::{Options, Store, TimeSource};
 pub use thread::Counts;

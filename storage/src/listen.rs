@@ -10,6 +10,7 @@ use crate::thread::local;
 /// Keeps the effects stream going; see [`Store::listen`]. The stream ends with the last one.
 pub struct Listener {
     inner: Arc<Inner>,
+    reader: u64,
 }
 
 impl Store {
@@ -28,7 +29,7 @@ impl Store {
     /// drop(listener);
     /// ```
     pub fn listen(&self, reader: Box<dyn FnMut(&Effect) + Send>) -> Listener {
-        self.inner.effects.add_reader(reader);
+        let reader = self.inner.effects.add_reader(reader);
         if self.inner.effects.listeners().fetch_add(1, SeqCst) == 0 {
             self.inner.with_gate_closed(|| {
                 if self.inner.effects.listeners().load(SeqCst) > 0
@@ -40,6 +41,7 @@ impl Store {
         }
         Listener {
             inner: Arc::clone(&self.inner),
+            reader,
         }
     }
 
@@ -62,6 +64,7 @@ impl Store {
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        self.inner.effects.remove_reader(self.reader);
         if self.inner.effects.listeners().fetch_sub(1, SeqCst) == 1 {
             let inner = &self.inner;
             inner.with_gate_closed(|| {

@@ -21,6 +21,9 @@ use crate::version::{Number, Version};
 /// Keys that a range read may find and still be compared at the commit.
 const COMPARED_MAX: usize = 1000;
 
+/// The next cursor of a scan, and the keys that it showed.
+pub type Scanned = (u64, Vec<Box<[u8]>>);
+
 impl Transaction {
     /// The version of a record that is alive where the transaction reads, without its own writes.
     fn alive<'t>(&'t self, record: &'t Record) -> Option<&'t Version> {
@@ -130,12 +133,7 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`].
-    pub fn scan(
-        &self,
-        database: usize,
-        cursor: u64,
-        count: usize,
-    ) -> Result<(u64, Vec<Box<[u8]>>), Error> {
+    pub fn scan(&self, database: usize, cursor: u64, count: usize) -> Result<Scanned, Error> {
         let space = self.space(database)?;
         self.reads_whole_keyspace();
         let own = self.own_writes(space);
@@ -324,15 +322,13 @@ impl crate::keyspace::Keyspace {
             true
         });
         behind.sort_by_key(|record| record.hash());
-        let mut shown = 0;
         let mut last = None;
-        for record in behind {
+        for (shown, record) in behind.into_iter().enumerate() {
             let place = record.hash() >> SHIFT;
             if shown >= count && last != Some(place) {
                 return place;
             }
             visit(record);
-            shown += 1;
             last = Some(place);
         }
         0

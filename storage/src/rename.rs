@@ -21,8 +21,8 @@ impl Transaction {
         let source = self.write_entry(from.0, from.1)?;
         let entry = self.entries.get(source);
         let state = match (&entry.written, entry.seen.get()) {
-            // SAFETY: protected by the pin (direct) or by the number.
             (Written::No, Seen::Alive(version)) => {
+                // SAFETY: protected by the pin (direct) or by the number.
                 unsafe { (*version).tree().as_ref() }.filter(|state| state.has_roots())
             }
             _ => None,

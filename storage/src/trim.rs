@@ -127,11 +127,8 @@ impl Inner {
         let newest = self.newest_committed(record);
         let mut upper = newest;
         let mut blocked = None;
-        loop {
-            // SAFETY: committed, reached under the pin, and only the holder of `trim` cuts.
-            let Some(above) = (unsafe { upper.as_ref() }) else {
-                break;
-            };
+        // SAFETY: committed, reached under the pin, and only the holder of `trim` cuts.
+        while let Some(above) = unsafe { upper.as_ref() } {
             let below = above.older.load(Acquire);
             // SAFETY: as above.
             let Some(version) = (unsafe { below.as_ref() }) else {

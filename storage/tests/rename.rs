@@ -37,7 +37,8 @@ fn text(tx: &mut Transaction, key: &[u8]) -> Result<(), Error> {
 
 #[test]
 fn a_moved_value_survives_what_follows_in_the_same_transaction() {
-    let steps: [fn(&mut Transaction) -> Result<(), Error>; 5] = [
+    type Step = fn(&mut Transaction) -> Result<(), Error>;
+    let steps: [Step; 5] = [
         |tx| tx.rename((0, b"a"), (0, b"b")).map(drop),
         |tx| {
             tx.rename((0, b"a"), (0, b"b"))?;

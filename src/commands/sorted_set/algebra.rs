@@ -188,13 +188,16 @@ fn difference<'a>(inputs: &Inputs<'a>) -> Vec<(&'a [u8], f64)> {
     first.iter().filter(is_only_there).collect()
 }
 
+/// Members with their scores.
+type Elements<'v> = Vec<(&'v [u8], f64)>;
+
 /// The elements of the result, in order, and whether scores are wanted.
 fn compute<'v>(
     view: &'v View<'_>,
     args: &Args<'_>,
     operation: Operation,
     store: Option<&str>,
-) -> Result<(Vec<(&'v [u8], f64)>, bool), CommandError> {
+) -> Result<(Elements<'v>, bool), CommandError> {
     let (at, name) = match (store, operation) {
         (Some(name), _) => (2, name),
         (None, Operation::Union) => (1, "zunion"),
