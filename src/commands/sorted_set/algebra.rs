@@ -189,7 +189,7 @@ fn difference<'a>(inputs: &Inputs<'a>) -> Vec<(&'a [u8], f64)> {
 }
 
 /// Members with their scores.
-type Elements<'v> = Vec<(&'v [u8], f64)>;
+type Scored<'v> = Vec<(&'v [u8], f64)>;
 
 /// The elements of the result, in order, and whether scores are wanted.
 fn compute<'v>(
@@ -197,7 +197,7 @@ fn compute<'v>(
     args: &Args<'_>,
     operation: Operation,
     store: Option<&str>,
-) -> Result<(Elements<'v>, bool), CommandError> {
+) -> Result<(Scored<'v>, bool), CommandError> {
     let (at, name) = match (store, operation) {
         (Some(name), _) => (2, name),
         (None, Operation::Union) => (1, "zunion"),
