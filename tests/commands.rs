@@ -1,5 +1,10 @@
 //! The server from outside: commands, family by family, and what holds for all of them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what goes wrong in a test's own client fails the test"
+)]
+
 mod support;
 
 #[path = "server/mod.rs"]

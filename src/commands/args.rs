@@ -133,7 +133,10 @@ impl<'a> Options<'a> {
     ///
     /// # Errors
     /// [`CommandError::Syntax`] if nothing is left.
-    #[expect(clippy::should_implement_trait, reason = "its end is an error, not None")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "its end is an error, not None"
+    )]
     pub fn next(&mut self) -> Result<&'a [u8], CommandError> {
         let argument = self.args.get(self.at).ok_or(CommandError::Syntax)?;
         self.at += 1;

@@ -1,5 +1,7 @@
 //! Keys are in order, so all keys with a prefix are found without looking at any other.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it found")]
+
 use darter_storage::{Error, Store, ValueRef};
 
 fn main() -> Result<(), Error> {

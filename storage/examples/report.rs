@@ -1,5 +1,7 @@
 //! A report reads one state of the store while others go on writing.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it found")]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 

@@ -1,5 +1,7 @@
 //! Money moves between accounts from many threads at once; none is lost, none is made.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it found")]
+
 use std::thread;
 
 use darter_storage::{Error, Store};

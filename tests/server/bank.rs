@@ -110,7 +110,8 @@ fn every_sum_is_right_by_every_road() {
             .collect();
         let audit = "local sum = 0 for _, key in ipairs(KEYS) do \
                      sum = sum + redis.call('GET', key) end return sum";
-        let auditors: [Box<dyn Fn(&mut Client) -> i64 + Send>; 3] = [
+        type Audit<'a> = Box<dyn Fn(&mut Client) -> i64 + Send + 'a>;
+        let auditors: [Audit<'_>; 3] = [
             Box::new(|client| sum(client.run(&format!("MGET {all}")))),
             Box::new(|client| {
                 let line = format!("2 {all}");
