@@ -1,5 +1,7 @@
 //! Commands, family by family.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 #[path = "commands/hash.rs"]

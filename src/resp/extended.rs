@@ -62,7 +62,7 @@ impl Extended {
     }
 
     /// The sum, rounded to the nearest, ties to even; `None` if it is infinite or no number.
-    pub fn add(self, other: Extended) -> Option<Extended> {
+    pub fn checked_add(self, other: Extended) -> Option<Extended> {
         if self.is_infinite() || other.is_infinite() {
             return None;
         }
@@ -96,7 +96,7 @@ impl Extended {
         let text = if self.exponent >= 0 {
             let mut number = Natural::from(self.mantissa);
             number.shift_left(self.exponent as usize);
-            number.to_text()
+            number.into_text()
         } else {
             self.fraction_text()
         };
@@ -307,7 +307,7 @@ impl Natural {
         )
     }
 
-    fn to_text(mut self) -> String {
+    fn into_text(mut self) -> String {
         let mut groups = Vec::new();
         while !self.is_zero() {
             groups.push(self.divide(1_000_000_000));
@@ -329,7 +329,7 @@ mod tests {
             Extended::parse(one.as_bytes())?,
             Extended::parse(other.as_bytes())?,
         );
-        one.add(other).map(Extended::to_text)
+        one.checked_add(other).map(Extended::to_text)
     }
 
     /// Expectations were computed by a C compiler's `long double`.
