@@ -18,7 +18,10 @@ const MODES: &[(&str, &str)] = &[
     ("optimistic", ""),
     ("exclusive", "#!lua flags=allow-undeclared-keys\n"),
     ("direct", "#!lua flags=disable-atomicity\n"),
-    ("direct-undeclared", "#!lua flags=allow-undeclared-keys,disable-atomicity\n"),
+    (
+        "direct-undeclared",
+        "#!lua flags=allow-undeclared-keys,disable-atomicity\n",
+    ),
 ];
 
 /// A script, how many keys it takes, and how many runs of it make one measured round.
@@ -89,7 +92,11 @@ fn timed(body: &str, keys: usize, is_hot: bool, threads: usize, rounds: u64) -> 
         for thread in 0..threads {
             let services = &services;
             scope.spawn(move || {
-                let prefix = if is_hot { "hot".into() } else { format!("own-{thread}") };
+                let prefix = if is_hot {
+                    "hot".into()
+                } else {
+                    format!("own-{thread}")
+                };
                 let request = request(body, keys, &prefix);
                 let mut driver = Driver::new(services);
                 for _ in 0..rounds {
@@ -106,7 +113,9 @@ fn flag_modes(criterion: &mut Criterion) {
         for (what, is_hot) in [("disjoint", false), ("hot", true)] {
             for threads in [1, 2] {
                 let mut group = criterion.benchmark_group(format!("{script}/{what}/{threads}"));
-                group.sample_size(10).measurement_time(Duration::from_secs(1));
+                group
+                    .sample_size(10)
+                    .measurement_time(Duration::from_secs(1));
                 group.warm_up_time(Duration::from_millis(200));
                 group.throughput(Throughput::Elements(runs * threads as u64));
                 for (mode, header) in MODES {

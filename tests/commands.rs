@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     reason = "what goes wrong in a test's own client fails the test"
 )]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 

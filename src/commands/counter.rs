@@ -101,7 +101,7 @@ fn incrbyfloat(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> D
     };
     let increment = Extended::parse(&args[2]).ok_or(CommandError::NotAFloat)?;
     let text = before
-        .plus(increment)
+        .checked_add(increment)
         .ok_or(CommandError::NotFinite)?
         .to_text();
     view.set(

@@ -266,7 +266,7 @@ fn hincrbyfloat(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> 
         None => Extended::ZERO,
     };
     let text = before
-        .plus(increment)
+        .checked_add(increment)
         .ok_or(CommandError::NotFinite)?
         .to_text();
     view.hash_or_new(key)?.insert(field, text.as_bytes());

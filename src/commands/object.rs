@@ -54,7 +54,7 @@ const OBJECT: &[Command] = &[
         .doc(
             "2.2.3",
             "O(1)",
-            "Returns how many seconds ago a key was last used.",
+            "Returns how many seconds ago a key was last written or touched.",
         ),
     Command::read("REFCOUNT", 3, Group::Generic, refcount)
         .keys(KEY)
@@ -137,10 +137,10 @@ fn idletime(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done
         return Ok(());
     }
     let now_s = view.now_ms() / 1000;
-    // A key that was never marked counts as in use: it must not look stale to who evicts.
-    let touched_s = view.reader().touched_s(view.database, &args[2]);
-    let touched_s = touched_s
-        .filter(|touched_s| *touched_s != 0)
+    // A key that only this transaction has written is in use now.
+    let touched_s = view
+        .reader()
+        .touched_s(view.database, &args[2])
         .unwrap_or(now_s);
     reply.integer(now_s.saturating_sub(touched_s) as i64);
     Ok(())

@@ -62,7 +62,7 @@ impl Extended {
     }
 
     /// The sum, rounded to the nearest, ties to even; `None` if it is infinite or no number.
-    pub fn plus(self, other: Extended) -> Option<Extended> {
+    pub fn checked_add(self, other: Extended) -> Option<Extended> {
         if self.is_infinite() || other.is_infinite() {
             return None;
         }
@@ -329,7 +329,7 @@ mod tests {
             Extended::parse(one.as_bytes())?,
             Extended::parse(other.as_bytes())?,
         );
-        one.plus(other).map(Extended::to_text)
+        one.checked_add(other).map(Extended::to_text)
     }
 
     /// Expectations were computed by a C compiler's `long double`.

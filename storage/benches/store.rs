@@ -84,7 +84,11 @@ fn points(criterion: &mut Criterion) {
         let snapshot = store.snapshot();
         bencher.iter(|| {
             let from = key(draw.next().unwrap_or(0));
-            black_box(snapshot.read(|tx| tx.keys(0, &from, None, 100)).map(|keys| keys.len()))
+            black_box(
+                snapshot
+                    .read(|tx| tx.keys(0, &from, None, 100))
+                    .map(|keys| keys.len()),
+            )
         });
     });
     group.finish();
@@ -114,14 +118,18 @@ fn collections(criterion: &mut Criterion) {
         let mut draw = Draw(1);
         let update = |make: fn(u64) -> Value, key_of: &str, number: u64| {
             store
-                .update::<_, Error>(key_of, || make(KEYS), |value| {
-                    match value {
-                        Value::Hash(hash) => drop(hash.insert(&key(number), &[b'w'; 16])),
-                        Value::SortedSet(set) => drop(set.insert(&key(number), number as f64)),
-                        _ => {}
-                    }
-                    Ok(())
-                })
+                .update::<_, Error>(
+                    key_of,
+                    || make(KEYS),
+                    |value| {
+                        match value {
+                            Value::Hash(hash) => drop(hash.insert(&key(number), &[b'w'; 16])),
+                            Value::SortedSet(set) => drop(set.insert(&key(number), number as f64)),
+                            _ => {}
+                        }
+                        Ok(())
+                    },
+                )
                 .unwrap_or_else(|error| panic!("{error}"));
         };
         update(large_hash, "hash", 0);
@@ -176,7 +184,9 @@ fn sharing(criterion: &mut Criterion) {
     type Work = fn(&Store, u64, &mut Draw);
     let works: [(&str, Work); 3] = [
         ("reads", |store, thread, draw| {
-            drop(black_box(store.get(key(draw.next().unwrap_or(0) / 2 * 2 + thread))));
+            drop(black_box(
+                store.get(key(draw.next().unwrap_or(0) / 2 * 2 + thread)),
+            ));
         }),
         ("single writes", |store, thread, draw| {
             store.set(key(draw.next().unwrap_or(0) / 2 * 2 + thread), [b'w'; 64]);

@@ -251,6 +251,7 @@ impl Transaction {
                 inner.remove_if_empty(record, guard);
                 return Err(Conflict);
             }
+            record.mark_used(self.now_ms);
             return Ok((record, head, base));
         }
     }

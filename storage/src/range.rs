@@ -341,23 +341,18 @@ impl Transaction {
     /// # Errors
     /// [`Error::NoSuchDatabase`].
     pub fn touch(&self, database: usize, key: &[u8]) -> Result<(), Error> {
-        use std::sync::atomic::Ordering::Relaxed;
         let space = self.space(database)?;
         let lookup = Lookup {
             hash: self.inner.hash(key),
             key,
         };
         if let Some(record) = self.inner.keyspace.find(space, lookup, self.guard()) {
-            let now_s = (self.now_ms / 1000) as u32;
-            // Stored only when it changes, so that readers seldom write a shared line.
-            if record.touched_s.load(Relaxed) != now_s {
-                record.touched_s.store(now_s, Relaxed);
-            }
+            record.mark_used(self.now_ms);
         }
         Ok(())
     }
 
-    /// When `touch` last marked a key that is there, in seconds since 1970.
+    /// When a key that is there was last written or touched, in seconds since 1970.
     pub fn touched_s(&self, database: usize, key: &[u8]) -> Option<u64> {
         use std::sync::atomic::Ordering::Relaxed;
         let space = self.space(database).ok()?;

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering as KeyOrder;
 use std::mem::ManuallyDrop;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32};
 
 use crate::version::Version;
@@ -53,7 +54,7 @@ pub(crate) struct Record {
     /// `trim` and by the drainer of that stack only.
     pub(crate) queued: AtomicBool,
     owns_key: bool,
-    /// When a command last touched the key, in seconds since the store was made.
+    /// When the key was last written or touched, in seconds since 1970.
     pub(crate) touched_s: AtomicU32,
 }
 
@@ -64,6 +65,17 @@ unsafe impl Send for Record {}
 unsafe impl Sync for Record {}
 
 impl Record {
+    /// The key is in use now.
+    #[inline]
+    pub(crate) fn mark_used(&self, now_ms: u64) {
+        let now_s = (now_ms / 1000) as u32;
+        // Relaxed: for idle times alone. Stored only when it changes, so that threads seldom write
+        // a shared line.
+        if self.touched_s.load(Relaxed) != now_s {
+            self.touched_s.store(now_s, Relaxed);
+        }
+    }
+
     fn with_key(space: SpaceId, hash: u64, bytes: KeyBytes, length: u32, owns_key: bool) -> Record {
         Record {
             head: AtomicPtr::new(std::ptr::null_mut()),

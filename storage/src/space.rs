@@ -220,28 +220,31 @@ impl Inner {
     /// Removes up to `keys` keys of keyspaces that nobody can name any more. `true` if there is
     /// more to do.
     pub(crate) fn sweep(&self, keys: usize, local: &Local, guard: &Guard) -> bool {
-        let table = &self.spaces.table;
-        let Some(newest) = self.newest(table, guard) else {
-            return false;
-        };
         if self.spaces.sweeping.swap(true, Acquire) {
             return false;
         }
         self.spaces.to_sweep.store(false, SeqCst);
+        // Before the table is read: what is open by now was in a table that is committed, so the
+        // table read below still names it, or none ever will again. In the other order a keyspace
+        // of a table committed in between would look as if no table named it. One that is to be
+        // forgotten may have lost its number to another already.
+        let open: Vec<&Space> = self
+            .spaces
+            .iter()
+            // SAFETY: freed by `Forget` alone, a grace period after its slot is cleared.
+            .map(|space| unsafe { &*space })
+            .filter(|space| !space.is_private.load(SeqCst) && !space.forgotten.load(SeqCst))
+            .collect();
+        let newest = self.table(None, guard);
         let mut more = false;
         // An older table is kept for a snapshot: what it names must stay whole.
         if newest.older.load(Acquire).is_null() {
             let named: Vec<_> = table_spaces(newest).collect();
-            for space in self
-                .spaces
-                .iter()
-                .filter(|space| !named.contains(&space.cast_const()))
+            for space in open
+                .into_iter()
+                .filter(|space| !named.contains(&ptr::from_ref(*space)))
             {
-                // SAFETY: freed by `Forget` alone, a grace period after its slot is cleared.
-                let space = unsafe { &*space };
-                if !space.is_private.load(SeqCst) {
-                    more |= self.sweep_space(space, keys, local, guard);
-                }
+                more |= self.sweep_space(space, keys, local, guard);
             }
         } else {
             self.spaces.ask_sweeper();

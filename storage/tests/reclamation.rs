@@ -1,6 +1,9 @@
 //! I5: what no held snapshot can see is freed, between two snapshots too, and on keys that are
 //! never touched again.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+
 use darter_storage::{Options, Store, TimeSource};
 
 fn settled(store: &Store) -> u64 {
@@ -114,4 +117,25 @@ fn a_flushed_database_is_swept_once_no_snapshot_names_it() {
     );
     drop(snapshot);
     assert_eq!(settled(&store), 0);
+}
+
+#[test]
+fn sweeping_leaves_the_databases_that_a_flush_has_just_made() {
+    let store = Store::new();
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(SeqCst) {
+                store.maintain(1000);
+            }
+        });
+        let lost = (0..5000).find(|round: &u32| {
+            store.exclusive(|tx| tx.flush(0)).expect("a database");
+            store.set("k", round.to_string());
+            std::thread::yield_now();
+            store.get("k").expect("a string") != Some(round.to_string().into_bytes())
+        });
+        is_done.store(true, SeqCst);
+        assert_eq!(lost, None);
+    });
 }

