@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use crate::resp::encode::Protocol;
+use crate::script::cache::Sha;
 use crate::services::Services;
 
 /// What a command on the connection or the server works with.
@@ -120,6 +121,16 @@ pub struct SharedClient {
     is_killed: AtomicBool,
     unblock: Mutex<Option<Unblock>>,
     mailbox: Mutex<Mailbox>,
+    /// The script that it runs, and whether SCRIPT KILL has ended that.
+    script: Mutex<Option<RunningScript>>,
+}
+
+/// A script that is running.
+#[derive(Clone, Copy)]
+struct RunningScript {
+    sha: Sha,
+    started_ms: u64,
+    is_killed: bool,
 }
 
 /// Names that a client gives itself.
@@ -159,7 +170,39 @@ impl SharedClient {
             is_killed: AtomicBool::new(false),
             unblock: Mutex::new(None),
             mailbox: Mutex::default(),
+            script: Mutex::default(),
         }
+    }
+
+    /// It runs a script from here on.
+    pub fn begin_script(&self, sha: Sha, now_ms: u64) {
+        *lock(&self.script) = Some(RunningScript {
+            sha,
+            started_ms: now_ms,
+            is_killed: false,
+        });
+    }
+
+    /// Its script has ended.
+    pub fn end_script(&self) {
+        *lock(&self.script) = None;
+    }
+
+    /// Whether SCRIPT KILL has ended its script.
+    pub fn is_script_killed(&self) -> bool {
+        lock(&self.script).is_some_and(|script| script.is_killed)
+    }
+
+    /// Ends its script, if it still runs this one.
+    fn kill_script(&self, sha: &Sha) -> bool {
+        let mut script = lock(&self.script);
+        let found = script.as_mut().filter(|script| script.sha == *sha);
+        let is_running = found.map(|script| script.is_killed = true).is_some();
+        drop(script);
+        if is_running {
+            self.wake();
+        }
+        is_running
     }
 
     /// The names it has given itself.
@@ -305,6 +348,38 @@ impl Clients {
     /// All of them, by their numbers.
     pub fn all(&self) -> Vec<Arc<SharedClient>> {
         lock(&self.all).values().cloned().collect()
+    }
+
+    /// The scripts that run, each with its start in milliseconds since 1970.
+    fn scripts(&self) -> Vec<(u64, Sha, Arc<SharedClient>)> {
+        let running = |client: Arc<SharedClient>| {
+            let script = *lock(&client.script);
+            script.map(|script| (script.started_ms, script.sha, client))
+        };
+        self.all().into_iter().filter_map(running).collect()
+    }
+
+    /// Whether a script is running.
+    pub fn has_scripts(&self) -> bool {
+        !self.scripts().is_empty()
+    }
+
+    /// Ends the script that has run longest, or every run of one script. `false` if there is none.
+    pub fn kill_scripts(&self, sha: Option<&Sha>) -> bool {
+        let mut running = self.scripts();
+        running.sort_by_key(|(started_ms, ..)| *started_ms);
+        match sha {
+            None => running
+                .iter()
+                .take(1)
+                .any(|(_, sha, client)| client.kill_script(sha)),
+            Some(sha) => {
+                let killed = running
+                    .iter()
+                    .filter(|(.., client)| client.kill_script(sha));
+                killed.count() > 0
+            }
+        }
     }
 
     /// Lets commands wait until `until_ms`, in milliseconds since 1970.

@@ -241,6 +241,7 @@ impl Keys {
     pub fn hint(&self) -> Option<usize> {
         match *self {
             Keys::Range { first, .. } => Some(first),
+            Keys::Counted { count, .. } => Some(count + 1),
             _ => None,
         }
     }

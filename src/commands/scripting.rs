@@ -160,7 +160,7 @@ fn kill(
         None => None,
         Some(text) => Some(parse_sha(text).ok_or(CommandError::Syntax)?),
     };
-    if !context.services.scripts.kill(sha.as_ref()) {
+    if !context.services.clients.kill_scripts(sha.as_ref()) {
         return Err(CommandError::text(
             "NOTBUSY No scripts in execution right now.",
         ));

@@ -1,8 +1,8 @@
 //! Scripts by their SHA-1: bodies, flags, and what has become of their runs.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use sha1::{Digest, Sha1};
 
@@ -22,25 +22,11 @@ pub struct Cached {
     pub was_refused: AtomicBool,
 }
 
-/// A run in flight, so that SCRIPT KILL finds it.
-pub struct InFlight {
-    /// Which script.
-    pub sha: Sha,
-    /// When it began, in milliseconds since 1970.
-    pub started_ms: u64,
-    /// Set by SCRIPT KILL.
-    pub is_killed: AtomicBool,
-    /// Wakes the session that runs it.
-    pub client: Arc<crate::clients::SharedClient>,
-}
-
 /// All scripts of a server.
 #[derive(Default)]
 pub struct ScriptCache {
     scripts: RwLock<HashMap<Sha, Arc<Cached>>>,
     flags: RwLock<HashMap<Sha, Flags>>,
-    in_flight: Mutex<BTreeMap<u64, Arc<InFlight>>>,
-    next_run: AtomicU64,
 }
 
 /// The SHA-1 of a body. O(length).
@@ -167,44 +153,6 @@ impl ScriptCache {
     pub fn flags_of(&self, cached: &Cached, defaults: Flags) -> Flags {
         self.flags_set(&cached.script.sha)
             .unwrap_or_else(|| cached.header.over(defaults))
-    }
-
-    fn in_flight(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<InFlight>>> {
-        self.in_flight
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A run begins. The number is for `end_run`.
-    pub fn begin_run(&self, run: Arc<InFlight>) -> u64 {
-        let number = self.next_run.fetch_add(1, Ordering::Relaxed);
-        self.in_flight().insert(number, run);
-        number
-    }
-
-    /// A run has ended.
-    pub fn end_run(&self, number: u64) {
-        self.in_flight().remove(&number);
-    }
-
-    /// Whether a script is running.
-    pub fn has_runs(&self) -> bool {
-        !self.in_flight().is_empty()
-    }
-
-    /// Kills the run that has run longest, or every run of one script. `false` if there is none.
-    pub fn kill(&self, sha: Option<&Sha>) -> bool {
-        let runs = self.in_flight();
-        let killed: Vec<_> = match sha {
-            // Numbers rise with time, so the first is the oldest.
-            None => runs.values().take(1).collect(),
-            Some(sha) => runs.values().filter(|run| run.sha == *sha).collect(),
-        };
-        for run in &killed {
-            run.is_killed.store(true, Ordering::SeqCst);
-            run.client.wake();
-        }
-        !killed.is_empty()
     }
 }
 

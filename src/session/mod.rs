@@ -86,6 +86,8 @@ pub(crate) struct Core {
     watches: Vec<Watch>,
     /// A transaction that is used again for each command that runs by itself.
     direct: Option<darter_storage::Transaction>,
+    /// As `direct`, for scripts.
+    optimistic: Option<darter_storage::Transaction>,
     /// The place in the table of the command that counts as running.
     running: usize,
     /// When the command that runs began.
@@ -173,6 +175,7 @@ impl Session {
                 multi: None,
                 watches: Vec::new(),
                 direct: None,
+                optimistic: None,
                 running: 0,
                 clock: Instant::now(),
                 has_committed: false,
@@ -221,8 +224,10 @@ impl Session {
         self.core.services.read_clock();
         self.core.clock = Instant::now();
         let progress = self.process_batch(waker);
-        // The thread's transaction must not keep the epoch while the thread does other things.
-        self.core.direct = None;
+        // It must not keep the epoch while the thread does other things.
+        if let Some(transaction) = &mut self.core.direct {
+            transaction.rest();
+        }
         if std::mem::take(&mut self.core.has_committed) {
             self.core.services.store.merge_effects();
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -11,12 +11,13 @@ use darter_storage::{CommitError, Escalation, Mode, Transaction};
 use super::multi::Item;
 use super::script_host::{Effects, ScriptHost, Target};
 use super::{Core, Pending, Step};
+use crate::clients::SharedClient;
 use crate::commands::command::Control;
 use crate::commands::error::CommandError;
 use crate::resp::encode::Encoder;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
-use crate::script::cache::{Cached, InFlight, parse_sha};
+use crate::script::cache::{Cached, parse_sha};
 use crate::script::flags::Flags;
 use crate::script::{self, Limits, Run};
 use crate::stats::{ScriptMode, count};
@@ -173,16 +174,12 @@ pub(super) struct Flight {
     is_direct: bool,
 }
 
-/// A run's entry among those that SCRIPT KILL finds.
-struct Registered {
-    services: Arc<crate::services::Services>,
-    number: u64,
-    run: Arc<InFlight>,
-}
+/// The run that SCRIPT KILL finds with its client, until this is dropped.
+struct Registered(Arc<SharedClient>);
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.services.scripts.end_run(self.number);
+        self.0.end_script();
     }
 }
 
@@ -219,14 +216,8 @@ impl Flight {
             engine.start(&call.cached.script, &call.keys, &call.arguments, limits)
         });
         let run = run.and_then(|run| run).map_err(CommandError::err)?;
-        let in_flight = Arc::new(InFlight {
-            sha: call.cached.script.sha,
-            started_ms: core.services.store.now_ms(),
-            is_killed: AtomicBool::new(false),
-            client: Arc::clone(&core.client.shared),
-        });
-        let number = core.services.scripts.begin_run(Arc::clone(&in_flight));
-        let services = Arc::clone(&core.services);
+        let shared = &core.client.shared;
+        shared.begin_script(call.cached.script.sha, core.services.store.now_ms());
         Ok(Flight {
             run,
             rules: Rules {
@@ -238,11 +229,7 @@ impl Flight {
                 declared,
                 declared_set,
             },
-            registered: Registered {
-                services,
-                number,
-                run: in_flight,
-            },
+            registered: Registered(Arc::clone(shared)),
             retry: None,
             is_slow: false,
             started: Instant::now(),
@@ -286,7 +273,7 @@ impl Flight {
 
     /// Whether somebody or a limit has ended the script.
     fn is_ended(&mut self, core: &Core, waker: &Waker) -> Option<Ended> {
-        if self.registered.run.is_killed.load(Ordering::SeqCst) {
+        if self.registered.0.is_script_killed() {
             return Some(Ended::Killed);
         }
         core.client.shared.set_waker(waker);
@@ -336,7 +323,6 @@ struct Script {
     item: Item,
     control: Control,
     escalation: Option<Escalation>,
-    waits_for_gate: bool,
     flight: Option<Flight>,
     transaction: Option<Transaction>,
     effects: Effects,
@@ -359,7 +345,6 @@ pub(super) fn run(
             item,
             control,
             escalation: None,
-            waits_for_gate: false,
             started: flight.started,
             flight: Some(flight),
             transaction: None,
@@ -378,7 +363,7 @@ pub(super) fn run(
 
 impl Script {
     /// Makes sure that there is a transaction to run in; `false` if others must go first.
-    fn has_transaction(&mut self, core: &Core, flight: &Flight, waker: &Waker) -> bool {
+    fn has_transaction(&mut self, core: &mut Core, flight: &Flight, waker: &Waker) -> bool {
         if self.transaction.is_some() || flight.is_direct {
             return true;
         }
@@ -387,17 +372,22 @@ impl Script {
             self.transaction = Some(store.begin(Mode::Snapshot));
             return true;
         }
-        if self.waits_for_gate && !store.poll_open(waker) {
-            return false;
-        }
-        self.waits_for_gate = false;
-        let escalation = self.escalation.get_or_insert_with(|| {
-            if flight.rules.allows_undeclared {
-                Escalation::exclusive(store)
-            } else {
-                Escalation::new(store)
+        let escalation = match &mut self.escalation {
+            Some(escalation) => escalation,
+            None if flight.rules.allows_undeclared => {
+                self.escalation.insert(Escalation::exclusive(store))
             }
-        });
+            // The first attempt, which seldom fails, needs none.
+            None => {
+                let mut transaction = core.optimistic.take();
+                match &mut transaction {
+                    Some(transaction) => transaction.restart(),
+                    None => transaction = Some(store.begin(Mode::Optimistic)),
+                }
+                self.transaction = transaction;
+                return true;
+            }
+        };
         if !escalation.poll(waker) {
             return false;
         }
@@ -453,12 +443,18 @@ impl Script {
             Ok(_) => {
                 self.effects.happen();
                 core.has_committed = true;
+                if transaction.mode() == Mode::Optimistic {
+                    transaction.rest();
+                    core.optimistic = Some(transaction);
+                }
                 None
             }
             Err(CommitError::Conflict(_)) => {
-                if let Some(escalation) = &mut self.escalation {
-                    escalation.failed(&transaction);
-                }
+                let store = &core.services.store;
+                let escalation = self
+                    .escalation
+                    .get_or_insert_with(|| Escalation::new(store));
+                escalation.failed(&transaction);
                 drop(transaction);
                 self.reply = None;
                 self.flight = None;

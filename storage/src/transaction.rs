@@ -155,6 +155,22 @@ impl Transaction {
         count(&self.local.state().counters.snapshots, 1);
     }
 
+    /// Drops what was read and written, the snapshot and the pin, until `restart`: a transaction
+    /// that is kept to be used again holds nobody up meanwhile.
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// let mut tx = store.begin(Mode::Optimistic);
+    /// tx.rest();
+    /// assert_eq!(store.snapshots_held().0, 0);
+    /// tx.restart();
+    /// assert_eq!(store.snapshots_held().0, 1);
+    /// ```
+    pub fn rest(&mut self) {
+        self.forget();
+    }
+
     /// Drops what was read and written, the snapshot and the pin.
     fn forget(&mut self) {
         self.entries.clear();

@@ -7,7 +7,7 @@ use crate::support::server::Server;
 
 /// Waits until a script runs, by asking the server.
 fn wait_until_running(server: &Server) {
-    while !server.services.scripts.has_runs() {
+    while !server.services.clients.has_scripts() {
         thread::yield_now();
     }
 }
@@ -139,7 +139,7 @@ fn a_client_that_goes_does_not_take_its_script_with_it() {
         wait_until_running(&server);
     }
     let mut client = Client::connect(address);
-    while server.services.scripts.has_runs() {
+    while server.services.clients.has_scripts() {
         thread::yield_now();
     }
     assert_eq!(client.run("GET k").render(), "'300000'");
