@@ -45,10 +45,22 @@ impl Waiter {
     }
 }
 
+type Lines = HashMap<Key, VecDeque<Arc<Waiter>>>;
+
+fn wake_next(lines: &Lines, waiter: &Arc<Waiter>) {
+    for key in &waiter.keys {
+        let Some(line) = lines.get(key) else { continue };
+        let own = line.iter().position(|known| Arc::ptr_eq(known, waiter));
+        if let Some(next) = own.and_then(|own| line.get(own + 1)) {
+            next.wake();
+        }
+    }
+}
+
 /// All lines of a server.
 #[derive(Default)]
 pub struct Waiters {
-    lines: Mutex<HashMap<Key, VecDeque<Arc<Waiter>>>>,
+    lines: Mutex<Lines>,
     /// How many wait; so that effects that nobody waits for cost nothing.
     count: AtomicUsize,
 }
@@ -59,7 +71,7 @@ impl Waiters {
         Waiters::default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, VecDeque<Arc<Waiter>>>> {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -91,24 +103,18 @@ impl Waiters {
         waiter
     }
 
-    /// The waiter found nothing: the next in each of its lines may try.
+    /// The waiter leaves something to others: the next in each of its lines may try.
     pub fn pass_on(&self, waiter: &Arc<Waiter>) {
-        let lines = self.lock();
-        for key in &waiter.keys {
-            let Some(line) = lines.get(key) else { continue };
-            let own = line.iter().position(|known| Arc::ptr_eq(known, waiter));
-            if let Some(next) = own.and_then(|own| line.get(own + 1)) {
-                next.wake();
-            }
-        }
+        wake_next(&self.lock(), waiter);
     }
 
     /// The waiter waits no longer. If it was its turn, the turn passes on.
     pub fn remove(&self, waiter: &Arc<Waiter>) {
-        if waiter.take_turn() {
-            self.pass_on(waiter);
-        }
         let mut lines = self.lock();
+        // Under the lock, so that no turn comes between this look and the end of its places.
+        if waiter.take_turn() {
+            wake_next(&lines, waiter);
+        }
         for key in &waiter.keys {
             if let Some(line) = lines.get_mut(key) {
                 line.retain(|known| !Arc::ptr_eq(known, waiter));

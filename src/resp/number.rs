@@ -28,7 +28,7 @@ pub fn parse_integer(bytes: &[u8]) -> Option<i64> {
 }
 
 /// A double as Redis takes it from a client: decimal, with an exponent, hexadecimal, or infinite;
-/// never NaN, and nothing around it.
+/// never NaN, nothing around it, and not so large or small that it becomes infinite or zero.
 pub fn parse_double(bytes: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(bytes).ok()?;
     if text.is_empty() || text.trim() != text {
@@ -46,7 +46,13 @@ pub fn parse_double(bytes: &[u8]) -> Option<f64> {
     if !is_word && !unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
         return None;
     }
-    text.parse::<f64>().ok().filter(|value| !value.is_nan())
+    let value = text.parse::<f64>().ok()?;
+    let is_beyond = value.is_infinite() && !is_word;
+    let mut mantissa = unsigned
+        .bytes()
+        .take_while(|byte| !byte.eq_ignore_ascii_case(&b'e'));
+    let is_lost = value == 0.0 && mantissa.any(|byte| matches!(byte, b'1'..=b'9'));
+    (!is_beyond && !is_lost).then_some(value)
 }
 
 /// A double as Redis writes it in replies: 17 significant digits at most, the shortest that reads
@@ -129,6 +135,10 @@ mod tests {
             ("1e3", Some(1000.0)),
             ("-inf", Some(f64::NEG_INFINITY)),
             ("0x10", Some(16.0)),
+            ("1e400", None),
+            ("-1e400", None),
+            ("1e-400", None),
+            ("0e-400", Some(0.0)),
             ("nan", None),
             ("", None),
             ("1 ", None),

@@ -1,0 +1,12 @@
+//! Commands of ordered collections, family by family, and waiting for their elements.
+
+mod support;
+
+#[path = "commands/blocking.rs"]
+mod blocking;
+#[path = "commands/list.rs"]
+mod list;
+#[path = "commands/sorted_set.rs"]
+mod sorted_set;
+#[path = "commands/stream.rs"]
+mod stream;

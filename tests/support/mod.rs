@@ -1,0 +1,8 @@
+//! What tests of commands share: a server of their own, a client, the checks that run a line in
+//! every way a client could.
+
+pub(crate) mod check;
+pub(crate) mod client;
+pub(crate) mod line;
+pub(crate) mod redis;
+pub(crate) mod server;
