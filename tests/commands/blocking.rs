@@ -206,6 +206,32 @@ fn nobody_waits_longer_than_asked() {
 }
 
 #[test]
+fn a_client_can_be_unblocked_by_another() {
+    let server = Server::start();
+    let mut other = client(&server);
+    for (line, unblock, expected) in [
+        ("BLPOP l 0", "", "nil"),
+        ("BLPOP l 0", "TIMEOUT", "nil"),
+        ("XREAD BLOCK 0 STREAMS s $", "TIMEOUT", "nil"),
+        (
+            "BZPOPMIN z 0",
+            "ERROR",
+            "(UNBLOCKED client unblocked via CLIENT UNBLOCK)",
+        ),
+    ] {
+        let mut waiting = client(&server);
+        let id = waiting.run("CLIENT ID").render();
+        waiting.send(&line.split_whitespace().collect::<Vec<_>>());
+        wait_for_waiters(&server, 1);
+        let unblock = format!("CLIENT UNBLOCK {id} {unblock}");
+        assert_eq!(other.run(&unblock).render(), "1", "{line}");
+        assert_eq!(waiting.read().render(), expected, "{line}");
+        wait_for_waiters(&server, 0);
+        assert_eq!(other.run(&unblock).render(), "0", "{line}");
+    }
+}
+
+#[test]
 fn what_is_sent_behind_a_waiting_command_comes_after_it() {
     let server = Server::start();
     let mut waiting = blocked(&server, "BLPOP l 0");

@@ -82,6 +82,9 @@ impl<'a> Source<'a> {
 /// The inputs with their weights.
 type Inputs<'a> = Vec<(Source<'a>, f64)>;
 
+/// Members with their scores.
+type Members<'a> = Vec<(&'a [u8], f64)>;
+
 /// Reads `numkeys key [key ...]` at `at`; also answers where the options begin.
 fn read_inputs<'v>(
     view: &'v View<'_>,
@@ -147,7 +150,7 @@ fn read_options(
     Ok((aggregate, with_scores))
 }
 
-fn union<'a>(inputs: &Inputs<'a>, aggregate: Aggregate) -> Vec<(&'a [u8], f64)> {
+fn union<'a>(inputs: &Inputs<'a>, aggregate: Aggregate) -> Members<'a> {
     let mut scores: HashMap<&[u8], f64> = HashMap::new();
     for (source, weight) in inputs {
         for (member, score) in source.iter() {
@@ -162,7 +165,7 @@ fn union<'a>(inputs: &Inputs<'a>, aggregate: Aggregate) -> Vec<(&'a [u8], f64)> 
 }
 
 /// `inputs` must have the smallest first.
-fn intersection<'a>(inputs: &Inputs<'a>, aggregate: Aggregate) -> Vec<(&'a [u8], f64)> {
+fn intersection<'a>(inputs: &Inputs<'a>, aggregate: Aggregate) -> Members<'a> {
     let Some(((first, weight), others)) = inputs.split_first() else {
         return Vec::new();
     };
@@ -176,7 +179,7 @@ fn intersection<'a>(inputs: &Inputs<'a>, aggregate: Aggregate) -> Vec<(&'a [u8],
     first.iter().filter_map(combined).collect()
 }
 
-fn difference<'a>(inputs: &Inputs<'a>) -> Vec<(&'a [u8], f64)> {
+fn difference<'a>(inputs: &Inputs<'a>) -> Members<'a> {
     let Some(((first, _), others)) = inputs.split_first() else {
         return Vec::new();
     };
@@ -194,7 +197,7 @@ fn compute<'v>(
     args: &Args<'_>,
     operation: Operation,
     store: Option<&str>,
-) -> Result<(Vec<(&'v [u8], f64)>, bool), CommandError> {
+) -> Result<(Members<'v>, bool), CommandError> {
     let (at, name) = match (store, operation) {
         (Some(name), _) => (2, name),
         (None, Operation::Union) => (1, "zunion"),
