@@ -152,3 +152,41 @@ impl Waiters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        (0, name.as_bytes().into())
+    }
+
+    #[test]
+    fn who_leaves_on_his_turn_passes_it_on() {
+        let waiters = Waiters::new();
+        let add = |names: &[&str]| {
+            let keys = names.iter().map(|name| key(name)).collect();
+            waiters.add(keys, Waker::noop())
+        };
+        let first = add(&["l", "m"]);
+        let (second, third) = (add(&["l"]), add(&["m"]));
+        waiters.wake_all();
+        assert!(!second.take_turn() && !third.take_turn());
+        waiters.remove(&first);
+        assert!(second.take_turn() && third.take_turn());
+        waiters.remove(&second);
+        assert!(!third.take_turn());
+        waiters.remove(&third);
+        assert!(waiters.is_empty() && waiters.lock().is_empty());
+    }
+
+    #[test]
+    fn a_key_named_twice_is_one_place() {
+        let waiters = Waiters::new();
+        let waiter = waiters.add(vec![key("l"), key("l")], Waker::noop());
+        waiters.pass_on(&waiter);
+        assert!(!waiter.take_turn());
+        waiters.wake_all();
+        assert!(waiter.take_turn());
+    }
+}

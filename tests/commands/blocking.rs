@@ -112,6 +112,19 @@ fn those_who_wait_longest_are_served_first() {
 }
 
 #[test]
+fn who_takes_from_one_key_leaves_the_other_to_the_next() {
+    let server = Server::start();
+    let mut other = client(&server);
+    let mut first = blocked(&server, "BLPOP l m 0");
+    let mut second = blocked(&server, "BLPOP m 0");
+    for line in ["MULTI", "RPUSH m b", "RPUSH l a", "EXEC"] {
+        other.run(line);
+    }
+    assert_eq!(first.read().render(), "[l a]");
+    assert_eq!(second.read().render(), "[m b]");
+}
+
+#[test]
 fn who_is_gone_does_not_hold_up_the_line() {
     let server = Server::start();
     let mut other = client(&server);

@@ -8,7 +8,7 @@ use super::elements::Elements;
 use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
-use crate::resp::number::{parse_double, parse_integer};
+use crate::resp::number::{parse_double_in_range, parse_integer};
 use crate::resp::reply::Reply;
 
 /// What is done with the inputs.
@@ -128,7 +128,7 @@ fn read_options(
     while !options.is_empty() {
         if combines && options.left() > inputs.len() && options.take("WEIGHTS") {
             for (_, weight) in inputs.iter_mut() {
-                *weight = parse_double(options.next()?)
+                *weight = parse_double_in_range(options.next()?)
                     .ok_or(CommandError::text("ERR weight value is not a float"))?;
             }
         } else if combines && options.left() > 1 && options.take("AGGREGATE") {
