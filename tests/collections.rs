@@ -8,6 +8,8 @@ mod support;
 mod blocking;
 #[path = "commands/list.rs"]
 mod list;
+#[path = "commands/random_collections.rs"]
+mod random_collections;
 #[path = "commands/sorted_set.rs"]
 mod sorted_set;
 #[path = "commands/stream.rs"]
