@@ -45,10 +45,22 @@ impl Waiter {
     }
 }
 
+type Lines = HashMap<Key, VecDeque<Arc<Waiter>>>;
+
+fn wake_next(lines: &Lines, waiter: &Arc<Waiter>) {
+    for key in &waiter.keys {
+        let Some(line) = lines.get(key) else { continue };
+        let own = line.iter().position(|known| Arc::ptr_eq(known, waiter));
+        if let Some(next) = own.and_then(|own| line.get(own + 1)) {
+            next.wake();
+        }
+    }
+}
+
 /// All lines of a server.
 #[derive(Default)]
 pub struct Waiters {
-    lines: Mutex<HashMap<Key, VecDeque<Arc<Waiter>>>>,
+    lines: Mutex<Lines>,
     /// How many wait; so that effects that nobody waits for cost nothing.
     count: AtomicUsize,
 }
@@ -59,7 +71,7 @@ impl Waiters {
         Waiters::default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, VecDeque<Arc<Waiter>>>> {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -91,24 +103,18 @@ impl Waiters {
         waiter
     }
 
-    /// The waiter found nothing: the next in each of its lines may try.
+    /// The waiter leaves something to others: the next in each of its lines may try.
     pub fn pass_on(&self, waiter: &Arc<Waiter>) {
-        let lines = self.lock();
-        for key in &waiter.keys {
-            let Some(line) = lines.get(key) else { continue };
-            let own = line.iter().position(|known| Arc::ptr_eq(known, waiter));
-            if let Some(next) = own.and_then(|own| line.get(own + 1)) {
-                next.wake();
-            }
-        }
+        wake_next(&self.lock(), waiter);
     }
 
     /// The waiter waits no longer. If it was its turn, the turn passes on.
     pub fn remove(&self, waiter: &Arc<Waiter>) {
-        if waiter.take_turn() {
-            self.pass_on(waiter);
-        }
         let mut lines = self.lock();
+        // Under the lock, so that no turn comes between this look and the end of its places.
+        if waiter.take_turn() {
+            wake_next(&lines, waiter);
+        }
         for key in &waiter.keys {
             if let Some(line) = lines.get_mut(key) {
                 line.retain(|known| !Arc::ptr_eq(known, waiter));
@@ -144,5 +150,43 @@ impl Waiters {
         for first in self.lock().values().filter_map(|line| line.front()) {
             first.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        (0, name.as_bytes().into())
+    }
+
+    #[test]
+    fn who_leaves_on_his_turn_passes_it_on() {
+        let waiters = Waiters::new();
+        let add = |names: &[&str]| {
+            let keys = names.iter().map(|name| key(name)).collect();
+            waiters.add(keys, Waker::noop())
+        };
+        let first = add(&["l", "m"]);
+        let (second, third) = (add(&["l"]), add(&["m"]));
+        waiters.wake_all();
+        assert!(!second.take_turn() && !third.take_turn());
+        waiters.remove(&first);
+        assert!(second.take_turn() && third.take_turn());
+        waiters.remove(&second);
+        assert!(!third.take_turn());
+        waiters.remove(&third);
+        assert!(waiters.is_empty() && waiters.lock().is_empty());
+    }
+
+    #[test]
+    fn a_key_named_twice_is_one_place() {
+        let waiters = Waiters::new();
+        let waiter = waiters.add(vec![key("l"), key("l")], Waker::noop());
+        waiters.pass_on(&waiter);
+        assert!(!waiter.take_turn());
+        waiters.wake_all();
+        assert!(waiter.take_turn());
     }
 }

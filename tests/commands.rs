@@ -1,24 +1,29 @@
 //! The server from outside: commands, family by family, and what holds for all of them.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what goes wrong in a test's own client fails the test"
-)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 
-#[path = "server/mod.rs"]
-mod server;
-
+#[path = "commands/blocking.rs"]
+mod blocking;
 #[path = "commands/hash.rs"]
 mod hash;
 #[path = "commands/key.rs"]
 mod key;
+#[path = "commands/list.rs"]
+mod list;
 #[path = "commands/random.rs"]
 mod random;
+#[path = "commands/random_collections.rs"]
+mod random_collections;
+#[path = "server/mod.rs"]
+mod server;
 #[path = "commands/set.rs"]
 mod set;
+#[path = "commands/sorted_set.rs"]
+mod sorted_set;
+#[path = "commands/stream.rs"]
+mod stream;
 #[path = "commands/string.rs"]
 mod string;
 #[path = "commands/table.rs"]

@@ -379,7 +379,8 @@ impl Command {
             }
         };
         let has_own = self.group != Group::Server
-            || matches!((self.run, self.keys), (Run::Data(_), Keys::None));
+            || matches!((self.run, self.keys), (Run::Data(_), Keys::None))
+                && self.flags & (flag::WRITE | flag::READONLY) != 0;
         add(has_own, self.group.category());
         add(self.has(flag::WRITE), "write");
         add(self.has(flag::READONLY), "read");

@@ -49,6 +49,22 @@ pub fn parse_double(bytes: &[u8]) -> Option<f64> {
     text.parse::<f64>().ok().filter(|value| !value.is_nan())
 }
 
+/// As `parse_double`, but nothing so large or so small that it becomes infinite or zero.
+pub fn parse_double_in_range(bytes: &[u8]) -> Option<f64> {
+    let value = parse_double(bytes)?;
+    let is_sign = |byte: &u8| matches!(byte, b'+' | b'-');
+    let is_word = bytes
+        .iter()
+        .find(|byte| !is_sign(byte))
+        .is_some_and(u8::is_ascii_alphabetic);
+    let is_beyond = value.is_infinite() && !is_word;
+    let mut mantissa = bytes
+        .iter()
+        .take_while(|byte| !byte.eq_ignore_ascii_case(&b'e'));
+    let is_lost = value == 0.0 && mantissa.any(|byte| matches!(byte, b'1'..=b'9'));
+    (!is_beyond && !is_lost).then_some(value)
+}
+
 /// A double as Redis writes it in replies: 17 significant digits at most, the shortest that reads
 /// back the same, exponents below 10^-4 and from 10^17 on as `%.17g` does.
 pub fn format_double(value: f64) -> String {
@@ -118,6 +134,25 @@ mod tests {
         ] {
             assert_eq!(parse_double(text.as_bytes()), value, "{text}");
         }
+    }
+
+    #[test]
+    fn doubles_may_have_to_be_in_range() {
+        for (text, value) in [
+            ("1e400", None),
+            ("-1e400", None),
+            ("1e-400", None),
+            ("0e-400", Some(0.0)),
+            ("0", Some(0.0)),
+            ("0x0", Some(0.0)),
+            ("+inf", Some(f64::INFINITY)),
+            ("-Infinity", Some(f64::NEG_INFINITY)),
+            ("-1.5e3", Some(-1500.0)),
+            ("nan", None),
+        ] {
+            assert_eq!(parse_double_in_range(text.as_bytes()), value, "{text}");
+        }
+        assert_eq!(parse_double(b"1e400"), Some(f64::INFINITY));
     }
 
     #[test]

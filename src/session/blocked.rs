@@ -11,7 +11,7 @@ use super::retry::{Kept, Retry, Tried};
 use super::{Core, Pending, Step};
 use crate::blocking::Waiter;
 use crate::clients::Unblock;
-use crate::commands::command::{Group, flag};
+use crate::commands::command::Group;
 use crate::commands::error::Wait;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
@@ -27,6 +27,16 @@ struct Blocked {
     /// The reply when the time is over.
     null: Vec<u8>,
     has_ended: bool,
+}
+
+/// What the keys of a blocked command hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    /// Values of other types only, which others may wait for.
+    Other,
+    /// A value of the type that it waits for.
+    Wanted,
 }
 
 /// Lets a command wait. `null` is the reply of one who cannot wait.
@@ -64,6 +74,11 @@ pub(super) fn block(
 impl Blocked {
     fn end(&mut self, core: &mut Core) -> Step {
         if !std::mem::replace(&mut self.has_ended, true) {
+            // It may have been woken for several keys, has taken from one at most, and may have
+            // committed nothing that would wake the next.
+            if self.is_due {
+                self.pass_on(core);
+            }
             if let Some(waiter) = self.waiter.take() {
                 core.services.waiters.remove(&waiter);
             }
@@ -73,20 +88,25 @@ impl Blocked {
         Step::Done
     }
 
-    /// Whether a key that it waits for holds a value of its type. One of another type is not
-    /// what it waits for, and no error either.
-    fn has_something(&self, core: &Core) -> bool {
+    /// What its keys hold. A value of another type is not what it waits for, and no error either.
+    fn look(&self, core: &Core) -> Found {
         let kept = &self.retry.kept;
         let wanted = match kept.command.group {
             Group::List => Type::List,
             Group::SortedSet => Type::SortedSet,
             Group::Stream => Type::Stream,
-            _ => return true,
+            _ => return Found::Wanted,
         };
         let transaction = core.services.store.begin(Mode::Direct);
-        self.keys.iter().any(|key| {
-            matches!(transaction.get(kept.database, key), Ok(Some(value)) if value.kind() == wanted)
-        })
+        let mut found = Found::Nothing;
+        for key in &self.keys {
+            match transaction.get(kept.database, key) {
+                Ok(Some(value)) if value.kind() == wanted => return Found::Wanted,
+                Ok(Some(_)) => found = Found::Other,
+                Ok(None) | Err(_) => {}
+            }
+        }
+        found
     }
 
     /// Lets the next in its lines try.
@@ -135,20 +155,20 @@ impl Pending for Blocked {
                 waiter.set_waker(waker);
                 self.is_due |= waiter.take_turn();
             }
-            if self.is_due && !self.has_something(core) {
-                self.is_due = false;
+            let found = if self.is_due {
+                self.look(core)
+            } else {
+                Found::Nothing
+            };
+            // Where there is nothing, those behind have nothing to take either.
+            self.is_due = found == Found::Wanted;
+            if found == Found::Other {
                 self.pass_on(core);
             }
             if self.is_due {
                 let before = output.len();
                 match self.retry.try_on(core, output, waker) {
-                    Tried::Done => {
-                        // One that only reads has no commit of its own that wakes the next.
-                        if self.retry.kept.command.has(flag::READONLY) {
-                            self.pass_on(core);
-                        }
-                        return self.end(core);
-                    }
+                    Tried::Done => return self.end(core),
                     Tried::Waits => {}
                     Tried::Blocked(_) => {
                         output.truncate(before);

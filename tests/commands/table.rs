@@ -71,6 +71,20 @@ fn difference(command: &Command, info: &[Reply]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// What 7.2 describes otherwise than the 7.0 that is compared with: blocking commands are allowed
+/// in scripts, ZRANK has an option more. Shard channels count as keys only in a cluster.
+const CHANGED_SINCE: &[&str] = &[
+    "BLPOP",
+    "BRPOP",
+    "BLMOVE",
+    "BRPOPLPUSH",
+    "BZPOPMIN",
+    "BZPOPMAX",
+    "ZRANK",
+    "ZREVRANK",
+    "SPUBLISH",
+];
+
 #[test]
 fn commands_on_data_are_described_as_in_redis() {
     let Some(redis) = Redis::start() else { return };
@@ -78,7 +92,8 @@ fn commands_on_data_are_described_as_in_redis() {
     let mut differences = String::new();
     for entry in table::all() {
         let is_on_data = matches!(entry.command.run, Run::Data(_));
-        if !is_on_data || entry.command.name == "HELP" {
+        let has_changed = CHANGED_SINCE.contains(&entry.command.name);
+        if !is_on_data || entry.command.name == "HELP" || has_changed {
             continue;
         }
         let name = entry.full_name();

@@ -8,7 +8,7 @@ use super::elements::Elements;
 use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
-use crate::resp::number::{parse_double, parse_integer};
+use crate::resp::number::{parse_double_in_range, parse_integer};
 use crate::resp::reply::Reply;
 
 /// What is done with the inputs.
@@ -82,6 +82,9 @@ impl<'a> Source<'a> {
 /// The inputs with their weights.
 type Inputs<'a> = Vec<(Source<'a>, f64)>;
 
+/// Members with their scores.
+type Members<'a> = Vec<(&'a [u8], f64)>;
+
 /// Reads `numkeys key [key ...]` at `at`; also answers where the options begin.
 fn read_inputs<'v>(
     view: &'v View<'_>,
@@ -125,7 +128,7 @@ fn read_options(
     while !options.is_empty() {
         if combines && options.left() > inputs.len() && options.take("WEIGHTS") {
             for (_, weight) in inputs.iter_mut() {
-                *weight = parse_double(options.next()?)
+                *weight = parse_double_in_range(options.next()?)
                     .ok_or(CommandError::text("ERR weight value is not a float"))?;
             }
         } else if combines && options.left() > 1 && options.take("AGGREGATE") {
@@ -147,7 +150,7 @@ fn read_options(
     Ok((aggregate, with_scores))
 }
 
-fn union<'a>(inputs: &Inputs<'a>, aggregate: Aggregate) -> Vec<(&'a [u8], f64)> {
+fn union<'a>(inputs: &Inputs<'a>, aggregate: Aggregate) -> Members<'a> {
     let mut scores: HashMap<&[u8], f64> = HashMap::new();
     for (source, weight) in inputs {
         for (member, score) in source.iter() {
@@ -162,7 +165,7 @@ fn union<'a>(inputs: &Inputs<'a>, aggregate: Aggregate) -> Vec<(&'a [u8], f64)> 
 }
 
 /// `inputs` must have the smallest first.
-fn intersection<'a>(inputs: &Inputs<'a>, aggregate: Aggregate) -> Vec<(&'a [u8], f64)> {
+fn intersection<'a>(inputs: &Inputs<'a>, aggregate: Aggregate) -> Members<'a> {
     let Some(((first, weight), others)) = inputs.split_first() else {
         return Vec::new();
     };
@@ -176,7 +179,7 @@ fn intersection<'a>(inputs: &Inputs<'a>, aggregate: Aggregate) -> Vec<(&'a [u8],
     first.iter().filter_map(combined).collect()
 }
 
-fn difference<'a>(inputs: &Inputs<'a>) -> Vec<(&'a [u8], f64)> {
+fn difference<'a>(inputs: &Inputs<'a>) -> Members<'a> {
     let Some(((first, _), others)) = inputs.split_first() else {
         return Vec::new();
     };
@@ -188,16 +191,13 @@ fn difference<'a>(inputs: &Inputs<'a>) -> Vec<(&'a [u8], f64)> {
     first.iter().filter(is_only_there).collect()
 }
 
-/// Members with their scores.
-type Scored<'v> = Vec<(&'v [u8], f64)>;
-
 /// The elements of the result, in order, and whether scores are wanted.
 fn compute<'v>(
     view: &'v View<'_>,
     args: &Args<'_>,
     operation: Operation,
     store: Option<&str>,
-) -> Result<(Scored<'v>, bool), CommandError> {
+) -> Result<(Members<'v>, bool), CommandError> {
     let (at, name) = match (store, operation) {
         (Some(name), _) => (2, name),
         (None, Operation::Union) => (1, "zunion"),

@@ -5,7 +5,7 @@ use darter_storage::SortedSetValue;
 use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
-use crate::resp::number::parse_double;
+use crate::resp::number::parse_double_in_range;
 use crate::resp::reply::Reply;
 
 /// When a member is given a score, and how.
@@ -123,7 +123,7 @@ fn add(
     // All scores are read before any is given.
     let scores: Vec<f64> = pairs
         .iter()
-        .map(|[score, _]| parse_double(score).ok_or(CommandError::NotAFloat))
+        .map(|[score, _]| parse_double_in_range(score).ok_or(CommandError::NotAFloat))
         .collect::<Result<_, _>>()?;
     let key = &args[1];
     let set = if rules.only_known {

@@ -56,7 +56,9 @@ impl Trim {
         }
         if options.left() > 1 {
             self.is_approximate = options.take("~");
-            let _is_exact = !self.is_approximate && options.take("=");
+            if !self.is_approximate {
+                options.take("=");
+            }
         }
         self.keep = Some(if by_length {
             let length = options.integer()?;

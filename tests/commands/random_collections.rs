@@ -1,0 +1,183 @@
+//! Random lines on ordered collections, here and by a real Redis.
+
+use crate::support::check::compare_lines;
+
+/// A generator of its own, so that each run has the same lines (Steele et al., 2014).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((word ^ (word >> 31)) % bound as u64) as usize
+    }
+
+    fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
+        words[self.below(words.len())]
+    }
+
+    fn element(&mut self) -> String {
+        format!("e{}", self.below(60))
+    }
+
+    /// A number that binary fractions hold exactly.
+    fn score(&mut self) -> String {
+        match self.below(20) {
+            0 => self.pick(&["inf", "-inf"]).into(),
+            _ => (self.below(80) as f64 / 4.0 - 8.0).to_string(),
+        }
+    }
+}
+
+/// What stands for what: `L` a list's key, `Z` a sorted set's, `Y` that of one whose scores are
+/// equal, `X` a stream's (each now and then another's), `E` an element, `EE` many, `S` a score,
+/// `SE` many scores with elements, `B` a score as a bound, `M` a member as a bound, `N` an
+/// integer, `C` a count, `I` an entry's ID, `R` an ID as a bound.
+const FORMS: &[&str] = &[
+    "RPUSH L EE",
+    "LPUSH L EE",
+    "LPUSHX L E",
+    "RPUSHX L E E",
+    "LPOP L",
+    "LPOP L C",
+    "RPOP L C",
+    "LLEN L",
+    "LRANGE L N N",
+    "LRANGE L 0 -1",
+    "LINDEX L N",
+    "LSET L N E",
+    "LINSERT L BEFORE E E",
+    "LINSERT L AFTER E E",
+    "LREM L N E",
+    "LTRIM L N N",
+    "LPOS L E",
+    "LPOS L E RANK N COUNT C",
+    "LPOS L E COUNT C MAXLEN C",
+    "LMOVE L L LEFT RIGHT",
+    "LMOVE L L RIGHT RIGHT",
+    "RPOPLPUSH L L",
+    "LMPOP 2 L L LEFT COUNT C",
+    "BLMPOP 0.001 1 l RIGHT COUNT 2",
+    "ZADD Z SE",
+    "ZADD Z SE",
+    "ZADD Z NX CH SE",
+    "ZADD Z XX CH SE",
+    "ZADD Z GT CH SE",
+    "ZADD Z LT SE",
+    "ZADD Z INCR S E",
+    "ZADD Z GT INCR S E",
+    "ZINCRBY Z S E",
+    "ZREM Z E E E",
+    "ZCARD Z",
+    "ZSCORE Z E",
+    "ZMSCORE Z E E",
+    "ZRANK Z E",
+    "ZREVRANK Z E",
+    "ZCOUNT Z B B",
+    "ZRANGE Z N N",
+    "ZRANGE Z N N REV WITHSCORES",
+    "ZRANGE Z B B BYSCORE",
+    "ZRANGE Z B B BYSCORE REV LIMIT N C",
+    "ZRANGESTORE Z Z N N REV",
+    "ZRANGESTORE Z Z B B BYSCORE LIMIT C N",
+    "ZREVRANGE Z N N",
+    "ZRANGEBYSCORE Z B B WITHSCORES LIMIT C C",
+    "ZREVRANGEBYSCORE Z B B",
+    "ZREMRANGEBYRANK Z N N",
+    "ZREMRANGEBYSCORE Z B B",
+    "ZPOPMIN Z C",
+    "ZPOPMAX Z",
+    "ZMPOP 2 Z Z MAX COUNT C",
+    "ZUNION 2 Z Z WITHSCORES",
+    "ZUNION 2 Z Z WEIGHTS 2 -1 AGGREGATE MAX",
+    "ZINTER 2 Z Z WITHSCORES AGGREGATE MIN",
+    "ZDIFF 2 Z Z WITHSCORES",
+    "ZUNIONSTORE Z 2 Z Y",
+    "ZINTERSTORE Z 2 Z Z WEIGHTS 1 0.5",
+    "ZDIFFSTORE Z 2 Z Y",
+    "ZINTERCARD 2 Z Z LIMIT C",
+    "ZADD Y 0 E 0 E 0 E",
+    "ZRANGEBYLEX Y M M",
+    "ZREVRANGEBYLEX Y M M LIMIT C C",
+    "ZRANGE Y M M BYLEX",
+    "ZLEXCOUNT Y M M",
+    "ZREMRANGEBYLEX Y M M",
+    "XADD X I f E",
+    "XADD X I f E g E",
+    "XADD X I-* f E",
+    "XADD X MAXLEN C I f E",
+    "XADD X MINID I 9999-* f E",
+    "XADD X NOMKSTREAM 9999-* f E",
+    "XLEN X",
+    "XRANGE X R R",
+    "XRANGE X - + COUNT C",
+    "XREVRANGE X R R COUNT C",
+    "XREAD COUNT C STREAMS X X I 0",
+    "XREAD STREAMS X $",
+    "XDEL X I I 9999-0",
+    "XTRIM X MINID I",
+    "XTRIM X MAXLEN C",
+    "XINFO STREAM X",
+];
+
+fn word(random: &mut Random, form: &str) -> String {
+    let mut key = |own: [&str; 2]| match random.below(40) {
+        0 => random.pick(&["l", "z", "x", "s"]).to_string(),
+        _ => random.pick(&own).to_string(),
+    };
+    match form {
+        "L" => key(["l", "ll"]),
+        "Z" => key(["z", "zz"]),
+        "Y" => key(["y", "yy"]),
+        "X" => key(["x", "xx"]),
+        "E" => random.element(),
+        "EE" => {
+            let count = 1 + random.below(60);
+            let elements: Vec<_> = (0..count).map(|_| random.element()).collect();
+            elements.join(" ")
+        }
+        "S" => random.score(),
+        "SE" => {
+            let count = 1 + random.below(60);
+            let pairs: Vec<_> = (0..count)
+                .map(|_| format!("{} {}", random.score(), random.element()))
+                .collect();
+            pairs.join(" ")
+        }
+        "B" => format!("{}{}", random.pick(&["", "("]), random.score()),
+        "M" => match random.below(6) {
+            0 => random.pick(&["-", "+"]).into(),
+            _ => format!("{}{}", random.pick(&["[", "("]), random.element()),
+        },
+        "N" => random
+            .pick(&["0", "1", "-1", "2", "-3", "7", "-20", "100", "-100"])
+            .into(),
+        "C" => random.pick(&["0", "1", "2", "5", "50"]).into(),
+        "I" => random.below(300).to_string(),
+        "I-*" => format!("{}-*", random.below(300)),
+        "R" => match random.below(4) {
+            0 => random.pick(&["-", "+"]).into(),
+            1 => format!("({}", 1 + random.below(300)),
+            _ => format!("{}-{}", random.below(300), random.below(3)),
+        },
+        word => word.into(),
+    }
+}
+
+fn line(random: &mut Random) -> String {
+    let commands = (0..60).map(|_| {
+        let form = random.pick(FORMS);
+        let words: Vec<_> = form.split(' ').map(|form| word(random, form)).collect();
+        words.join(" ")
+    });
+    format!("SET s v; {}", commands.collect::<Vec<_>>().join("; "))
+}
+
+#[test]
+fn random_lines_on_collections_are_as_in_redis() {
+    let mut random = Random(1);
+    let lines: Vec<_> = (0..100).map(|_| line(&mut random)).collect();
+    compare_lines(&lines, &["HELLO 3"]);
+}
