@@ -27,7 +27,8 @@ impl Inner {
         let tree = version.tree();
         // SAFETY: both bases are reached under the caller's pin.
         let bare = |base: *mut Version| unsafe { base.as_ref() }.is_none_or(|b| b.tree().is_null());
-        if !announced && tree.is_null() && bare(old_base) && bare(base) {
+        let fits = std::ptr::eq(old_base, base) || tree.is_null() && bare(old_base) && bare(base);
+        if !announced && fits {
             return new;
         }
         // SAFETY: the state is the private version's own.
@@ -35,11 +36,14 @@ impl Inner {
         let fresh = if roots {
             // SAFETY: as above; the old block is given up below without its state.
             let mut state = unsafe { Box::from_raw(tree) };
-            // SAFETY: reached under the caller's pin; a version's state lives as long as it.
-            if let Some(over) = unsafe { base.as_ref().and_then(|b| b.tree().as_ref()) } {
-                state.replace_base(over);
-            } else {
-                state.forget_base();
+            // A value that was made from its base shares nodes with it, and its base never changes.
+            if !std::ptr::eq(old_base, base) {
+                // SAFETY: reached under the caller's pin; a version's state lives as long as it.
+                if let Some(over) = unsafe { base.as_ref().and_then(|b| b.tree().as_ref()) } {
+                    state.replace_base(over);
+                } else {
+                    state.forget_base();
+                }
             }
             Version::large(state, version.deadline_ms())
         } else {

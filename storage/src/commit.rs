@@ -315,13 +315,18 @@ impl Transaction {
             {
                 break;
             }
+            if announced {
+                // The stream takes a thread's announcements in their order: an open one must not
+                // stand before an expiry that is committed while the base is looked for.
+                new = inner.rebase(new, base, base, true);
+            }
             match self.base_of(inner, local, guard, index) {
                 Ok((next_record, next_head, next_base)) => {
-                    new = inner.rebase(new, base, next_base, announced);
+                    new = inner.rebase(new, base, next_base, false);
                     (record, head, base) = (next_record, next_head, next_base);
                 }
                 Err(conflict) => {
-                    inner.drop_private(new, announced);
+                    inner.drop_private(new, false);
                     return Err(conflict);
                 }
             }

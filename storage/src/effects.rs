@@ -217,10 +217,12 @@ impl Inner {
         self.effects.active.store(true, Relaxed);
     }
 
-    /// Shows what is left and ends the stream. The caller owns the gate.
+    /// Shows what is left and ends the stream. The caller owns the gate and the merger's role: one
+    /// who merged meanwhile would go on protecting numbers in a slot that is no longer the stream's,
+    /// and what nobody takes now would be taken by the next stream, long after it was freed.
     pub(crate) fn stop_effects(&self, local: &Local, guard: &Guard) {
         self.effects.active.store(false, Relaxed);
-        self.merge_effects(local, guard, &mut |_| {});
+        self.tick(local, guard, &mut |_| {});
         let slot = self.effects.slot.swap(ptr::null_mut(), AcqRel);
         // SAFETY: slots live as long as the store's threads list.
         if let Some(slot) = unsafe { slot.as_ref() } {
@@ -250,6 +252,29 @@ impl Inner {
                 return;
             }
         }
+        self.merge_in_role(local, guard, tell);
+    }
+
+    /// Takes the merger's role, after whoever has it. Before the gate: a reader may be waiting for it.
+    pub(crate) fn wait_for_role(&self) {
+        let role = &self.effects.role;
+        while role
+            .compare_exchange(ROLE_FREE, ROLE_BUSY, AcqRel, Acquire)
+            .is_err()
+        {
+            // A tick is short, and the end of a stream is rare.
+            std::thread::yield_now();
+        }
+    }
+
+    /// Merges until nobody has asked for more meanwhile, and gives the merger's role up.
+    pub(crate) fn merge_in_role(
+        &self,
+        local: &Local,
+        guard: &Guard,
+        tell: &mut dyn FnMut(&Effect),
+    ) {
+        let role = &self.effects.role;
         loop {
             self.tick(local, guard, tell);
             if role

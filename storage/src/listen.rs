@@ -30,7 +30,9 @@ impl Store {
     /// ```
     pub fn listen(&self, reader: Box<dyn FnMut(&Effect) + Send>) -> Listener {
         let reader = self.inner.effects.add_reader(reader);
-        if self.inner.effects.listeners().fetch_add(1, SeqCst) == 0 {
+        let is_first = self.inner.effects.listeners().fetch_add(1, SeqCst) == 0;
+        // The first may still be on its way.
+        if is_first || !self.inner.effects.is_active() {
             self.inner.with_gate_closed(|| {
                 if self.inner.effects.listeners().load(SeqCst) > 0
                     && !self.inner.effects.is_active()
@@ -67,13 +69,14 @@ impl Drop for Listener {
         self.inner.effects.remove_reader(self.reader);
         if self.inner.effects.listeners().fetch_sub(1, SeqCst) == 1 {
             let inner = &self.inner;
+            let local = local(inner);
+            inner.wait_for_role();
             inner.with_gate_closed(|| {
                 if inner.effects.listeners().load(SeqCst) == 0 && inner.effects.is_active() {
-                    let local = local(inner);
-                    let guard = local.pin();
-                    inner.stop_effects(&local, &guard);
+                    inner.stop_effects(&local, &local.pin());
                 }
             });
+            inner.merge_in_role(&local, &local.pin(), &mut |_| {});
         }
     }
 }

@@ -105,9 +105,10 @@ impl Transaction {
         }
     }
 
-    /// Forgets everything and reads from now on as of now.
+    /// Forgets everything and reads from now on as of now. What is read is compared again.
     pub fn restart(&mut self) {
         self.forget();
+        self.records_reads = matches!(self.mode, Mode::Direct | Mode::Optimistic);
         self.guard = Some(self.local.pin());
         if self.mode != Mode::Direct {
             self.take_snapshot();

@@ -2,6 +2,7 @@
 //! what was given up.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -161,4 +162,53 @@ fn the_stream_is_a_serial_order_of_the_commits() {
         let held = store.get(&key).expect("a string").expect("a key");
         assert_eq!(held, format!("{count}").into_bytes());
     }
+}
+
+/// Streams that end while others merge leave nothing behind: no number stays protected, and no
+/// commit of one stream is shown by the next.
+#[test]
+fn a_stream_may_end_while_others_merge() {
+    const STREAMS: u64 = 300;
+    let store = Store::new();
+    let has_ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for thread in 0..2 {
+            let (store, has_ended) = (&store, &has_ended);
+            scope.spawn(move || {
+                let mut turn = 0_u64;
+                while !has_ended.load(Ordering::Relaxed) {
+                    turn += 1;
+                    store.set(format!("k{thread}{}", turn % 3), turn.to_string());
+                    store.merge_effects();
+                }
+            });
+        }
+        for stream in 0..STREAMS {
+            let (listener, effects) = listening(&store);
+            let key = format!("own{stream}");
+            store.set(&key, "1");
+            store.merge_effects();
+            drop(listener);
+            let shown = effects.try_iter().flat_map(|effect| effect.changes);
+            let own: Vec<_> = shown
+                .filter(|change| change.key.starts_with(b"own"))
+                .collect();
+            assert!(own.iter().all(|change| *change.key == *key.as_bytes()));
+            store.remove(&key);
+        }
+        has_ended.store(true, Ordering::Relaxed);
+    });
+    for turn in 0..3 {
+        for thread in 0..2 {
+            for key in 0..3 {
+                store.set(format!("k{thread}{key}"), turn.to_string());
+            }
+        }
+    }
+    while store.maintain(100) {}
+    let counts = store.counts();
+    assert!(
+        counts.versions_made - counts.versions_freed <= 6 + 1,
+        "{counts:?}"
+    );
 }
