@@ -4,6 +4,7 @@ use super::elements::Elements;
 use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::sample::{Wanted, below, draw};
+use crate::commands::scan::{ScanOptions, parse_cursor, reply_page};
 use crate::commands::view::View;
 use crate::glob;
 use crate::resp::number::format_double;
@@ -128,57 +129,24 @@ pub(super) fn zrandmember(
     Ok(())
 }
 
-/// The options of ZSCAN: a pattern, and about how many members to visit.
-fn scan_options<'a>(args: &Args<'a>) -> Result<(Option<&'a [u8]>, usize), CommandError> {
-    let (mut pattern, mut count) = (None, 10);
-    let mut options = args.options(3);
-    while !options.is_empty() {
-        if options.left() < 2 {
-            return Err(CommandError::Syntax);
-        }
-        if options.take("COUNT") {
-            let wanted = options.integer()?;
-            if wanted < 1 {
-                return Err(CommandError::Syntax);
-            }
-            count = usize::try_from(wanted).unwrap_or(usize::MAX);
-        } else if options.take("MATCH") {
-            pattern = Some(options.next()?);
-        } else {
-            return Err(CommandError::Syntax);
-        }
-    }
-    Ok((pattern, count))
-}
-
 pub(super) fn zscan(
     view: &mut View<'_>,
     args: &Args<'_>,
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
-    let cursor = std::str::from_utf8(&args[2]).ok();
-    let cursor: u64 = cursor
-        .and_then(|cursor| cursor.parse().ok())
-        .ok_or(CommandError::text("ERR invalid cursor"))?;
+    let cursor = parse_cursor(&args[2])?;
     let Some(set) = view.sorted_set(&args[1])? else {
-        reply.array(2);
-        reply.bulk(b"0");
-        reply.array(0);
+        reply_page(0, [].into_iter(), reply);
         return Ok(());
     };
-    let (pattern, count) = scan_options(args)?;
+    let options = ScanOptions::parse(args, 3, false)?;
     let mut found = Vec::new();
-    let next = set.scan(cursor, count, |member, score| {
-        if pattern.is_none_or(|pattern| glob::matches(pattern, member)) {
-            found.push((member, score));
+    let next = set.scan(cursor, options.count, |member, score| {
+        if options.matches(member) {
+            found.push(member.to_vec());
+            found.push(format_double(score).into_bytes());
         }
     });
-    reply.array(2);
-    reply.bulk(itoa::Buffer::new().format(next).as_bytes());
-    reply.array(2 * found.len());
-    for (member, score) in found {
-        reply.bulk(member);
-        reply.bulk(format_double(score).as_bytes());
-    }
+    reply_page(next, found.iter().map(Vec::as_slice), reply);
     Ok(())
 }
