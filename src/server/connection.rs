@@ -243,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
                 Step::Again => {}
             }
             // Once per poll without new bytes: a command that waited may go on, or messages came.
-            if own.has_input || !has_run {
+            if own.has_input || !has_run && own.session.expects_news() {
                 if has_run && own.session.is_suspended() {
                     return Poll::Pending;
                 }

@@ -218,6 +218,11 @@ impl Session {
         self.pending.is_some()
     }
 
+    /// Whether there may be something to do without new bytes.
+    pub fn expects_news(&self) -> bool {
+        self.is_suspended() || self.is_subscribed()
+    }
+
     /// Does what can be done with the bytes that have arrived. `waker` is woken when a command
     /// that waits may go on.
     pub fn process(&mut self, waker: &Waker) -> Progress {

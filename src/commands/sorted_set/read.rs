@@ -6,7 +6,6 @@ use crate::commands::error::CommandError;
 use crate::commands::sample::{Wanted, below, draw};
 use crate::commands::scan::{ScanOptions, parse_cursor, reply_page};
 use crate::commands::view::View;
-use crate::glob;
 use crate::resp::number::format_double;
 use crate::resp::reply::Reply;
 
