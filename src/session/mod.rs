@@ -142,8 +142,8 @@ pub struct Session {
     /// Replies that are still to be sent; the driver takes them.
     pub output: Vec<u8>,
     pending: Option<Box<dyn Pending>>,
-    /// Where the reply of the command that runs begins in the output. The driver takes the output
-    /// only up to here while a command waits.
+    /// Where the reply of the command that runs begins in the output. While it waits it has
+    /// written nothing, so the driver may take all.
     reply_from: usize,
 }
 
@@ -220,6 +220,10 @@ impl Session {
     pub fn process(&mut self, waker: &Waker) -> Progress {
         self.core.services.read_clock();
         self.core.clock = Instant::now();
+        if self.pending.is_some() {
+            // What stands before its reply may have been sent since.
+            self.reply_from = self.output.len();
+        }
         let progress = self.process_batch(waker);
         // The thread's transaction must not keep the epoch while the thread does other things.
         self.core.direct = None;
