@@ -33,6 +33,9 @@ use multi::{Multi, Watch};
 /// Commands of one slice of a session; then others get their turn.
 const COMMANDS_PER_TURN: usize = 1024;
 
+/// Bytes of replies after which a slice ends: they are sent before there are more.
+const OUTPUT_BYTES_PER_TURN: usize = 1024 * 1024;
+
 /// How far `process` came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -263,6 +266,9 @@ impl Session {
                     self.batch.done(taken);
                     if self.pending.is_none() {
                         self.core.finish(&mut self.output, self.reply_from);
+                        if self.output.len() >= OUTPUT_BYTES_PER_TURN {
+                            return Progress::Yielded;
+                        }
                     }
                 }
                 Ok(None) => return Progress::Idle,
