@@ -125,6 +125,9 @@ fn listen(services: &Arc<Services>) -> Listener {
     let told = Arc::clone(services);
     services.store.listen(Box::new(move |effect| {
         told.waiters.tell(effect);
+        if effect.databases_changed {
+            told.waiters.wake_all();
+        }
         for message in &effect.messages {
             let [_, _, subscribers] = told.config.output_limits();
             told.pubsub.deliver(message, subscribers.hard_bytes);
