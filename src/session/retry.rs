@@ -53,6 +53,7 @@ pub(super) fn attempt(
     reply: &mut dyn Reply,
 ) -> Attempt {
     let mark = reply.mark();
+    let mut failure = None;
     let mut view = View::new(transaction, database, services);
     let result = run(&mut view, args, reply);
     if command.has(flag::READONLY) {
@@ -64,18 +65,26 @@ pub(super) fn attempt(
         Ok(()) => {}
         Err(CommandError::WouldBlock(wait)) => return Attempt::Blocked(wait),
         Err(error) => {
-            let text = error.to_string();
-            services.stats.count_error(text.as_bytes());
             reply.rewind(mark);
-            reply.error(text.as_bytes());
-            return Attempt::Done { failed: true };
+            // An error may rest on keys that never stood together: compared like a success.
+            transaction.forget_writes();
+            failure = Some(error.to_string());
         }
     }
-    if command.has(flag::READONLY) {
-        return Attempt::Done { failed: false };
-    }
-    match services.commit(transaction) {
-        Ok(_) => Attempt::Done { failed: false },
+    let failed = failure.is_some();
+    let committed = if command.has(flag::READONLY) {
+        Ok(())
+    } else {
+        services.commit(transaction).map(drop)
+    };
+    match committed {
+        Ok(()) => {
+            if let Some(text) = failure {
+                services.stats.count_error(text.as_bytes());
+                reply.error(text.as_bytes());
+            }
+            Attempt::Done { failed }
+        }
         Err(error) => {
             reply.rewind(mark);
             match error {
