@@ -65,6 +65,10 @@ impl Blocked {
     fn end(&mut self, core: &mut Core) -> Step {
         if !std::mem::replace(&mut self.has_ended, true) {
             if let Some(waiter) = self.waiter.take() {
+                if self.is_due {
+                    // What it was woken for is still there for somebody else.
+                    core.services.waiters.pass_on(&waiter);
+                }
                 core.services.waiters.remove(&waiter);
             }
             core.client.shared.is_blocked.store(false, Ordering::SeqCst);
@@ -142,11 +146,10 @@ impl Pending for Blocked {
             if self.is_due {
                 let before = output.len();
                 match self.retry.try_on(core, output, waker) {
-                    Tried::Done => {
-                        // One that only reads has no commit of its own that wakes the next.
-                        if self.retry.kept.command.has(flag::READONLY) {
-                            self.pass_on(core);
-                        }
+                    Tried::Done { failed } => {
+                        // A commit of its own wakes the next; one that only reads, or fails, has
+                        // none.
+                        self.is_due = failed || self.retry.kept.command.has(flag::READONLY);
                         return self.end(core);
                     }
                     Tried::Waits => {}
