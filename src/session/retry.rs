@@ -276,4 +276,9 @@ impl Pending for Retry {
             }
         }
     }
+
+    /// What was sent is done, whether or not somebody else happened to be in the way.
+    fn outlives_client(&self) -> bool {
+        true
+    }
 }
