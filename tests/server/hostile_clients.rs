@@ -99,6 +99,30 @@ fn subscribing_in_a_transaction_brings_messages() {
 }
 
 #[test]
+fn keys_that_have_not_changed_share_a_snapshot() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("SET changing 1");
+    for key in 0..100 {
+        client.run(&format!("WATCH {key} same"));
+    }
+    let held = || server.services.store.snapshots_held().0;
+    assert_eq!(held(), 1);
+    Client::connect(server.address).run("SET changing 2");
+    client.run("WATCH changing");
+    assert_eq!(held(), 2);
+    client.run("MULTI");
+    client.run("GET changing");
+    assert_eq!(client.run("EXEC").render(), "['2']");
+    assert_eq!(held(), 0);
+    client.run("WATCH 1 2");
+    Client::connect(server.address).run("SET 2 x");
+    client.run("WATCH 2");
+    client.run("MULTI");
+    assert_eq!(client.run("EXEC").render(), "nil");
+}
+
+#[test]
 fn replies_that_nobody_reads_end_a_slice() {
     const COMMANDS: usize = 500;
     let server = Server::start();
