@@ -1,9 +1,5 @@
 //! The server from outside: commands, family by family, and what holds for all of them.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what goes wrong in a test's own client fails the test"
-)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
