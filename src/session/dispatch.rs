@@ -17,6 +17,9 @@ use crate::resp::encode::{Encoder, Protocol};
 use crate::resp::reply::Reply;
 use crate::stats::count;
 
+/// Room for arguments that has grown larger than this is given back.
+const KEPT_ARGUMENT_BYTES_MAX: usize = 64 * 1024;
+
 /// Runs a request. `Some` if it could not be finished at once.
 pub(super) fn run(
     core: &mut Core,
@@ -43,7 +46,9 @@ pub(super) fn run(
         }
     };
     bump.reset();
-    core.bump = bump;
+    if bump.allocated_bytes() <= KEPT_ARGUMENT_BYTES_MAX {
+        core.bump = bump;
+    }
     pending
 }
 
