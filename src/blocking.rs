@@ -145,7 +145,7 @@ impl Waiters {
         }
     }
 
-    /// Everybody may try: databases were exchanged.
+    /// Everybody may try: databases were flushed or exchanged.
     pub fn wake_all(&self) {
         for first in self.lock().values().filter_map(|line| line.front()) {
             first.wake();

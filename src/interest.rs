@@ -54,6 +54,11 @@ impl Interest {
     /// One more needs the stream.
     pub fn add(&self) {
         self.interested.fetch_add(1, Ordering::SeqCst);
+        if !self.is_active.load(Ordering::SeqCst) {
+            // Between the runner's look at the count and its sleep it holds the lock.
+            drop(self.lock());
+            self.changed.notify_one();
+        }
     }
 
     /// One needs it no longer.
@@ -88,7 +93,8 @@ impl Interest {
         let mut listener: Option<Listener> = None;
         let mut state = interest.lock();
         while !state.is_stopping {
-            if listener.is_none() && !state.waiting.is_empty() {
+            let is_interesting = interest.interested.load(Ordering::SeqCst) > 0;
+            if listener.is_none() && (is_interesting || !state.waiting.is_empty()) {
                 drop(state);
                 listener = Some(listen(services));
                 interest.is_active.store(true, Ordering::SeqCst);
@@ -125,6 +131,9 @@ fn listen(services: &Arc<Services>) -> Listener {
     let told = Arc::clone(services);
     services.store.listen(Box::new(move |effect| {
         told.waiters.tell(effect);
+        if effect.databases_changed {
+            told.waiters.wake_all();
+        }
         for message in &effect.messages {
             let [_, _, subscribers] = told.config.output_limits();
             told.pubsub.deliver(message, subscribers.hard_bytes);

@@ -97,7 +97,6 @@ fn swapdb(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     };
     let (one, other) = (known(one)?, known(other)?);
     view.transaction().swap(one, other)?;
-    view.services.waiters.wake_all();
     reply.status("OK");
     Ok(())
 }

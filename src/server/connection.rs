@@ -186,6 +186,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.has_input = false;
         match self.session.process(context.waker()) {
             Progress::Idle if self.has_ended => Step::Over,
+            // A command behind the one that outlived the client may not outlive it, too.
+            Progress::Suspended if self.has_ended && self.session.disconnect() => Step::Over,
             Progress::Idle | Progress::Suspended => Step::Waits,
             Progress::Yielded => {
                 self.has_input = true;

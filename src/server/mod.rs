@@ -116,6 +116,8 @@ fn keep_house(services: &Services) {
                 break;
             }
         }
+        // What has expired is shown, and let go of, although nobody writes.
+        services.store.merge_effects();
         close_idle(services);
         services.stats.take_rate();
     }

@@ -68,6 +68,15 @@ impl Worker {
     }
 }
 
+/// A connection among those of its thread, however it ends.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 async fn serve(
     mut receiver: UnboundedReceiver<Arrival>,
     services: Arc<Services>,
@@ -77,13 +86,13 @@ async fn serve(
     // The acceptor drops its end when the server stops.
     while let Some(arrival) = receiver.recv().await {
         let (services, stats) = (Arc::clone(&services), Arc::clone(&stats));
-        let connections = Arc::clone(&connections);
+        let counted = Counted(Arc::clone(&connections));
         tokio::task::spawn_local(async move {
+            let _counted = counted;
             let client_id = arrival.client.id;
             if run(arrival, &services, &stats).await.is_err() {
                 services.clients.remove(client_id);
             }
-            connections.fetch_sub(1, Ordering::Relaxed);
         });
     }
     while connections.load(Ordering::Relaxed) > 0 {

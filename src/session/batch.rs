@@ -9,6 +9,8 @@ use crate::resp::parser::{Limits, Parser, ProtocolError, Request};
 
 /// Requests that are looked at together.
 const REQUESTS: usize = 32;
+/// An input buffer that has grown larger than this is given back once it is empty.
+const KEPT_BYTES_MAX: usize = 256 * 1024;
 
 /// A request taken from a batch, with the bytes that it lies in.
 pub(super) struct Taken {
@@ -74,6 +76,9 @@ impl Batch {
         if self.parser.consumed() > 0 {
             if self.parser.consumed() == self.input.len() {
                 self.input.clear();
+                if self.input.capacity() > KEPT_BYTES_MAX {
+                    self.input = Vec::new();
+                }
             } else {
                 self.input.drain(..self.parser.consumed());
             }

@@ -168,7 +168,8 @@ impl Pending for Blocked {
             if self.is_due {
                 let before = output.len();
                 match self.retry.try_on(core, output, waker) {
-                    Tried::Done => return self.end(core),
+                    // Still due: the end passes the turn on.
+                    Tried::Done { .. } => return self.end(core),
                     Tried::Waits => {}
                     Tried::Blocked(_) => {
                         output.truncate(before);

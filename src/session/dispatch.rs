@@ -17,6 +17,9 @@ use crate::resp::encode::{Encoder, Protocol};
 use crate::resp::reply::Reply;
 use crate::stats::count;
 
+/// Room for arguments that has grown larger than this is given back.
+const KEPT_ARGUMENT_BYTES_MAX: usize = 64 * 1024;
+
 /// Runs a request. `Some` if it could not be finished at once.
 pub(super) fn run(
     core: &mut Core,
@@ -43,7 +46,9 @@ pub(super) fn run(
         }
     };
     bump.reset();
-    core.bump = bump;
+    if bump.allocated_bytes() <= KEPT_ARGUMENT_BYTES_MAX {
+        core.bump = bump;
+    }
     pending
 }
 
@@ -83,12 +88,28 @@ fn run_entry(
     }
     match command.run {
         Run::Data(handler) => retry::run(core, command, handler, args, output),
-        Run::Client(_) if needs_stream(core, command) => {
+        Run::Client(_) | Run::Control(Control::Exec) if needs_stream(core, command) => {
+            // Counted before it is asked for: a stream that goes then does not end meanwhile.
             core.services.interest.add();
-            Some(Box::new(AwaitStream {
-                item: Item::new(entry, args),
-            }))
+            if !core.services.interest.poll_active(Waker::noop()) {
+                let item = Item::new(entry, args);
+                return Some(Box::new(AwaitStream { item }));
+            }
+            let pending = run_on_connection(core, entry, args, output);
+            core.services.interest.remove();
+            pending
         }
+        _ => run_on_connection(core, entry, args, output),
+    }
+}
+
+fn run_on_connection(
+    core: &mut Core,
+    entry: Entry,
+    args: &Args<'_>,
+    output: &mut Vec<u8>,
+) -> Option<Box<dyn Pending>> {
+    match entry.command.run {
         Run::Client(handler) => {
             let protocol = core.client.protocol;
             let before = output.len();
@@ -100,7 +121,7 @@ fn run_entry(
             None
         }
         Run::Control(control) => run_control(core, control, entry, args, output),
-        Run::Container => None,
+        Run::Data(_) | Run::Container => None,
     }
 }
 
@@ -202,9 +223,16 @@ fn runs_inside_multi(command: &Command) -> bool {
 
 /// Subscribing needs the stream of effects to go before it is confirmed.
 fn needs_stream(core: &Core, command: &Command) -> bool {
-    command.has(flag::PUBSUB | flag::SUBSCRIBED)
-        && core.client.subscriptions() == 0
-        && !core.services.interest.poll_active(Waker::noop())
+    let subscribes = |command: &Command| command.has(flag::PUBSUB | flag::SUBSCRIBED);
+    core.client.subscriptions() == 0
+        && (subscribes(command)
+            || matches!(command.run, Run::Control(Control::Exec))
+                && core.multi.as_ref().is_some_and(|multi| {
+                    multi
+                        .items
+                        .iter()
+                        .any(|item| subscribes(item.entry.command))
+                }))
 }
 
 fn run_control(
@@ -297,9 +325,9 @@ impl Pending for AwaitStream {
             return Step::Waits;
         }
         let arguments = self.item.arguments();
-        run_entry(core, self.item.entry, &Args::new(&arguments), output);
+        let pending = run_on_connection(core, self.item.entry, &Args::new(&arguments), output);
         core.services.interest.remove();
-        Step::Done
+        pending.map_or(Step::Done, Step::Becomes)
     }
 
     fn abandon(&mut self, core: &mut Core) {

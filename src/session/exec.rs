@@ -305,8 +305,6 @@ impl Pending for Exec {
     }
 
     fn outlives_client(&self) -> bool {
-        self.attempt
-            .as_ref()
-            .is_some_and(|attempt| attempt.script.is_some())
+        true
     }
 }

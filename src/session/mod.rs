@@ -33,6 +33,9 @@ use multi::{Multi, Watch};
 /// Commands of one slice of a session; then others get their turn.
 const COMMANDS_PER_TURN: usize = 1024;
 
+/// Bytes of replies after which a slice ends: they are sent before there are more.
+const OUTPUT_BYTES_PER_TURN: usize = 1024 * 1024;
+
 /// How far `process` came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -144,8 +147,8 @@ pub struct Session {
     /// Replies that are still to be sent; the driver takes them.
     pub output: Vec<u8>,
     pending: Option<Box<dyn Pending>>,
-    /// Where the reply of the command that runs begins in the output. The driver takes the output
-    /// only up to here while a command waits.
+    /// Where the reply of the command that runs begins in the output. While it waits it has
+    /// written nothing, so the driver may take all.
     reply_from: usize,
 }
 
@@ -228,6 +231,10 @@ impl Session {
     pub fn process(&mut self, waker: &Waker) -> Progress {
         self.core.services.read_clock();
         self.core.clock = Instant::now();
+        if self.pending.is_some() {
+            // What stands before its reply may have been sent since.
+            self.reply_from = self.output.len();
+        }
         let progress = self.process_batch(waker);
         // It must not keep the epoch while the thread does other things.
         if let Some(transaction) = &mut self.core.direct {
@@ -269,6 +276,9 @@ impl Session {
                     self.batch.done(taken);
                     if self.pending.is_none() {
                         self.core.finish(&mut self.output, self.reply_from);
+                        if self.output.len() >= OUTPUT_BYTES_PER_TURN {
+                            return Progress::Yielded;
+                        }
                     }
                 }
                 Ok(None) => return Progress::Idle,

@@ -1,6 +1,8 @@
 //! MULTI's queue, and WATCH.
 
-use darter_storage::Snapshot;
+use std::collections::HashSet;
+
+use darter_storage::{Mode, Snapshot, Store};
 
 use super::Core;
 use crate::commands::args::Args;
@@ -40,17 +42,39 @@ pub(super) struct Multi {
 /// Watched keys, and the state that they must still be in.
 pub(super) struct Watch {
     pub(super) snapshot: Snapshot,
-    pub(super) keys: Vec<(usize, Box<[u8]>)>,
+    pub(super) keys: HashSet<(usize, Box<[u8]>)>,
+}
+
+impl Watch {
+    /// Whether these keys still are what they were in the snapshot.
+    fn holds_for(&self, store: &Store, keys: &HashSet<(usize, Box<[u8]>)>) -> bool {
+        let now = store.begin(Mode::Direct);
+        keys.iter().all(|(database, key)| {
+            now.is_unchanged_since(&self.snapshot, *database, key)
+                .unwrap_or(false)
+        })
+    }
 }
 
 /// WATCH: the first one takes a snapshot, against which EXEC compares; keys that are watched later
-/// and have changed since count as changed only from then on.
+/// and have changed since count as changed only from then on. A key that is watched already, or has
+/// not changed since the last snapshot, needs none of its own: snapshots are slots that all writers
+/// look at, so that a client must not get one for each command.
 pub(super) fn watch(core: &mut Core, args: &Args<'_>, reply: &mut dyn Reply) {
-    let database = core.client.database;
-    let keys = args.from(1).iter().map(|key| (database, Box::from(*key)));
-    core.watches.push(Watch {
-        snapshot: core.services.store.snapshot(),
-        keys: keys.collect(),
-    });
+    let (store, database) = (&core.services.store, core.client.database);
+    let named = args.from(1).iter().map(|key| (database, Box::from(*key)));
+    let keys: HashSet<_> = named
+        .filter(|key| !core.watches.iter().any(|watch| watch.keys.contains(key)))
+        .collect();
     reply.status("OK");
+    if keys.is_empty() {
+        return;
+    }
+    match core.watches.last_mut() {
+        Some(last) if last.holds_for(store, &keys) => last.keys.extend(keys),
+        _ => core.watches.push(Watch {
+            snapshot: store.snapshot(),
+            keys,
+        }),
+    }
 }

@@ -53,6 +53,7 @@ pub(super) fn attempt(
     reply: &mut dyn Reply,
 ) -> Attempt {
     let mark = reply.mark();
+    let mut failure = None;
     let mut view = View::new(transaction, database, services);
     let result = run(&mut view, args, reply);
     if command.has(flag::READONLY) {
@@ -64,18 +65,26 @@ pub(super) fn attempt(
         Ok(()) => {}
         Err(CommandError::WouldBlock(wait)) => return Attempt::Blocked(wait),
         Err(error) => {
-            let text = error.to_string();
-            services.stats.count_error(text.as_bytes());
             reply.rewind(mark);
-            reply.error(text.as_bytes());
-            return Attempt::Done { failed: true };
+            // An error may rest on keys that never stood together: compared like a success.
+            transaction.forget_writes();
+            failure = Some(error.to_string());
         }
     }
-    if command.has(flag::READONLY) {
-        return Attempt::Done { failed: false };
-    }
-    match services.commit(transaction) {
-        Ok(_) => Attempt::Done { failed: false },
+    let failed = failure.is_some();
+    let committed = if command.has(flag::READONLY) {
+        Ok(())
+    } else {
+        services.commit(transaction).map(drop)
+    };
+    match committed {
+        Ok(()) => {
+            if let Some(text) = failure {
+                services.stats.count_error(text.as_bytes());
+                reply.error(text.as_bytes());
+            }
+            Attempt::Done { failed }
+        }
         Err(error) => {
             reply.rewind(mark);
             match error {
@@ -221,8 +230,8 @@ pub(super) struct Retry {
 
 /// How far trying again came.
 pub(super) enum Tried {
-    /// The reply is written.
-    Done,
+    /// The reply is written. Whether it is an error.
+    Done { failed: bool },
     /// Others must go first; the waker is woken.
     Waits,
     /// There is nothing to take yet; the reply of one who cannot wait is written.
@@ -244,7 +253,7 @@ impl Retry {
             match self.kept.attempt(&mut transaction, core, output) {
                 Attempt::Done { failed } => {
                     core.ended(failed, true);
-                    return Tried::Done;
+                    return Tried::Done { failed };
                 }
                 Attempt::Blocked(wait) => return Tried::Blocked(wait),
                 Attempt::Conflict => self.escalation.failed(&transaction),
@@ -258,7 +267,7 @@ impl Pending for Retry {
     fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
         let before = output.len();
         match self.try_on(core, output, waker) {
-            Tried::Done => Step::Done,
+            Tried::Done { .. } => Step::Done,
             Tried::Waits => Step::Waits,
             Tried::Blocked(wait) => {
                 let null = output.split_off(before);
@@ -266,5 +275,10 @@ impl Pending for Retry {
                 Step::Becomes(super::blocked::block(core, kept, *wait, null))
             }
         }
+    }
+
+    /// What was sent is done, whether or not somebody else happened to be in the way.
+    fn outlives_client(&self) -> bool {
+        true
     }
 }

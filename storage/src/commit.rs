@@ -132,16 +132,15 @@ impl Transaction {
         let local = std::rc::Rc::clone(&self.local);
         inner.keep_ring_short(&local);
         let owns_gate = self.mode == Mode::Exclusive;
-        if !owns_gate && !inner.gate.enter(&local.state().flag) {
+        let inside = (!owns_gate).then(|| inner.gate.enter(&local.state().flag));
+        if let Some(None) = inside {
             count(&local.state().counters.gate_waits, 1);
             return Err(CommitError::GateClosed);
         }
         self.pin();
         let guard = local.pin();
         let result = self.commit_inside(&inner, &local, &guard, &writes);
-        if !owns_gate {
-            inner.gate.leave(&local.state().flag);
-        }
+        drop(inside);
         match result {
             Ok(_) => count(&local.state().counters.commits, 1),
             Err(_) => count(&local.state().counters.conflicts, 1),

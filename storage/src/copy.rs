@@ -1,5 +1,6 @@
 //! Copies of values, and whether what is read will be compared.
 
+use crate::entry::Written;
 use crate::error::Error;
 use crate::transaction::{Deadline, Transaction};
 use crate::value::Value;
@@ -30,6 +31,16 @@ impl Transaction {
         };
         self.set(to.0, to.1, copied, deadline)?;
         Ok(true)
+    }
+
+    /// Gives up what was written, but not what was read: the commit only compares. For what has
+    /// failed because of several keys, each read at its newest: they must have stood together.
+    pub fn forget_writes(&mut self) {
+        for index in 0..self.entries.len() {
+            self.entries.get_mut(index).written = Written::No;
+        }
+        self.messages.clear();
+        self.drop_table();
     }
 
     /// Whether what is read must still hold at the commit.

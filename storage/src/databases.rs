@@ -4,6 +4,7 @@
 
 use std::ptr;
 
+use crate::entry::Written;
 use crate::error::Error;
 use crate::space::{Space, table_spaces, table_version};
 use crate::transaction::{Mode, Transaction};
@@ -15,6 +16,9 @@ impl Transaction {
     /// # Errors
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
     pub fn flush(&mut self, database: usize) -> Result<(), Error> {
+        if self.mode == Mode::Exclusive && self.is_empty_database(database)? {
+            return Ok(());
+        }
         self.change_table(|spaces, made| {
             let slot = spaces
                 .get_mut(database)
@@ -22,6 +26,17 @@ impl Transaction {
             *slot = made()?;
             Ok(())
         })
+    }
+
+    /// Whether a database is empty, own writes included. Keyspaces are few, and those that fell out
+    /// of the table stay for as long as any snapshot names them: an empty one is not replaced.
+    fn is_empty_database(&self, database: usize) -> Result<bool, Error> {
+        let space = self.space(database)?;
+        let has_own = (0..self.entries.len())
+            .map(|index| self.entries.get(index))
+            .any(|entry| ptr::eq(entry.space, space) && !matches!(entry.written, Written::No));
+        // Commits count before they leave the gate, so for its owner the counts are exact.
+        Ok(!has_own && space.counts().0 == 0)
     }
 
     /// Exchanges two databases. The transaction must own the gate.

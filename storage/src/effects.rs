@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crossbeam_epoch::Guard;
 
-use crate::descriptor::{Descriptor, State};
+use crate::descriptor::{Descriptor, State, Write};
 use crate::record::Record;
 use crate::registry::Slot;
 use crate::ring::Announced;
@@ -76,6 +76,9 @@ pub struct Effect {
     pub changes: Vec<Change>,
     /// What it published, in the order of the calls.
     pub messages: Vec<Message>,
+    /// Whether it flushed or exchanged databases: keys may hold something else since, without a
+    /// change of their own.
+    pub databases_changed: bool,
 }
 
 /// Who is told of effects, by whichever thread merges.
@@ -396,6 +399,7 @@ impl Inner {
 
     fn effect_of(&self, taken: &Taken, guard: &Guard) -> Effect {
         let sequence = self.effects.sequence.fetch_add(1, Relaxed) + 1;
+        let mut databases_changed = false;
         let (changes, messages) = match taken.what {
             // SAFETY: as in `single_fate`.
             Announced::Single(record, version) => unsafe {
@@ -404,10 +408,12 @@ impl Inner {
             Announced::Descriptor(descriptor) => {
                 // SAFETY: the stream's share keeps it, and with it what it names.
                 let descriptor = unsafe { &*descriptor };
+                let is_table = |write: &&Write| ptr::eq(write.record, &self.spaces.table);
+                databases_changed = descriptor.writes.iter().any(|write| is_table(&write));
                 let changes = descriptor
                     .writes
                     .iter()
-                    .filter(|write| !ptr::eq(write.record, &self.spaces.table))
+                    .filter(|write| !is_table(write))
                     // SAFETY: as above.
                     .map(|write| unsafe { self.change_of(&*write.record, &*write.new, guard) })
                     .collect();
@@ -426,6 +432,7 @@ impl Inner {
             number: taken.number,
             changes,
             messages,
+            databases_changed,
         }
     }
 

@@ -20,8 +20,20 @@ pub(crate) struct Flag(AtomicBool);
 
 impl Flag {
     pub(crate) fn is_raised(&self) -> bool {
-        // Acquire: pairs with the Release in `Gate::leave`: what the call wrote is seen.
+        // Acquire: pairs with the Release in `Inside::drop`: what the call wrote is seen.
         self.0.load(Ordering::Acquire)
+    }
+}
+
+/// A storage call inside the gate. However it ends, by a panic too, it leaves: or else the gate
+/// could never be closed again.
+pub(crate) struct Inside<'g>(&'g Flag);
+
+impl Drop for Inside<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Release: pairs with the Acquire of `Flag::is_raised`.
+        self.0.0.store(false, Ordering::Release);
     }
 }
 
@@ -45,9 +57,10 @@ impl Gate {
         }
     }
 
-    /// Enters with the thread's flag; `false` if the gate is closed.
+    /// Enters with the thread's flag, until what is returned is dropped; `None` if the gate is
+    /// closed.
     #[inline]
-    pub(crate) fn enter(&self, flag: &Flag) -> bool {
+    pub(crate) fn enter<'g>(&self, flag: &'g Flag) -> Option<Inside<'g>> {
         debug_assert!(!flag.is_raised(), "a storage call inside a storage call");
         flag.0.store(true, Ordering::Relaxed);
         if self.cheap_enter {
@@ -57,15 +70,11 @@ impl Gate {
         }
         // Acquire: what the last owner committed is seen behind the gate.
         if self.owner.load(Ordering::Acquire) == 0 {
-            return true;
+            return Some(Inside(flag));
         }
-        self.leave(flag);
-        false
-    }
-
-    #[inline]
-    pub(crate) fn leave(&self, flag: &Flag) {
-        flag.0.store(false, Ordering::Release);
+        // Dropped at once: this thread never was inside.
+        drop(Inside(flag));
+        None
     }
 
     pub(crate) fn is_closed(&self) -> bool {

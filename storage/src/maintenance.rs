@@ -180,9 +180,12 @@ impl Inner {
     /// many that another one pays at once.
     fn expire_some(&self, keys: usize, local: &Local, guard: &Guard) -> bool {
         let databases = crate::space::table_spaces(self.table(None, guard)).count();
-        if databases == 0 || !self.gate.enter(&local.state().flag) {
+        if databases == 0 {
             return false;
         }
+        let Some(inside) = self.gate.enter(&local.state().flag) else {
+            return false;
+        };
         let mut expired = 0;
         for _ in 0..databases {
             // Relaxed: a hint where to go on; two callers at once look at some keys twice.
@@ -206,7 +209,7 @@ impl Inner {
             self.expiry_database.store(database + 1, Relaxed);
             self.expiry_position.store(0, Relaxed);
         }
-        self.gate.leave(&local.state().flag);
+        drop(inside);
         expired * 4 > keys
     }
 

@@ -17,6 +17,9 @@ impl Transaction {
         let Some((value, deadline_ms)) = self.get_with_deadline(from.0, from.1)? else {
             return Ok(false);
         };
+        if from == to {
+            return Ok(true);
+        }
         let (kind, copy) = (value.kind(), value);
         let source = self.write_entry(from.0, from.1)?;
         let entry = self.entries.get(source);

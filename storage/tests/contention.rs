@@ -70,3 +70,23 @@ fn a_restarted_transaction_compares_its_reads_again() {
     tx.set(0, b"k", own, Deadline::Never).expect("writable");
     assert!(tx.commit().is_err());
 }
+
+/// What has failed because of several keys is compared without its writes.
+#[test]
+fn what_is_given_up_is_still_compared() {
+    let store = Store::new();
+    let mut tx = store.begin(Mode::Direct);
+    assert_eq!(tx.bytes(0, b"a").expect("absent"), None);
+    tx.set_integer(0, b"c", 1).expect("writable");
+    store.set("a", "theirs");
+    assert_eq!(tx.bytes(0, b"b").expect("absent"), None);
+    tx.forget_writes();
+    assert!(tx.commit().is_err());
+    tx.restart();
+    assert!(tx.bytes(0, b"a").expect("a string").is_some());
+    assert_eq!(tx.bytes(0, b"b").expect("absent"), None);
+    tx.set_integer(0, b"c", 1).expect("writable");
+    tx.forget_writes();
+    assert!(tx.commit().is_ok());
+    assert_eq!(store.get("c"), Ok(None));
+}

@@ -97,3 +97,33 @@ fn only_the_owner_changes_the_databases() {
     assert_eq!(store.key_counts(1), (1, 0));
     assert!(store.exclusive(|tx| tx.swap(0, 99)).is_err());
 }
+
+#[test]
+fn a_held_snapshot_does_not_use_up_what_flushes_need() {
+    let store = Store::new();
+    let flush_all = || store.exclusive(|tx| (0..16).try_for_each(|database| tx.flush(database)));
+    store.set("k", "before");
+    let held = store.snapshot();
+    for turn in 0..500 {
+        store.set("k", turn.to_string());
+        assert_eq!(flush_all(), Ok(()));
+        assert_eq!(store.get("k"), Ok(None));
+        assert_eq!(flush_all(), Ok(()));
+    }
+    assert_eq!(
+        held.get("k").expect("a string").as_deref(),
+        Some(&b"before"[..])
+    );
+}
+
+#[test]
+fn a_flush_takes_what_its_transaction_wrote_before() {
+    let store = Store::new();
+    let flushed = store.exclusive(|tx| {
+        tx.set_integer(0, b"k", 1)?;
+        tx.flush(0)?;
+        tx.integer(0, b"k")
+    });
+    assert_eq!(flushed, Ok(None));
+    assert_eq!(store.get("k"), Ok(None));
+}

@@ -82,3 +82,25 @@ fn a_moved_value_survives_what_follows_in_the_same_transaction() {
         assert_eq!(store.snapshot().read(|tx| fields(tx, b"b")), FIELDS - 1);
     }
 }
+
+#[test]
+fn a_value_that_moves_to_its_own_key_stays() {
+    let store = Store::new();
+    for _ in 0..3 {
+        let done = store.transaction(|tx| {
+            tx.upsert(0, b"a", large)?;
+            Ok::<_, Error>(())
+        });
+        assert_eq!(done, Ok(()));
+        assert_eq!(
+            store.transaction(|tx| tx.rename((0, b"a"), (0, b"a"))),
+            Ok(true)
+        );
+        let count = store.transaction(|tx| Ok::<_, Error>(fields(tx, b"a")));
+        assert_eq!(count, Ok(FIELDS));
+    }
+    assert_eq!(
+        store.transaction(|tx| tx.rename((0, b"b"), (0, b"b"))),
+        Ok(false)
+    );
+}

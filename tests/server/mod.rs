@@ -2,6 +2,7 @@
 
 mod bank;
 mod connections;
+mod hostile_clients;
 mod hostile_scripts;
 mod info;
 mod protocol;

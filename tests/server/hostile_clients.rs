@@ -1,0 +1,149 @@
+//! Clients that leave, fail or do not read at the wrong moment.
+
+use std::time::{Duration, Instant};
+
+use crate::support::client::{Client, encode};
+use crate::support::server::Server;
+
+/// A script that is suspended at least once.
+const SLOW: &str = "for i = 1, 2e7 do end return 'a reply longer than the one before'";
+
+/// Waits until something holds that other threads bring about.
+fn until(mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "in vain");
+        std::thread::yield_now();
+    }
+}
+
+fn blocked(server: &Server, line: &str) -> Client {
+    let before = server.services.waiters.len();
+    let mut client = Client::connect(server.address);
+    client.send(&line.split_whitespace().collect::<Vec<_>>());
+    until(|| server.services.waiters.len() > before);
+    client
+}
+
+#[test]
+fn a_reply_that_is_not_wanted_is_dropped_whole_after_a_suspension() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let lines: [&[&str]; 4] = [
+        &["PING"],
+        &["CLIENT", "REPLY", "OFF"],
+        &["EVAL", SLOW, "0"],
+        &["CLIENT", "REPLY", "ON"],
+    ];
+    let bytes: Vec<u8> = lines.iter().flat_map(|line| encode(line)).collect();
+    client.send_bytes(&bytes);
+    assert_eq!(client.read().render(), "PONG");
+    assert_eq!(client.read().render(), "OK");
+    assert_eq!(client.run("ECHO x").render(), "x");
+}
+
+#[test]
+fn what_waits_behind_a_script_goes_with_its_client() {
+    let server = Server::start();
+    let mut gone = Client::connect(server.address);
+    let script = "for i = 1, 2e7 do end redis.call('SET', KEYS[1], 'committed')";
+    let mut bytes = encode(&["EVAL", script, "1", "k"]);
+    bytes.extend(encode(&["BLPOP", "list", "0"]));
+    gone.send_bytes(&bytes);
+    until(|| server.services.clients.len() == 1);
+    drop(gone);
+    until(|| server.services.clients.is_empty());
+    assert!(server.services.waiters.is_empty());
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.run("GET k").render(), "committed");
+    client.run("RPUSH list v");
+    assert_eq!(client.run("LLEN list").render(), "1");
+}
+
+#[test]
+fn one_whose_turn_ends_in_an_error_passes_it_on() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("SET string s");
+    let mut first = blocked(&server, "BLMOVE list string LEFT LEFT 0");
+    let mut second = blocked(&server, "BLPOP list 0");
+    client.run("RPUSH list v");
+    assert!(first.read().render().contains("WRONGTYPE"));
+    assert_eq!(second.read().render(), "[list v]");
+}
+
+#[test]
+fn exchanged_databases_wake_once_they_are_exchanged() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("SELECT 1");
+    client.run("RPUSH list v");
+    let mut waiting = blocked(&server, "BLPOP list 0");
+    // Long enough for whoever is woken too early to find nothing.
+    let script = "#!lua flags=allow-undeclared-keys\n\
+        redis.call('SWAPDB', 0, 1) for i = 1, 2e7 do end return 1";
+    assert_eq!(client.call(&["EVAL", script, "0"]).render(), "1");
+    assert_eq!(waiting.read().render(), "[list v]");
+}
+
+#[test]
+fn subscribing_in_a_transaction_brings_messages() {
+    let server = Server::start();
+    let mut subscriber = Client::connect(server.address);
+    subscriber.run("MULTI");
+    subscriber.run("SUBSCRIBE a");
+    assert_eq!(subscriber.run("EXEC").render(), "[[subscribe a 1]]");
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.run("PUBLISH a x").render(), "1");
+    assert_eq!(subscriber.read().render(), "[message a x]");
+}
+
+#[test]
+fn keys_that_have_not_changed_share_a_snapshot() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("SET changing 1");
+    for key in 0..100 {
+        client.run(&format!("WATCH {key} same"));
+    }
+    let held = || server.services.store.snapshots_held().0;
+    assert_eq!(held(), 1);
+    Client::connect(server.address).run("SET changing 2");
+    client.run("WATCH changing");
+    assert_eq!(held(), 2);
+    client.run("MULTI");
+    client.run("GET changing");
+    assert_eq!(client.run("EXEC").render(), "['2']");
+    assert_eq!(held(), 0);
+    client.run("WATCH 1 2");
+    Client::connect(server.address).run("SET 2 x");
+    client.run("WATCH 2");
+    client.run("MULTI");
+    assert_eq!(client.run("EXEC").render(), "nil");
+}
+
+#[test]
+fn replies_that_nobody_reads_end_a_slice() {
+    const COMMANDS: usize = 500;
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.call(&["SET", "k", &"x".repeat(1_000_000)]);
+    client.send_bytes(&encode(&["GET", "k"]).repeat(COMMANDS));
+    let unsent = || {
+        let all = server.services.clients.all();
+        all.iter()
+            .map(|client| {
+                client
+                    .output_bytes
+                    .load(std::sync::atomic::Ordering::Relaxed)
+            })
+            .sum::<usize>()
+    };
+    until(|| unsent() > 0);
+    assert!(unsent() < 4_000_000, "{}", unsent());
+    for _ in 0..COMMANDS {
+        assert!(
+            matches!(client.read(), crate::support::client::Reply::Bulk(bytes) if bytes.len() == 1_000_000)
+        );
+    }
+}
