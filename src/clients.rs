@@ -188,6 +188,11 @@ impl SharedClient {
         *lock(&self.script) = None;
     }
 
+    /// Whether it runs a script.
+    pub fn runs_script(&self) -> bool {
+        lock(&self.script).is_some()
+    }
+
     /// Whether SCRIPT KILL has ended its script.
     pub fn is_script_killed(&self) -> bool {
         lock(&self.script).is_some_and(|script| script.is_killed)

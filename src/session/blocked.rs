@@ -169,7 +169,7 @@ impl Pending for Blocked {
                 let before = output.len();
                 match self.retry.try_on(core, output, waker) {
                     // Still due: the end passes the turn on.
-                    Tried::Done { .. } => return self.end(core),
+                    Tried::Done => return self.end(core),
                     Tried::Waits => {}
                     Tried::Blocked(_) => {
                         output.truncate(before);

@@ -2,17 +2,24 @@
 
 use std::collections::HashSet;
 
+use std::cell::OnceCell;
+use std::sync::Arc;
+
 use darter_storage::{Mode, Snapshot, Store};
 
 use super::Core;
 use crate::commands::args::Args;
 use crate::commands::table::Entry;
 use crate::resp::reply::Reply;
+use crate::script::cache::Cached;
 
 /// A queued command.
 pub(super) struct Item {
     pub(super) entry: Entry,
     pub(super) arguments: Vec<Box<[u8]>>,
+    /// The script that an EVAL was found to mean: every attempt runs the same one, whatever is
+    /// loaded or flushed meanwhile.
+    pub(super) script: OnceCell<Arc<Cached>>,
 }
 
 impl Item {
@@ -22,7 +29,11 @@ impl Item {
             .iter()
             .map(|argument| Box::from(*argument))
             .collect();
-        Item { entry, arguments }
+        Item {
+            entry,
+            arguments,
+            script: OnceCell::new(),
+        }
     }
 
     /// The arguments, as commands take them.

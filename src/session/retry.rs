@@ -231,7 +231,7 @@ pub(super) struct Retry {
 /// How far trying again came.
 pub(super) enum Tried {
     /// The reply is written. Whether it is an error.
-    Done { failed: bool },
+    Done,
     /// Others must go first; the waker is woken.
     Waits,
     /// There is nothing to take yet; the reply of one who cannot wait is written.
@@ -253,7 +253,7 @@ impl Retry {
             match self.kept.attempt(&mut transaction, core, output) {
                 Attempt::Done { failed } => {
                     core.ended(failed, true);
-                    return Tried::Done { failed };
+                    return Tried::Done;
                 }
                 Attempt::Blocked(wait) => return Tried::Blocked(wait),
                 Attempt::Conflict => self.escalation.failed(&transaction),
@@ -267,7 +267,7 @@ impl Pending for Retry {
     fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
         let before = output.len();
         match self.try_on(core, output, waker) {
-            Tried::Done { .. } => Step::Done,
+            Tried::Done => Step::Done,
             Tried::Waits => Step::Waits,
             Tried::Blocked(wait) => {
                 let null = output.split_off(before);

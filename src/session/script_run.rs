@@ -43,6 +43,21 @@ struct Call<'i> {
     arguments: Vec<&'i [u8]>,
 }
 
+fn find_script(core: &Core, control: Control, named: &[u8]) -> Result<Arc<Cached>, CommandError> {
+    let scripts = &core.services.scripts;
+    match control {
+        Control::EvalSha { .. } => {
+            let found = parse_sha(named).and_then(|sha| scripts.get(&sha));
+            found.ok_or(CommandError::text(
+                "NOSCRIPT No matching script. Please use EVAL.",
+            ))
+        }
+        _ => scripts
+            .load(named, script::check)
+            .map_err(|error| CommandError::err(error.to_string())),
+    }
+}
+
 fn find_call<'i>(core: &Core, control: Control, item: &'i Item) -> Result<Call<'i>, CommandError> {
     let all = item.arguments();
     let count = parse_integer(all[2]).ok_or(CommandError::NotAnInteger)?;
@@ -55,17 +70,12 @@ fn find_call<'i>(core: &Core, control: Control, item: &'i Item) -> Result<Call<'
             "ERR Number of keys can't be greater than number of args",
         ));
     }
-    let scripts = &core.services.scripts;
-    let cached = match control {
-        Control::EvalSha { .. } => {
-            let found = parse_sha(all[1]).and_then(|sha| scripts.get(&sha));
-            found.ok_or(CommandError::text(
-                "NOSCRIPT No matching script. Please use EVAL.",
-            ))?
+    let cached = match item.script.get() {
+        Some(found) => Arc::clone(found),
+        None => {
+            let found = find_script(core, control, all[1])?;
+            Arc::clone(item.script.get_or_init(|| found))
         }
-        _ => scripts
-            .load(all[1], script::check)
-            .map_err(|error| CommandError::err(error.to_string()))?,
     };
     let (keys, arguments) = all[3..].split_at(count);
     Ok(Call {
