@@ -38,7 +38,7 @@ pub enum ConfigError {
     },
 }
 
-/// Reads a file into `config`. Returns the options in it that have no meaning here.
+/// Reads a file into `config`. Returns the options in it that ask for what has no meaning here.
 ///
 /// # Errors
 /// [`ConfigError`]; the server should not start then.
@@ -77,14 +77,18 @@ fn read_nested(
             .iter()
             .map(|word| String::from_utf8_lossy(word).into_owned());
         let name = words.next().unwrap_or_default();
-        let value = words.collect::<Vec<_>>().join(" ");
+        let values: Vec<String> = words.collect();
+        if values.is_empty() {
+            return Err(line_error(format!("{name}: a value is missing")));
+        }
+        let value = values.join(" ");
         if name.eq_ignore_ascii_case("include") {
             let included = path.parent().unwrap_or(Path::new("")).join(&value);
             read_nested(config, &included, depth + 1, without_meaning)?;
             continue;
         }
         match set_line(config, &name, &value) {
-            Ok(Outcome::Set) => {}
+            Ok(Outcome::Set | Outcome::Default) => {}
             Ok(Outcome::WithoutMeaning) => without_meaning.push(name),
             Err(what) => return Err(line_error(format!("{name}: {what}"))),
         }
