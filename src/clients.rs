@@ -116,8 +116,12 @@ pub struct SharedClient {
     pub patterns: AtomicUsize,
     /// Whether it speaks RESP3.
     pub is_resp3: AtomicBool,
+    /// Bytes of requests not run yet.
+    pub input_bytes: AtomicUsize,
     /// Bytes of replies not sent yet.
     pub output_bytes: AtomicUsize,
+    /// The last command's place in the table; `usize::MAX` before the first.
+    pub command: AtomicUsize,
     is_killed: AtomicBool,
     unblock: Mutex<Option<Unblock>>,
     mailbox: Mutex<Mailbox>,
@@ -142,8 +146,6 @@ pub struct Names {
     pub library: String,
     /// CLIENT SETINFO LIB-VER.
     pub library_version: String,
-    /// The last command.
-    pub command: String,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -166,7 +168,9 @@ impl SharedClient {
             channels: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
             is_resp3: AtomicBool::new(false),
+            input_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
+            command: AtomicUsize::new(usize::MAX),
             is_killed: AtomicBool::new(false),
             unblock: Mutex::new(None),
             mailbox: Mutex::default(),
@@ -186,6 +190,11 @@ impl SharedClient {
     /// Its script has ended.
     pub fn end_script(&self) {
         *lock(&self.script) = None;
+    }
+
+    /// Whether it runs a script.
+    pub fn is_in_script(&self) -> bool {
+        lock(&self.script).is_some()
     }
 
     /// Whether SCRIPT KILL has ended its script.

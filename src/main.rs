@@ -165,7 +165,10 @@ fn spelled(args: impl Iterator<Item = String>) -> Vec<String> {
             Some((name, value)) => (name, Some(value)),
             None => (option, None),
         };
-        let name = parameters::find(name).map_or(name, |parameter| parameter.name);
+        let known = parameters::find(name).map(|parameter| parameter.name);
+        let is_meant = |known: &&str| parameters::canonical(known) == parameters::canonical(name);
+        let known = known.or_else(|| parameters::not_obeyed().find(is_meant));
+        let name = known.unwrap_or(name);
         match value {
             Some(value) => format!("--{name}={value}"),
             None => format!("--{name}"),

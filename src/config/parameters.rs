@@ -557,10 +557,7 @@ mod tests {
         ] {
             assert!(set(&mut change, name, value).is_err(), "{name}");
         }
-        assert_eq!(
-            set(&mut change, "appendonly", "no"),
-            Ok(Outcome::Default)
-        );
+        assert_eq!(set(&mut change, "appendonly", "no"), Ok(Outcome::Default));
         assert_eq!(set(&mut change, "save", ""), Ok(Outcome::Default));
         assert_eq!(
             set(&mut change, "daemonize", "yes"),

@@ -173,7 +173,7 @@ impl Header {
         match words.next() {
             None => return Err(FlagsError::NoEngine),
             Some(b"lua") => {}
-            Some(other) => return Err(FlagsError::UnknownEngine(text(other))),
+            Some(other) => return Err(FlagsError::UnknownEngine(format!("#!{}", text(other)))),
         }
         let mut flags = Flags::NONE;
         for word in words {

@@ -88,8 +88,8 @@ pub(crate) struct Core {
     direct: Option<darter_storage::Transaction>,
     /// As `direct`, for scripts.
     optimistic: Option<darter_storage::Transaction>,
-    /// The place in the table of the command that counts as running.
-    running: usize,
+    /// The place in the table of the command that counts as running; `None` once it is refused.
+    running: Option<usize>,
     /// When the command that runs began.
     clock: Instant,
     /// Whether something was committed that the stream of effects should show soon.
@@ -102,12 +102,14 @@ impl Core {
     /// A command has ended: counts it and obeys CLIENT REPLY.
     fn finish(&mut self, output: &mut Vec<u8>, reply_from: usize) {
         let now = Instant::now();
-        let counts = &self.stats.commands[self.running];
-        count(&counts.calls, 1);
-        let elapsed = now.saturating_duration_since(self.clock);
-        count(&counts.nanoseconds, elapsed.as_nanos() as u64);
+        if let Some(running) = self.running {
+            let counts = &self.stats.commands[running];
+            count(&counts.calls, 1);
+            let elapsed = now.saturating_duration_since(self.clock);
+            count(&counts.nanoseconds, elapsed.as_nanos() as u64);
+            count(&self.stats.processed, 1);
+        }
         self.clock = now;
-        count(&self.stats.processed, 1);
         match self.client.reply_mode {
             ReplyMode::On => {}
             ReplyMode::Off => output.truncate(reply_from),
@@ -123,8 +125,8 @@ impl Core {
 
     /// A command on data has ended.
     fn ended(&mut self, failed: bool, may_have_written: bool) {
-        if failed {
-            count(&self.stats.commands[self.running].failed, 1);
+        if failed && let Some(running) = self.running {
+            count(&self.stats.commands[running].failed, 1);
         }
         self.has_committed |= may_have_written;
     }
@@ -176,7 +178,7 @@ impl Session {
                 watches: Vec::new(),
                 direct: None,
                 optimistic: None,
-                running: 0,
+                running: None,
                 clock: Instant::now(),
                 has_committed: false,
                 bump: Bump::new(),
@@ -196,6 +198,11 @@ impl Session {
     /// How many more bytes the driver had better make room for at once.
     pub fn wanted_bytes(&self) -> usize {
         self.batch.wanted_bytes()
+    }
+
+    /// How many bytes have arrived that no request was made of yet.
+    pub fn waiting_bytes(&self) -> usize {
+        self.batch.waiting_bytes()
     }
 
     /// The client, as others see it.

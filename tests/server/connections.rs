@@ -178,3 +178,55 @@ fn config_shows_and_changes_options() {
             .contains("cannot be kept")
     );
 }
+
+#[test]
+fn client_list_names_the_last_command() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let mut other = Client::connect(server.address);
+    other.run("CLIENT SETNAME other");
+    let of_other = |client: &mut Client| {
+        let list = client.run("CLIENT LIST").render();
+        let mut lines = list.split("\\n");
+        let line = lines.find(|line| line.contains("name=other"));
+        line.unwrap_or_else(|| panic!("{list}")).to_owned()
+    };
+    assert!(of_other(&mut client).contains("cmd=client|setname"));
+    other.run("MULTI");
+    other.run("GET k");
+    let line = of_other(&mut client);
+    assert!(line.contains("cmd=get"), "{line}");
+    assert!(line.contains("multi=1"), "{line}");
+    // Half a request waits for the rest.
+    other.send_bytes(b"*2\r\n$3\r\nGET\r\n");
+    while !of_other(&mut client).contains("qbuf=13") {
+        std::thread::yield_now();
+    }
+    assert!(
+        client
+            .run("CLIENT KILL USER nobody")
+            .render()
+            .contains("No such user 'nobody'")
+    );
+}
+
+#[test]
+fn an_idle_client_is_closed_and_a_busy_one_is_not() {
+    let server = with_options(&[("timeout", "1")]);
+    let mut blocked = Client::connect(server.address);
+    blocked.send(&["BLPOP", "k", "0"]);
+    let mut subscriber = Client::connect(server.address);
+    subscriber.run("SUBSCRIBE news");
+    let mut busy = Client::connect(server.address);
+    busy.send(&["EVAL", "while true do end", "0"]);
+    let mut idle = Client::connect(server.address);
+    assert_eq!(idle.run("PING").render(), "PONG");
+    assert!(idle.is_at_end());
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.run("SCRIPT KILL").render(), "OK");
+    assert!(busy.read().render().contains("killed"));
+    assert_eq!(client.run("RPUSH k v").render(), "1");
+    assert_eq!(blocked.read().render(), "[k v]");
+    assert_eq!(client.run("PUBLISH news x").render(), "1");
+    assert_eq!(subscriber.read().render(), "[message news x]");
+}
