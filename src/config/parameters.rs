@@ -377,6 +377,12 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("aclfile", &[""], "there are no ACL users yet"),
     ("tls-port", &["0"], "there is no TLS yet"),
     ("cluster-enabled", &["no"], "there is no cluster mode yet"),
+    ("maxmemory", &["0"], "memory is not limited yet"),
+    (
+        "notify-keyspace-events",
+        &[""],
+        "there are no keyspace notifications yet",
+    ),
     ("loadmodule", &[], "there are no modules"),
     ("user", &[], "there are no ACL users yet"),
     ("rename-command", &[], "commands are not renamed yet"),
@@ -552,6 +558,8 @@ mod tests {
             ("aclfile", "users.acl"),
             ("tls-port", "6380"),
             ("cluster-enabled", "yes"),
+            ("maxmemory", "1gb"),
+            ("notify-keyspace-events", "KEA"),
             ("user", "alice on >secret ~* +@all"),
             ("rename-command", "CONFIG x"),
         ] {
