@@ -391,9 +391,14 @@ impl Clients {
         }
     }
 
-    /// Lets commands wait until `until_ms`, in milliseconds since 1970.
-    pub fn pause(&self, until_ms: u64, what: Pause) {
-        let until_ms = until_ms.max(self.paused_until_ms.load(Ordering::SeqCst));
+    /// Lets commands wait for a time. A pause that still goes on is made longer and wider.
+    pub fn pause(&self, now_ms: u64, timeout_ms: u64, what: Pause) {
+        let before_ms = self.paused_until_ms.load(Ordering::SeqCst);
+        if before_ms <= now_ms {
+            // It may be over without anybody having come to see.
+            self.pauses_all.store(false, Ordering::SeqCst);
+        }
+        let until_ms = now_ms.saturating_add(timeout_ms).max(before_ms);
         self.pauses_all
             .fetch_or(what == Pause::All, Ordering::SeqCst);
         self.paused_until_ms.store(until_ms, Ordering::SeqCst);

@@ -404,8 +404,8 @@ fn pause(
         .map_err(|_| CommandError::text("ERR timeout is not an integer or out of range"))?;
     let timeout_ms =
         u64::try_from(timeout_ms).map_err(|_| CommandError::text("ERR timeout is negative"))?;
-    let until_ms = context.services.store.now_ms().saturating_add(timeout_ms);
-    context.services.clients.pause(until_ms, what);
+    let now_ms = context.services.store.now_ms();
+    context.services.clients.pause(now_ms, timeout_ms, what);
     reply.status("OK");
     Ok(())
 }

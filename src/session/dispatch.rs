@@ -366,16 +366,21 @@ fn paused(core: &Core, entry: Entry, args: &Args<'_>) -> Option<Box<dyn Pending>
     }))
 }
 
+/// Whether a command may change something, messages included.
+fn may_write(command: &Command) -> bool {
+    match command.run {
+        Run::Control(Control::Eval { read_only } | Control::EvalSha { read_only }) => !read_only,
+        _ => command.has(flag::WRITE) || matches!(command.name, "PUBLISH" | "SPUBLISH"),
+    }
+}
+
 fn paused_until(core: &Core, entry: Entry) -> Option<u64> {
     let may_write = match entry.command.run {
-        Run::Control(Control::Eval { read_only } | Control::EvalSha { read_only }) => !read_only,
         Run::Control(Control::Exec) => core.multi.as_ref().is_some_and(|multi| {
-            multi
-                .items
-                .iter()
-                .any(|item| !item.entry.command.has(flag::READONLY))
+            let mut items = multi.items.iter();
+            items.any(|item| may_write(item.entry.command))
         }),
-        _ => entry.command.has(flag::WRITE),
+        _ => may_write(entry.command),
     };
     core.services
         .clients

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::net::TcpStream;
 
+use darter::commands::table;
 use darter::config::Config;
 use darter::config::parameters::{self, Change};
 
@@ -109,6 +110,31 @@ fn paused_writes_wait_and_reads_do_not() {
     assert_eq!(client.run("GET k").render(), "nil");
     assert_eq!(client.run("CLIENT UNPAUSE").render(), "OK");
     assert_eq!(writer.read().render(), "OK");
+}
+
+#[test]
+fn a_pause_of_everything_leaves_nothing_to_a_later_one_of_writes() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let mut other = Client::connect(server.address);
+    client.run("CLIENT PAUSE 20 ALL");
+    // Answered once the pause is over.
+    assert_eq!(other.run("GET k").render(), "nil");
+    client.run("CLIENT PAUSE 60000 WRITE");
+    other.run("MULTI");
+    other.run("PING");
+    assert_eq!(other.run("EXEC").render(), "[PONG]");
+    other.send(&["PUBLISH", "news", "x"]);
+    assert_eq!(client.run("GET k").render(), "nil");
+    assert!(
+        server.services.stats.sum(|thread| {
+            let publish = table::find(b"PUBLISH").unwrap().index;
+            let calls = &thread.commands[publish].calls;
+            calls.load(std::sync::atomic::Ordering::SeqCst)
+        }) == 0
+    );
+    client.run("CLIENT UNPAUSE");
+    assert_eq!(other.read().render(), "0");
 }
 
 #[test]
