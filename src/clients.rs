@@ -58,6 +58,16 @@ impl ClientState {
     pub fn subscriptions(&self) -> usize {
         self.channels.len() + self.patterns.len() + self.shard_channels.len()
     }
+
+    /// Lets others see how many of which kind.
+    pub fn show_subscriptions(&self) {
+        // Relaxed: see `SharedClient::subscriptions`.
+        let show =
+            |count: &AtomicUsize, subscribed: usize| count.store(subscribed, Ordering::Relaxed);
+        show(&self.shared.channels, self.channels.len());
+        show(&self.shared.patterns, self.patterns.len());
+        show(&self.shared.shard_channels, self.shard_channels.len());
+    }
 }
 
 /// A message on its way to a subscriber.
@@ -110,10 +120,12 @@ pub struct SharedClient {
     pub is_blocked: AtomicBool,
     /// Queued commands of a MULTI; `usize::MAX` outside.
     pub multi: AtomicUsize,
-    /// Channels and shard channels that it is subscribed to, and patterns.
+    /// Channels that it is subscribed to.
     pub channels: AtomicUsize,
     /// See `channels`.
     pub patterns: AtomicUsize,
+    /// See `channels`.
+    pub shard_channels: AtomicUsize,
     /// Whether it speaks RESP3.
     pub is_resp3: AtomicBool,
     /// Bytes of requests not run yet.
@@ -167,6 +179,7 @@ impl SharedClient {
             multi: AtomicUsize::new(usize::MAX),
             channels: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
+            shard_channels: AtomicUsize::new(0),
             is_resp3: AtomicBool::new(false),
             input_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
@@ -176,6 +189,12 @@ impl SharedClient {
             mailbox: Mutex::default(),
             script: Mutex::default(),
         }
+    }
+
+    /// How many subscriptions it has. Relaxed, as their changes: others only look.
+    pub fn subscriptions(&self) -> usize {
+        let all = [&self.channels, &self.patterns, &self.shard_channels];
+        all.iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
     /// It runs a script from here on.

@@ -87,9 +87,7 @@ fn server(services: &Services, text: &mut Text) {
 
 fn clients(services: &Services, text: &mut Text) {
     let all = services.clients.all();
-    let subscribers = all.iter().filter(|client| {
-        client.channels.load(Ordering::Relaxed) + client.patterns.load(Ordering::Relaxed) > 0
-    });
+    let subscribers = all.iter().filter(|client| client.subscriptions() > 0);
     text.line("connected_clients", all.len());
     text.line("cluster_connections", 0);
     text.line(

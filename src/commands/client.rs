@@ -164,7 +164,7 @@ fn describe(client: &SharedClient, now_ms: u64) -> String {
     } else {
         multi as i64
     };
-    let is_subscribed = load(&client.channels) + load(&client.patterns) > 0;
+    let is_subscribed = client.subscriptions() > 0;
     let flags = match (
         client.is_blocked.load(Ordering::Relaxed),
         is_subscribed,
@@ -178,7 +178,7 @@ fn describe(client: &SharedClient, now_ms: u64) -> String {
     let idle_s = now_ms.saturating_sub(client.active_ms.load(Ordering::Relaxed)) / 1000;
     format!(
         "id={} addr={} laddr={} fd=0 name={} age={} idle={idle_s} flags={flags} db={} sub={} \
-         psub={} ssub=0 multi={multi} qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 \
+         psub={} ssub={} multi={multi} qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 \
          obl=0 oll=0 omem={} tot-mem=0 events=r cmd={} user=default redir=-1 resp={} \
          lib-name={} lib-ver={}",
         client.id,
@@ -189,6 +189,7 @@ fn describe(client: &SharedClient, now_ms: u64) -> String {
         load(&client.database),
         load(&client.channels),
         load(&client.patterns),
+        load(&client.shard_channels),
         load(&client.input_bytes),
         load(&client.output_bytes),
         table::all()
@@ -216,9 +217,7 @@ fn info(
 
 /// The type that CLIENT LIST and KILL tell clients apart by.
 fn kind_of(client: &SharedClient) -> &'static str {
-    let subscriptions =
-        client.channels.load(Ordering::Relaxed) + client.patterns.load(Ordering::Relaxed);
-    if subscriptions > 0 {
+    if client.subscriptions() > 0 {
         "pubsub"
     } else {
         "normal"

@@ -127,7 +127,7 @@ pub enum FlagsError {
     #[error("Invalid engine in script shebang")]
     NoEngine,
     /// A `#!` header of another engine.
-    #[error("Unexpected engine in script shebang: {0}")]
+    #[error("Unexpected engine in script shebang: #!{0}")]
     UnknownEngine(String),
     /// Something else in a `#!` header.
     #[error("Unknown lua shebang option: {0}")]
@@ -173,7 +173,7 @@ impl Header {
         match words.next() {
             None => return Err(FlagsError::NoEngine),
             Some(b"lua") => {}
-            Some(other) => return Err(FlagsError::UnknownEngine(format!("#!{}", text(other)))),
+            Some(other) => return Err(FlagsError::UnknownEngine(text(other))),
         }
         let mut flags = Flags::NONE;
         for word in words {

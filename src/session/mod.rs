@@ -22,6 +22,8 @@ use std::time::Instant;
 use bumpalo::Bump;
 
 use crate::clients::{ClientState, Context, ReplyMode, SharedClient};
+use crate::commands::command::flag;
+use crate::commands::table;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
 use crate::services::Services;
@@ -112,6 +114,8 @@ impl Core {
         self.clock = now;
         match self.client.reply_mode {
             ReplyMode::On => {}
+            // A subscription's confirmation is a message, not a reply.
+            ReplyMode::Off if self.confirms_subscription() => {}
             ReplyMode::Off => output.truncate(reply_from),
             ReplyMode::SkipNext => {
                 self.client.reply_mode = ReplyMode::SkipThis;
@@ -121,6 +125,12 @@ impl Core {
                 self.client.reply_mode = ReplyMode::On;
             }
         }
+    }
+
+    fn confirms_subscription(&self) -> bool {
+        const SUBSCRIBING: u32 = flag::PUBSUB | flag::SUBSCRIBED;
+        let entry = self.running.and_then(|running| table::all().get(running));
+        entry.is_some_and(|entry| entry.command.has(SUBSCRIBING))
     }
 
     /// A command on data has ended.

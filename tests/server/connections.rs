@@ -113,6 +113,19 @@ fn paused_writes_wait_and_reads_do_not() {
 }
 
 #[test]
+fn a_client_without_replies_still_hears_what_it_is_subscribed_to() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.send_bytes(b"CLIENT REPLY OFF\r\nPING\r\nSSUBSCRIBE news\r\n");
+    assert_eq!(client.read().render(), "[ssubscribe news 1]");
+    let mut other = Client::connect(server.address);
+    let list = other.run("CLIENT LIST").render();
+    assert!(list.contains("flags=P db=0 sub=0 psub=0 ssub=1"), "{list}");
+    assert_eq!(other.run("SPUBLISH news x").render(), "1");
+    assert_eq!(client.read().render(), "[smessage news x]");
+}
+
+#[test]
 fn a_pause_of_everything_leaves_nothing_to_a_later_one_of_writes() {
     let server = Server::start();
     let mut client = Client::connect(server.address);
