@@ -80,6 +80,11 @@ impl Waiters {
         self.count.load(Ordering::SeqCst)
     }
 
+    /// How many keys are waited for.
+    pub fn keys(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

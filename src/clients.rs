@@ -58,6 +58,16 @@ impl ClientState {
     pub fn subscriptions(&self) -> usize {
         self.channels.len() + self.patterns.len() + self.shard_channels.len()
     }
+
+    /// Lets others see how many of which kind.
+    pub fn show_subscriptions(&self) {
+        // Relaxed: see `SharedClient::subscriptions`.
+        let show =
+            |count: &AtomicUsize, subscribed: usize| count.store(subscribed, Ordering::Relaxed);
+        show(&self.shared.channels, self.channels.len());
+        show(&self.shared.patterns, self.patterns.len());
+        show(&self.shared.shard_channels, self.shard_channels.len());
+    }
 }
 
 /// A message on its way to a subscriber.
@@ -110,14 +120,20 @@ pub struct SharedClient {
     pub is_blocked: AtomicBool,
     /// Queued commands of a MULTI; `usize::MAX` outside.
     pub multi: AtomicUsize,
-    /// Channels and shard channels that it is subscribed to, and patterns.
+    /// Channels that it is subscribed to.
     pub channels: AtomicUsize,
     /// See `channels`.
     pub patterns: AtomicUsize,
+    /// See `channels`.
+    pub shard_channels: AtomicUsize,
     /// Whether it speaks RESP3.
     pub is_resp3: AtomicBool,
+    /// Bytes of requests not run yet.
+    pub input_bytes: AtomicUsize,
     /// Bytes of replies not sent yet.
     pub output_bytes: AtomicUsize,
+    /// The last command's place in the table; `usize::MAX` before the first.
+    pub command: AtomicUsize,
     is_killed: AtomicBool,
     unblock: Mutex<Option<Unblock>>,
     mailbox: Mutex<Mailbox>,
@@ -142,8 +158,6 @@ pub struct Names {
     pub library: String,
     /// CLIENT SETINFO LIB-VER.
     pub library_version: String,
-    /// The last command.
-    pub command: String,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -165,13 +179,22 @@ impl SharedClient {
             multi: AtomicUsize::new(usize::MAX),
             channels: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
+            shard_channels: AtomicUsize::new(0),
             is_resp3: AtomicBool::new(false),
+            input_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
+            command: AtomicUsize::new(usize::MAX),
             is_killed: AtomicBool::new(false),
             unblock: Mutex::new(None),
             mailbox: Mutex::default(),
             script: Mutex::default(),
         }
+    }
+
+    /// How many subscriptions it has. Relaxed, as their changes: others only look.
+    pub fn subscriptions(&self) -> usize {
+        let all = [&self.channels, &self.patterns, &self.shard_channels];
+        all.iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
     /// It runs a script from here on.
@@ -189,7 +212,7 @@ impl SharedClient {
     }
 
     /// Whether it runs a script.
-    pub fn runs_script(&self) -> bool {
+    pub fn is_in_script(&self) -> bool {
         lock(&self.script).is_some()
     }
 
@@ -387,9 +410,14 @@ impl Clients {
         }
     }
 
-    /// Lets commands wait until `until_ms`, in milliseconds since 1970.
-    pub fn pause(&self, until_ms: u64, what: Pause) {
-        let until_ms = until_ms.max(self.paused_until_ms.load(Ordering::SeqCst));
+    /// Lets commands wait for a time. A pause that still goes on is made longer and wider.
+    pub fn pause(&self, now_ms: u64, timeout_ms: u64, what: Pause) {
+        let before_ms = self.paused_until_ms.load(Ordering::SeqCst);
+        if before_ms <= now_ms {
+            // It may be over without anybody having come to see.
+            self.pauses_all.store(false, Ordering::SeqCst);
+        }
+        let until_ms = now_ms.saturating_add(timeout_ms).max(before_ms);
         self.pauses_all
             .fetch_or(what == Pause::All, Ordering::SeqCst);
         self.paused_until_ms.store(until_ms, Ordering::SeqCst);

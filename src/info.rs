@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::commands::connection::REDIS_VERSION;
 use crate::commands::table;
+use crate::pubsub::Kind;
 use crate::services::Services;
 use crate::stats::{ScriptMode, ThreadStats};
 
@@ -53,7 +54,8 @@ pub fn text(services: &Services, wanted: &[String]) -> String {
             text.0.push_str("\r\n");
         }
         let mut title = (*name).to_owned();
-        title[..1].make_ascii_uppercase();
+        let capitals = if title == "cpu" { 3 } else { 1 };
+        title[..capitals].make_ascii_uppercase();
         // Writing to a string cannot fail.
         let _ = write!(text.0, "# {title}\r\n");
         write_section(services, &mut text);
@@ -70,43 +72,55 @@ fn server(services: &Services, text: &mut Text) {
     text.line("arch_bits", usize::BITS);
     text.line("multiplexing_api", "tokio");
     text.line("process_id", std::process::id());
+    text.line("run_id", &services.run_id);
     text.line("tcp_port", services.config.startup.port);
     text.line("server_time_usec", services.store.now_ms() * 1000);
     text.line("uptime_in_seconds", uptime_s);
     text.line("uptime_in_days", uptime_s / 86_400);
     text.line("hz", 10);
+    text.line("configured_hz", 10);
+    if let Ok(path) = std::env::current_exe() {
+        text.line("executable", path.display());
+    }
     text.line("data_plane_threads", services.config.startup.threads);
 }
 
 fn clients(services: &Services, text: &mut Text) {
     let all = services.clients.all();
-    let subscribers = all.iter().filter(|client| {
-        client.channels.load(Ordering::Relaxed) + client.patterns.load(Ordering::Relaxed) > 0
-    });
+    let subscribers = all.iter().filter(|client| client.subscriptions() > 0);
     text.line("connected_clients", all.len());
+    text.line("cluster_connections", 0);
     text.line(
         "maxclients",
         services.config.max_clients.load(Ordering::Relaxed),
     );
     text.line("blocked_clients", services.waiters.len());
+    text.line("tracking_clients", 0);
     text.line("pubsub_clients", subscribers.count());
+    text.line("total_blocking_keys", services.waiters.keys());
 }
 
-/// Resident bytes of this process, and of the machine; 0 where the system does not tell.
-fn memory_bytes() -> (u64, u64) {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let pages = read("/proc/self/statm");
-    let pages: u64 = pages
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse().ok())
-        .unwrap_or(0);
-    let machine = read("/proc/meminfo");
-    let kilobytes = machine
-        .split_whitespace()
-        .nth(1)
-        .and_then(|total| total.parse::<u64>().ok());
-    (pages * 4096, kilobytes.unwrap_or(0) * 1024)
+/// The bytes that a file of /proc gives in kilobytes behind a name; 0 where it does not.
+fn proc_bytes(path: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    let kilobytes = value.and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
+/// Resident bytes of this process; 0 where the system does not tell.
+pub(crate) fn resident_bytes() -> u64 {
+    proc_bytes("/proc/self/status", "VmRSS:")
+}
+
+/// Bytes of requests and replies that wait.
+fn waiting_bytes(services: &Services) -> usize {
+    let all = services.clients.all();
+    // Relaxed: a figure of a moment.
+    let bytes = all.iter().map(|client| {
+        client.input_bytes.load(Ordering::Relaxed) + client.output_bytes.load(Ordering::Relaxed)
+    });
+    bytes.sum()
 }
 
 /// Bytes as people read them.
@@ -122,14 +136,27 @@ fn human(bytes: u64) -> String {
 }
 
 fn memory(services: &Services, text: &mut Text) {
-    let (resident, machine) = memory_bytes();
+    let resident = resident_bytes();
+    let peak = proc_bytes("/proc/self/status", "VmHWM:").max(resident);
+    let machine = proc_bytes("/proc/meminfo", "MemTotal:");
     let (scripts, script_bytes) = services.scripts.size();
+    let clients = waiting_bytes(services);
+    let overhead = services.start_bytes + script_bytes as u64 + clients as u64;
+    let dataset = resident.saturating_sub(overhead);
     text.line("used_memory", resident);
     text.line("used_memory_human", human(resident));
     text.line("used_memory_rss", resident);
     text.line("used_memory_rss_human", human(resident));
-    text.line("used_memory_peak", resident);
-    text.line("used_memory_peak_human", human(resident));
+    text.line("used_memory_peak", peak);
+    text.line("used_memory_peak_human", human(peak));
+    let percent =
+        |part: u64, whole: u64| format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64);
+    text.line("used_memory_peak_perc", percent(resident, peak));
+    text.line("used_memory_startup", services.start_bytes);
+    text.line("used_memory_overhead", overhead);
+    text.line("used_memory_dataset", dataset);
+    let after_start = resident.saturating_sub(services.start_bytes);
+    text.line("used_memory_dataset_perc", percent(dataset, after_start));
     text.line("total_system_memory", machine);
     text.line("total_system_memory_human", human(machine));
     text.line("maxmemory", 0);
@@ -137,15 +164,31 @@ fn memory(services: &Services, text: &mut Text) {
     text.line("maxmemory_policy", "noeviction");
     text.line("mem_fragmentation_ratio", "1.00");
     text.line("mem_allocator", "mimalloc");
+    text.line("mem_clients_normal", clients);
+    text.line("mem_clients_slaves", 0);
+    text.line("mem_cluster_links", 0);
+    text.line("mem_aof_buffer", 0);
+    text.line("mem_replication_backlog", 0);
+    text.line("active_defrag_running", 0);
+    text.line("lazyfree_pending_objects", 0);
     text.line("number_of_cached_scripts", scripts);
     text.line("used_memory_scripts", script_bytes);
+    text.line("used_memory_scripts_human", human(script_bytes as u64));
 }
 
-fn persistence(_: &Services, text: &mut Text) {
+fn persistence(services: &Services, text: &mut Text) {
     text.line("loading", 0);
+    text.line("async_loading", 0);
+    // Nothing has ever been saved.
+    text.line(
+        "rdb_changes_since_last_save",
+        services.store.counts().commits,
+    );
     text.line("rdb_bgsave_in_progress", 0);
+    text.line("rdb_saves", 0);
     text.line("aof_enabled", 0);
     text.line("aof_rewrite_in_progress", 0);
+    text.line("aof_rewrite_scheduled", 0);
 }
 
 fn stats(services: &Services, text: &mut Text) {
@@ -158,22 +201,29 @@ fn stats(services: &Services, text: &mut Text) {
     let errors: u64 = stats.errors().values().sum();
     text.line("total_connections_received", own(&stats.connections));
     text.line("total_commands_processed", sum(|thread| &thread.processed));
-    text.line("instantaneous_ops_per_sec", stats.per_second());
+    let [operations, input_bytes, output_bytes] = stats.per_second();
+    text.line("instantaneous_ops_per_sec", operations);
     text.line("total_net_input_bytes", sum(|thread| &thread.input_bytes));
     text.line("total_net_output_bytes", sum(|thread| &thread.output_bytes));
+    let kilobytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);
+    text.line("instantaneous_input_kbps", kilobytes(input_bytes));
+    text.line("instantaneous_output_kbps", kilobytes(output_bytes));
     text.line("rejected_connections", own(&stats.rejected_connections));
     text.line("expired_keys", counts.expired);
     text.line("evicted_keys", 0);
+    text.line("evicted_clients", 0);
     text.line("keyspace_hits", sum(|thread| &thread.hits));
     text.line("keyspace_misses", sum(|thread| &thread.misses));
-    text.line(
-        "pubsub_channels",
-        services
-            .pubsub
-            .channels(crate::pubsub::Kind::Channel, None)
-            .len(),
-    );
+    let channels = |kind| services.pubsub.channels(kind, None).len();
+    text.line("pubsub_channels", channels(Kind::Channel));
+    text.line("pubsubshard_channels", channels(Kind::Shard));
     text.line("pubsub_patterns", services.pubsub.patterns());
+    text.line("latest_fork_usec", 0);
+    text.line("total_forks", 0);
+    text.line("sync_full", 0);
+    text.line("sync_partial_ok", 0);
+    text.line("sync_partial_err", 0);
+    text.line("tracking_total_keys", 0);
     text.line("total_error_replies", errors);
     text.line(
         "client_output_buffer_limit_disconnections",
@@ -184,7 +234,9 @@ fn stats(services: &Services, text: &mut Text) {
 fn replication(_: &Services, text: &mut Text) {
     text.line("role", "master");
     text.line("connected_slaves", 0);
+    text.line("master_failover_state", "no-failover");
     text.line("master_repl_offset", 0);
+    text.line("repl_backlog_active", 0);
 }
 
 fn cpu(_: &Services, text: &mut Text) {
@@ -205,6 +257,8 @@ fn cpu(_: &Services, text: &mut Text) {
         .collect();
     text.line("used_cpu_sys", usage(fields.get(12).copied()));
     text.line("used_cpu_user", usage(fields.get(11).copied()));
+    text.line("used_cpu_sys_children", usage(fields.get(14).copied()));
+    text.line("used_cpu_user_children", usage(fields.get(13).copied()));
 }
 
 fn transactions(services: &Services, text: &mut Text) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Arg, ArgMatches, Command};
-use darter::config::parameters::{self, Change, PARAMETERS};
+use darter::config::parameters::{self, Change, Outcome, PARAMETERS};
 use darter::config::{Config, file};
 use darter::server::Server;
 use darter::services::Services;
@@ -73,13 +73,17 @@ fn command_line() -> Command {
         } else {
             format!("`{default}`")
         };
-        Arg::new(parameter.name)
-            .long(parameter.name)
+        let option = option(parameter.name)
             .value_name(parameter.value)
-            .num_args(1..)
-            .allow_hyphen_values(false)
-            .help(format!("{} [default: {default}]", parameter.help))
+            .help(format!("{} [default: {default}]", parameter.help));
+        if parameter.has_many_words {
+            option.num_args(1..)
+        } else {
+            option
+        }
     });
+    // As in a configuration file: `--save ""` asks for nothing that is not kept.
+    let not_obeyed = parameters::not_obeyed().map(|name| option(name).num_args(1..).hide(true));
     Command::new("darter")
         .version(env!("CARGO_PKG_VERSION"))
         .about(
@@ -98,22 +102,49 @@ fn command_line() -> Command {
                 .help("configuration file, as redis.conf"),
         )
         .args(options)
+        .args(not_obeyed)
+        .after_help(AFTER_HELP)
+}
+
+const AFTER_HELP: &str = "\
+BYTES may have a unit: 1k is 1000, 1kb is 1024; so m, mb, g and gb.
+In an option's name `-` and `_` are the same. The command line wins over FILE.";
+
+fn option(name: &'static str) -> Arg {
+    Arg::new(name).long(name).allow_negative_numbers(true)
+}
+
+/// What clap found wrong, in one line.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    format!("{line}; see darter --help")
 }
 
 /// Reads the command line and the configuration file. Returns what has no meaning here.
 fn configure(config: &mut Config) -> Result<Vec<String>, String> {
-    let matches = command_line().get_matches_from(spelled(std::env::args()));
+    let matches = match command_line().try_get_matches_from(spelled(std::env::args())) {
+        Ok(matches) => matches,
+        // What was asked for: help, or the version.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => return Err(one_line(&error)),
+    };
     let path = matches
         .get_one::<String>("config")
         .or(matches.get_one::<String>("file"));
-    let without_meaning = match path {
+    let mut without_meaning = match path {
         Some(path) => file::read(config, Path::new(path)).map_err(|error| error.to_string())?,
         None => Vec::new(),
     };
-    for parameter in PARAMETERS {
-        if let Some(value) = value_of(&matches, parameter.name) {
-            parameters::set(&mut Change::Whole(config), parameter.name, &value)
-                .map_err(|what| format!("--{}: {what}", parameter.name))?;
+    let obeyed = PARAMETERS.iter().map(|parameter| parameter.name);
+    for name in obeyed.chain(parameters::not_obeyed()) {
+        if let Some(value) = value_of(&matches, name) {
+            let outcome = parameters::set(&mut Change::Whole(config), name, &value)
+                .map_err(|what| format!("--{name}: {what}"))?;
+            if outcome == Outcome::WithoutMeaning {
+                without_meaning.push(name.to_owned());
+            }
         }
     }
     Ok(without_meaning)
@@ -134,7 +165,10 @@ fn spelled(args: impl Iterator<Item = String>) -> Vec<String> {
             Some((name, value)) => (name, Some(value)),
             None => (option, None),
         };
-        let name = parameters::find(name).map_or(name, |parameter| parameter.name);
+        let known = parameters::find(name).map(|parameter| parameter.name);
+        let is_meant = |known: &&str| parameters::canonical(known) == parameters::canonical(name);
+        let known = known.or_else(|| parameters::not_obeyed().find(is_meant));
+        let name = known.unwrap_or(name);
         match value {
             Some(value) => format!("--{name}={value}"),
             None => format!("--{name}"),

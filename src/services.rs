@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use crate::blocking::Waiters;
 use crate::clients::Clients;
 use crate::config::Config;
+use crate::info;
 use crate::interest::Interest;
 use crate::pubsub::PubSub;
 use crate::script::cache::ScriptCache;
@@ -35,9 +36,29 @@ pub struct Services {
     pub stats: Stats,
     /// When the server was made.
     pub started: Instant,
+    /// Tells this run of the server from others.
+    pub run_id: String,
+    /// Resident bytes of the process when the server was made.
+    pub start_bytes: u64,
     stop: Stop,
     random: AtomicU64,
     forces_conflict: AtomicBool,
+}
+
+const WEYL: u64 = 0x9E37_79B9_7F4A_7C15;
+
+fn mix(mut word: u64) -> u64 {
+    word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    word ^ (word >> 31)
+}
+
+/// Forty hexadecimal digits, as Redis has them.
+fn run_id(seed: u64) -> String {
+    let words = (1..=3).map(|at| mix(seed.wrapping_add(WEYL.wrapping_mul(at))));
+    let mut digits: String = words.map(|word| format!("{word:016x}")).collect();
+    digits.truncate(40);
+    digits
 }
 
 /// Whether the server is to end, for threads and for tasks that wait for it.
@@ -68,6 +89,8 @@ impl Services {
             scripts: ScriptCache::new(),
             stats: Stats::new(),
             started,
+            run_id: run_id(seed),
+            start_bytes: info::resident_bytes(),
             stop: Stop::default(),
             random: AtomicU64::new(seed),
             forces_conflict: AtomicBool::new(false),
@@ -77,12 +100,7 @@ impl Services {
 
     /// A number drawn at random: a Weyl sequence through a mixing function (Steele et al., 2014).
     pub fn random(&self) -> u64 {
-        let mut word = self
-            .random
-            .fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
-        word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        word ^ (word >> 31)
+        mix(self.random.fetch_add(WEYL, Ordering::Relaxed))
     }
 
     /// Makes the next commit of a command meet a conflict, whoever's it is: what runs again after

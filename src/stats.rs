@@ -113,9 +113,10 @@ pub struct Stats {
 
 #[derive(Clone, Copy, Default)]
 struct Rate {
-    processed: u64,
     taken: Option<Instant>,
-    per_second: u64,
+    /// Commands that ran, bytes that came in, bytes that went out.
+    totals: [u64; 3],
+    per_second: [u64; 3],
 }
 
 impl Stats {
@@ -182,9 +183,13 @@ impl Stats {
             .clear();
     }
 
-    /// Takes the rate of commands since the last call; about once a second.
+    /// Takes the rates of commands and bytes since the last call; about once a second.
     pub fn take_rate(&self) {
-        let processed = self.sum(|thread| thread.processed.load(Ordering::Relaxed));
+        let totals = [
+            self.sum(|thread| thread.processed.load(Ordering::Relaxed)),
+            self.sum(|thread| thread.input_bytes.load(Ordering::Relaxed)),
+            self.sum(|thread| thread.output_bytes.load(Ordering::Relaxed)),
+        ];
         let now = Instant::now();
         let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed_ms = rate
@@ -193,17 +198,19 @@ impl Stats {
         if rate.taken.is_some() && elapsed_ms < 1000 {
             return;
         }
-        let since = processed.saturating_sub(rate.processed);
-        let per_second = (since * 1000).checked_div(elapsed_ms).unwrap_or(0);
+        let per_second = std::array::from_fn(|at| {
+            let since = totals[at].saturating_sub(rate.totals[at]);
+            (since * 1000).checked_div(elapsed_ms).unwrap_or(0)
+        });
         *rate = Rate {
-            processed,
             taken: Some(now),
+            totals,
             per_second,
         };
     }
 
-    /// Commands per second, as `take_rate` last found.
-    pub fn per_second(&self) -> u64 {
+    /// Commands, bytes in and bytes out per second, as `take_rate` last found.
+    pub fn per_second(&self) -> [u64; 3] {
         self.rate
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

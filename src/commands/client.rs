@@ -7,6 +7,7 @@ use super::args::Args;
 use super::command::{Command, Group, flag, write_help};
 use super::connection::set_name;
 use super::error::CommandError;
+use super::table;
 use crate::clients::{Context, Pause, ReplyMode, SharedClient, Unblock};
 use crate::resp::reply::Reply;
 
@@ -163,7 +164,7 @@ fn describe(client: &SharedClient, now_ms: u64) -> String {
     } else {
         multi as i64
     };
-    let is_subscribed = load(&client.channels) + load(&client.patterns) > 0;
+    let is_subscribed = client.subscriptions() > 0;
     let flags = match (
         client.is_blocked.load(Ordering::Relaxed),
         is_subscribed,
@@ -177,7 +178,7 @@ fn describe(client: &SharedClient, now_ms: u64) -> String {
     let idle_s = now_ms.saturating_sub(client.active_ms.load(Ordering::Relaxed)) / 1000;
     format!(
         "id={} addr={} laddr={} fd=0 name={} age={} idle={idle_s} flags={flags} db={} sub={} \
-         psub={} ssub=0 multi={multi} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 \
+         psub={} ssub={} multi={multi} qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 \
          obl=0 oll=0 omem={} tot-mem=0 events=r cmd={} user=default redir=-1 resp={} \
          lib-name={} lib-ver={}",
         client.id,
@@ -188,12 +189,12 @@ fn describe(client: &SharedClient, now_ms: u64) -> String {
         load(&client.database),
         load(&client.channels),
         load(&client.patterns),
+        load(&client.shard_channels),
+        load(&client.input_bytes),
         load(&client.output_bytes),
-        if names.command.is_empty() {
-            "NULL"
-        } else {
-            &names.command
-        },
+        table::all()
+            .get(load(&client.command))
+            .map_or_else(|| "NULL".into(), |entry| entry.full_name()),
         if client.is_resp3.load(Ordering::Relaxed) {
             3
         } else {
@@ -216,9 +217,7 @@ fn info(
 
 /// The type that CLIENT LIST and KILL tell clients apart by.
 fn kind_of(client: &SharedClient) -> &'static str {
-    let subscriptions =
-        client.channels.load(Ordering::Relaxed) + client.patterns.load(Ordering::Relaxed);
-    if subscriptions > 0 {
+    if client.subscriptions() > 0 {
         "pubsub"
     } else {
         "normal"
@@ -280,7 +279,6 @@ struct Filter {
     address: Option<Vec<u8>>,
     local_address: Option<Vec<u8>>,
     kind: Option<String>,
-    user: Option<Vec<u8>>,
     max_age_s: Option<u64>,
     skips_own: bool,
 }
@@ -307,7 +305,11 @@ impl Filter {
             } else if options.take("TYPE") {
                 filter.kind = Some(parse_kind(options.next()?)?);
             } else if options.take("USER") {
-                filter.user = Some(options.next()?.to_vec());
+                let user = options.next()?;
+                if user != b"default" {
+                    let user = String::from_utf8_lossy(user);
+                    return Err(CommandError::err(format!("No such user '{user}'")));
+                }
             } else if options.take("MAXAGE") {
                 filter.max_age_s = Some(options.integer()?.max(0) as u64);
             } else if options.take("SKIPME") {
@@ -340,7 +342,6 @@ impl Filter {
                 .kind
                 .as_deref()
                 .is_none_or(|kind| kind == kind_of(client))
-            && self.user.as_deref().is_none_or(|user| user == b"default")
             && self.max_age_s.is_none_or(|max| age_s >= max)
             && !(self.skips_own && client.id == own)
     }
@@ -402,8 +403,8 @@ fn pause(
         .map_err(|_| CommandError::text("ERR timeout is not an integer or out of range"))?;
     let timeout_ms =
         u64::try_from(timeout_ms).map_err(|_| CommandError::text("ERR timeout is negative"))?;
-    let until_ms = context.services.store.now_ms().saturating_add(timeout_ms);
-    context.services.clients.pause(until_ms, what);
+    let now_ms = context.services.store.now_ms();
+    context.services.clients.pause(now_ms, timeout_ms, what);
     reply.status("OK");
     Ok(())
 }

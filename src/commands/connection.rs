@@ -136,12 +136,13 @@ fn parse_hello<'a>(args: &Args<'a>) -> Result<Hello<'a>, CommandError> {
     });
     let mut options = args.options(2);
     while !options.is_empty() {
+        let position = options.position();
         if options.take("AUTH") && options.left() >= 2 {
             hello.credentials = Some((options.next()?, options.next()?));
         } else if options.take("SETNAME") && options.left() >= 1 {
             hello.name = Some(options.next()?);
         } else {
-            let option = String::from_utf8_lossy(args.at(options.position().min(args.len() - 1)));
+            let option = String::from_utf8_lossy(args.at(position));
             return Err(CommandError::err(format!(
                 "Syntax error in HELLO option '{option}'"
             )));

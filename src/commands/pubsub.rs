@@ -1,7 +1,5 @@
 //! Publish and subscribe.
 
-use std::sync::atomic::Ordering;
-
 use darter_storage::Message;
 
 use super::args::Args;
@@ -185,16 +183,6 @@ fn names<'c>(
     }
 }
 
-fn show_counts(context: &Context<'_>) {
-    let client = &context.client;
-    let channels = client.channels.len() + client.shard_channels.len();
-    client.shared.channels.store(channels, Ordering::Relaxed);
-    client
-        .shared
-        .patterns
-        .store(client.patterns.len(), Ordering::Relaxed);
-}
-
 fn add(
     context: &mut Context<'_>,
     args: &Args<'_>,
@@ -217,7 +205,7 @@ fn add(
         reply.bulk(name);
         reply.integer(counted(context, kind));
     }
-    show_counts(context);
+    context.client.show_subscriptions();
     Ok(())
 }
 
@@ -252,7 +240,7 @@ fn remove(
         reply.bulk(&name);
         reply.integer(counted(context, kind));
     }
-    show_counts(context);
+    context.client.show_subscriptions();
     Ok(())
 }
 

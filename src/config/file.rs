@@ -38,7 +38,7 @@ pub enum ConfigError {
     },
 }
 
-/// Reads a file into `config`. Returns the options in it that have no meaning here.
+/// Reads a file into `config`. Returns the options in it that ask for what has no meaning here.
 ///
 /// # Errors
 /// [`ConfigError`]; the server should not start then.
@@ -77,14 +77,18 @@ fn read_nested(
             .iter()
             .map(|word| String::from_utf8_lossy(word).into_owned());
         let name = words.next().unwrap_or_default();
-        let value = words.collect::<Vec<_>>().join(" ");
+        let values: Vec<String> = words.collect();
+        if values.is_empty() {
+            return Err(line_error(format!("{name}: a value is missing")));
+        }
+        let value = values.join(" ");
         if name.eq_ignore_ascii_case("include") {
             let included = path.parent().unwrap_or(Path::new("")).join(&value);
             read_nested(config, &included, depth + 1, without_meaning)?;
             continue;
         }
         match set_line(config, &name, &value) {
-            Ok(Outcome::Set) => {}
+            Ok(Outcome::Set | Outcome::Default) => {}
             Ok(Outcome::WithoutMeaning) => without_meaning.push(name),
             Err(what) => return Err(line_error(format!("{name}: {what}"))),
         }
@@ -95,4 +99,47 @@ fn read_nested(
 fn set_line(config: &mut Config, name: &str, value: &str) -> Result<Outcome, String> {
     parameters::set(&mut Change::Whole(config), name, value)
         .map_err(|what| what.replace(" or number of arguments for CONFIG SET", ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads this text as a file of its own name.
+    fn read_text(name: &str, text: &str) -> Result<(Config, Vec<String>), String> {
+        let name = format!("darter-{}-{name}.conf", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        let mut config = Config::default();
+        let without_meaning = read(&mut config, &path).map_err(|error| error.to_string());
+        std::fs::remove_file(&path).unwrap();
+        Ok((config, without_meaning?))
+    }
+
+    #[test]
+    fn a_file_sets_options_and_names_what_has_no_meaning() {
+        let text = "# a comment\n\nport 7000\nrequirepass \"two words\"\nBIND 127.0.0.1 ::1\n\
+                    daemonize yes\nrdbcompression yes\nsave \"\"\nhz 100\n";
+        let (config, without_meaning) = read_text("set", text).unwrap();
+        assert_eq!(config.startup.port, 7000);
+        assert_eq!(config.startup.bind, ["127.0.0.1", "::1"]);
+        assert_eq!(config.password().as_deref(), Some("two words"));
+        assert_eq!(without_meaning, ["daemonize", "hz"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        for (line, what) in [
+            ("save 900 1", "cannot be kept"),
+            ("requirepass", "a value is missing"),
+            ("requirepass \"x", "unbalanced quotes"),
+            ("nonsense 1", "Unknown option"),
+            ("port x", "must be a number"),
+        ] {
+            let error = read_text("wrong", &format!("port 7000\n{line}\n")).err();
+            let error = error.unwrap_or_default();
+            assert!(error.contains("line 2: "), "{line}: {error}");
+            assert!(error.contains(what), "{line}: {error}");
+        }
+    }
 }

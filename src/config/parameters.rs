@@ -50,6 +50,8 @@ pub struct Parameter {
     pub name: &'static str,
     /// What its value is, and in which unit.
     pub value: &'static str,
+    /// Whether its value may be several words.
+    pub has_many_words: bool,
     /// What it does.
     pub help: &'static str,
     /// When it may be set.
@@ -159,6 +161,7 @@ macro_rules! atomic {
         Parameter {
             name: $name,
             value: $value,
+            has_many_words: false,
             help: $help,
             when: When::Any,
             get: |config| config.$field.load(Relaxed).to_string(),
@@ -175,6 +178,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "port",
         value: "PORT",
+        has_many_words: false,
         help: "TCP port to listen on; 0 for none",
         when: When::Start,
         get: |config| config.startup.port.to_string(),
@@ -186,6 +190,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "bind",
         value: "ADDRESSES",
+        has_many_words: true,
         help: "addresses to listen on, with spaces between them; one behind a `-` may be missing",
         when: When::Start,
         get: |config| config.startup.bind.join(" "),
@@ -197,6 +202,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "protected-mode",
         value: "yes|no",
+        has_many_words: false,
         help: "refuse connections from other machines while no password is set",
         when: When::Any,
         get: |config| yes_no_text(config.protected_mode.load(Relaxed)),
@@ -208,6 +214,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "unixsocket",
         value: "PATH",
+        has_many_words: false,
         help: "Unix socket to listen on as well",
         when: When::Start,
         get: |config| path_text(config.startup.unix_socket.as_ref()),
@@ -219,6 +226,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "threads",
         value: "COUNT",
+        has_many_words: false,
         help: "data-plane threads; the number of cores if it is not given",
         when: When::Start,
         get: |config| config.startup.threads.to_string(),
@@ -234,6 +242,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "databases",
         value: "COUNT",
+        has_many_words: false,
         help: "databases, numbered from 0",
         when: When::Start,
         get: |config| config.startup.databases.to_string(),
@@ -256,6 +265,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "requirepass",
         value: "PASSWORD",
+        has_many_words: false,
         help: "password that clients must give; empty for none",
         when: When::Any,
         get: |config| config.password().unwrap_or_default(),
@@ -290,6 +300,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "client-output-buffer-limit",
         value: "CLASS HARD SOFT SECONDS",
+        has_many_words: true,
         help: "disconnect a client (normal, replica, pubsub) that lets more than HARD bytes wait, \
                or more than SOFT bytes for SECONDS",
         when: When::Any,
@@ -299,6 +310,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "default_lua_flags",
         value: "FLAGS",
+        has_many_words: false,
         help: "flags of scripts that say nothing else, with commas between them: \
                allow-undeclared-keys, disable-atomicity, no-writes, rollback-on-error",
         when: When::Any,
@@ -333,6 +345,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "loglevel",
         value: "LEVEL",
+        has_many_words: false,
         help: "debug, verbose, notice, warning or nothing",
         when: When::Start,
         get: Config::log_level,
@@ -341,6 +354,7 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "logfile",
         value: "PATH",
+        has_many_words: false,
         help: "file for the log; standard output if it is not given",
         when: When::Start,
         get: |config| path_text(config.startup.log_file.as_ref()),
@@ -363,7 +377,15 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("aclfile", &[""], "there are no ACL users yet"),
     ("tls-port", &["0"], "there is no TLS yet"),
     ("cluster-enabled", &["no"], "there is no cluster mode yet"),
+    ("maxmemory", &["0"], "memory is not limited yet"),
+    (
+        "notify-keyspace-events",
+        &[""],
+        "there are no keyspace notifications yet",
+    ),
     ("loadmodule", &[], "there are no modules"),
+    ("user", &[], "there are no ACL users yet"),
+    ("rename-command", &[], "commands are not renamed yet"),
 ];
 
 /// The one spelling of an option's name.
@@ -385,10 +407,11 @@ pub fn find(name: &str) -> Option<&'static Parameter> {
         .find(|parameter| canonical(parameter.name) == name)
 }
 
-fn find_without_meaning(name: &str) -> Option<&'static str> {
-    let name = canonical(name);
-    let known = WITHOUT_MEANING.iter().map(|(known, _)| *known);
-    known.into_iter().find(|known| canonical(known) == name)
+fn find_without_meaning(name: &str) -> Option<(&'static str, &'static str)> {
+    // Options of replicas have an older name each.
+    let name = canonical(name).replace("slave", "replica");
+    let mut all = WITHOUT_MEANING.iter().copied();
+    all.find(|(known, _)| canonical(known) == name)
 }
 
 /// What became of an option that was set.
@@ -398,6 +421,22 @@ pub enum Outcome {
     Set,
     /// It is known, and means nothing here.
     WithoutMeaning,
+    /// As `WithoutMeaning`, and the value asks for nothing but what Redis does anyway.
+    Default,
+}
+
+/// The names of Redis's options that are not obeyed here: without a meaning, or refused.
+pub fn not_obeyed() -> impl Iterator<Item = &'static str> {
+    let without_meaning = WITHOUT_MEANING.iter().map(|(name, _)| *name);
+    let refused = REFUSED.iter().map(|(name, ..)| *name);
+    let refused = refused.filter(|name| find_without_meaning(name).is_none());
+    without_meaning.chain(refused)
+}
+
+/// Whether a value is the one that Redis has anyway, so that nothing is lost without it.
+fn is_default(default: &str, value: &str) -> bool {
+    default.eq_ignore_ascii_case(value)
+        || bytes(value).is_ok_and(|size| default.parse() == Ok(size))
 }
 
 /// Sets an option by its name.
@@ -419,9 +458,9 @@ pub fn set(change: &mut Change<'_>, name: &str, value: &str) -> Result<Outcome, 
         (parameter.set)(change, value)?;
         return Ok(Outcome::Set);
     }
-    let Some(known) = find_without_meaning(name) else {
+    let Some((known, default)) = find_without_meaning(name) else {
         return if refused.is_some() {
-            Ok(Outcome::WithoutMeaning)
+            Ok(Outcome::Default)
         } else {
             Err("Unknown option or number of arguments for CONFIG SET".into())
         };
@@ -433,7 +472,11 @@ pub fn set(change: &mut Change<'_>, name: &str, value: &str) -> Result<Outcome, 
         .unwrap_or_else(PoisonError::into_inner);
     kept.retain(|(name, _)| name != known);
     kept.push((known.to_owned(), value.to_owned()));
-    Ok(Outcome::WithoutMeaning)
+    Ok(if is_default(default, value) {
+        Outcome::Default
+    } else {
+        Outcome::WithoutMeaning
+    })
 }
 
 /// All options whose names match one of `patterns`, with their values, each once.
@@ -515,14 +558,27 @@ mod tests {
             ("aclfile", "users.acl"),
             ("tls-port", "6380"),
             ("cluster-enabled", "yes"),
+            ("maxmemory", "1gb"),
+            ("notify-keyspace-events", "KEA"),
+            ("user", "alice on >secret ~* +@all"),
+            ("rename-command", "CONFIG x"),
         ] {
             assert!(set(&mut change, name, value).is_err(), "{name}");
         }
+        assert_eq!(set(&mut change, "appendonly", "no"), Ok(Outcome::Default));
+        assert_eq!(set(&mut change, "save", ""), Ok(Outcome::Default));
         assert_eq!(
-            set(&mut change, "appendonly", "no"),
+            set(&mut change, "daemonize", "yes"),
             Ok(Outcome::WithoutMeaning)
         );
-        assert_eq!(set(&mut change, "save", ""), Ok(Outcome::WithoutMeaning));
+        assert_eq!(
+            set(&mut change, "slave-read-only", "yes"),
+            Ok(Outcome::Default)
+        );
+        assert_eq!(
+            set(&mut change, "auto-aof-rewrite-min-size", "64mb"),
+            Ok(Outcome::Default)
+        );
         assert!(set(&mut change, "nonsense", "1").is_err());
     }
 

@@ -127,7 +127,7 @@ pub enum FlagsError {
     #[error("Invalid engine in script shebang")]
     NoEngine,
     /// A `#!` header of another engine.
-    #[error("Unexpected engine in script shebang: {0}")]
+    #[error("Unexpected engine in script shebang: #!{0}")]
     UnknownEngine(String),
     /// Something else in a `#!` header.
     #[error("Unknown lua shebang option: {0}")]

@@ -184,7 +184,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Lets the session work.
     fn process(&mut self, context: &mut Context<'_>) -> Step {
         self.has_input = false;
-        match self.session.process(context.waker()) {
+        let progress = self.session.process(context.waker());
+        let waiting = self.session.waiting_bytes();
+        // Relaxed: shown to people, nothing depends on it.
+        let shared = self.session.shared();
+        shared.input_bytes.store(waiting, Ordering::Relaxed);
+        match progress {
             Progress::Idle if self.has_ended => Step::Over,
             // A command behind the one that outlived the client may not outlive it, too.
             Progress::Suspended if self.has_ended && self.session.disconnect() => Step::Over,

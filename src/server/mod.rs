@@ -132,9 +132,8 @@ fn close_idle(services: &Services) {
     for client in services.clients.all() {
         let idle_ms = now_ms.saturating_sub(client.active_ms.load(Ordering::Relaxed));
         let is_waiting = client.is_blocked.load(Ordering::Relaxed)
-            || client.runs_script()
-            || client.channels.load(Ordering::Relaxed) > 0
-            || client.patterns.load(Ordering::Relaxed) > 0;
+            || client.subscriptions() > 0
+            || client.is_in_script();
         if !is_waiting && idle_ms > timeout_s * 1000 {
             client.kill();
         }

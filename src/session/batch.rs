@@ -45,6 +45,11 @@ impl Batch {
         self.parser.wanted(self.input.len())
     }
 
+    /// How many bytes have arrived that belong to no request that has been taken.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.input.len().saturating_sub(self.parser.consumed())
+    }
+
     /// The next request, if one is whole.
     pub(super) fn next(&mut self, core: &Core) -> Result<Option<Taken>, ProtocolError> {
         if self.requests.is_empty() {

@@ -55,9 +55,12 @@ pub(super) fn run(
 fn run_checked(core: &mut Core, args: &Args<'_>, output: &mut Vec<u8>) -> Option<Box<dyn Pending>> {
     let entry = match find(args) {
         Ok(entry) => entry,
-        Err(error) => return refuse(core, None, &error, output),
+        Err(error) => return refuse_unfound(core, args, &error, output),
     };
-    core.running = entry.index;
+    core.running = Some(entry.index);
+    // Relaxed: shown to people, nothing depends on it.
+    let shown = &core.client.shared.command;
+    shown.store(entry.index, Ordering::Relaxed);
     if let Err(error) = check(core, entry) {
         return refuse(core, Some(entry), &error, output);
     }
@@ -187,17 +190,57 @@ fn check(core: &Core, entry: Entry) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// Refuses a request that is no command, or has a wrong number of arguments.
+fn refuse_unfound(
+    core: &mut Core,
+    args: &Args<'_>,
+    error: &CommandError,
+    output: &mut Vec<u8>,
+) -> Option<Box<dyn Pending>> {
+    let entry = table::find(&args[0]);
+    // A browser was made to speak to this port by a page of somebody else: its next lines are
+    // that page's.
+    let is_http = ["POST", "Host:"]
+        .iter()
+        .any(|word| args[0].eq_ignore_ascii_case(word.as_bytes()));
+    if entry.is_none() && is_http {
+        tracing::warn!(
+            "HTTP instead of commands from {}: the connection is closed",
+            core.client.shared.address
+        );
+        core.running = None;
+        core.client.is_closing = true;
+        return None;
+    }
+    let subcommand = entry.and_then(|entry| table::find_subcommand(entry, args.get(1)?));
+    refuse(core, subcommand.or(entry), error, output)
+}
+
 fn refuse(
     core: &mut Core,
     entry: Option<Entry>,
     error: &CommandError,
     output: &mut Vec<u8>,
 ) -> Option<Box<dyn Pending>> {
-    if let Some(multi) = &mut core.multi {
-        multi.is_dirty = true;
-    }
+    core.running = None;
     if let Some(entry) = entry {
         count(&core.stats.commands[entry.index].rejected, 1);
+    }
+    let is_exec =
+        entry.is_some_and(|entry| matches!(entry.command.run, Run::Control(Control::Exec)));
+    if is_exec && core.multi.is_some() {
+        // An EXEC that cannot run ends its transaction.
+        leave_multi(core);
+        core.watches.clear();
+        let text = error.to_string();
+        let text = text.strip_prefix("ERR ").unwrap_or(&text);
+        let text = format!("EXECABORT Transaction discarded because of: {text}");
+        core.services.stats.count_error(text.as_bytes());
+        Encoder::new(output, core.client.protocol).error(text.as_bytes());
+        return None;
+    }
+    if let Some(multi) = &mut core.multi {
+        multi.is_dirty = true;
     }
     fail(core, error, output);
     None
@@ -351,16 +394,21 @@ fn paused(core: &Core, entry: Entry, args: &Args<'_>) -> Option<Box<dyn Pending>
     }))
 }
 
+/// Whether a command may change something, messages included.
+fn may_write(command: &Command) -> bool {
+    match command.run {
+        Run::Control(Control::Eval { read_only } | Control::EvalSha { read_only }) => !read_only,
+        _ => command.has(flag::WRITE) || matches!(command.name, "PUBLISH" | "SPUBLISH"),
+    }
+}
+
 fn paused_until(core: &Core, entry: Entry) -> Option<u64> {
     let may_write = match entry.command.run {
-        Run::Control(Control::Eval { read_only } | Control::EvalSha { read_only }) => !read_only,
         Run::Control(Control::Exec) => core.multi.as_ref().is_some_and(|multi| {
-            multi
-                .items
-                .iter()
-                .any(|item| !item.entry.command.has(flag::READONLY))
+            let mut items = multi.items.iter();
+            items.any(|item| may_write(item.entry.command))
         }),
-        _ => entry.command.has(flag::WRITE),
+        _ => may_write(entry.command),
     };
     core.services
         .clients

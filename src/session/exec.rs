@@ -110,7 +110,7 @@ impl Exec {
     /// Runs commands until all have run or one cannot go on.
     fn run_items(&mut self, core: &mut Core, attempt: &mut Attempt, waker: &Waker) -> Tried {
         while let Some(item) = self.items.get(attempt.next) {
-            core.running = item.entry.index;
+            core.running = Some(item.entry.index);
             match item.entry.command.run {
                 Run::Data(handler) => {
                     let arguments = item.arguments();

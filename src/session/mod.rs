@@ -22,6 +22,8 @@ use std::time::Instant;
 use bumpalo::Bump;
 
 use crate::clients::{ClientState, Context, ReplyMode, SharedClient};
+use crate::commands::command::flag;
+use crate::commands::table;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
 use crate::services::Services;
@@ -91,8 +93,8 @@ pub(crate) struct Core {
     direct: Option<darter_storage::Transaction>,
     /// As `direct`, for scripts.
     optimistic: Option<darter_storage::Transaction>,
-    /// The place in the table of the command that counts as running.
-    running: usize,
+    /// The place in the table of the command that counts as running; `None` once it is refused.
+    running: Option<usize>,
     /// When the command that runs began.
     clock: Instant,
     /// Whether something was committed that the stream of effects should show soon.
@@ -105,14 +107,18 @@ impl Core {
     /// A command has ended: counts it and obeys CLIENT REPLY.
     fn finish(&mut self, output: &mut Vec<u8>, reply_from: usize) {
         let now = Instant::now();
-        let counts = &self.stats.commands[self.running];
-        count(&counts.calls, 1);
-        let elapsed = now.saturating_duration_since(self.clock);
-        count(&counts.nanoseconds, elapsed.as_nanos() as u64);
+        if let Some(running) = self.running {
+            let counts = &self.stats.commands[running];
+            count(&counts.calls, 1);
+            let elapsed = now.saturating_duration_since(self.clock);
+            count(&counts.nanoseconds, elapsed.as_nanos() as u64);
+            count(&self.stats.processed, 1);
+        }
         self.clock = now;
-        count(&self.stats.processed, 1);
         match self.client.reply_mode {
             ReplyMode::On => {}
+            // A subscription's confirmation is a message, not a reply.
+            ReplyMode::Off if self.confirms_subscription() => {}
             ReplyMode::Off => output.truncate(reply_from),
             ReplyMode::SkipNext => {
                 self.client.reply_mode = ReplyMode::SkipThis;
@@ -124,10 +130,16 @@ impl Core {
         }
     }
 
+    fn confirms_subscription(&self) -> bool {
+        const SUBSCRIBING: u32 = flag::PUBSUB | flag::SUBSCRIBED;
+        let entry = self.running.and_then(|running| table::all().get(running));
+        entry.is_some_and(|entry| entry.command.has(SUBSCRIBING))
+    }
+
     /// A command on data has ended.
     fn ended(&mut self, failed: bool, may_have_written: bool) {
-        if failed {
-            count(&self.stats.commands[self.running].failed, 1);
+        if failed && let Some(running) = self.running {
+            count(&self.stats.commands[running].failed, 1);
         }
         self.has_committed |= may_have_written;
     }
@@ -179,7 +191,7 @@ impl Session {
                 watches: Vec::new(),
                 direct: None,
                 optimistic: None,
-                running: 0,
+                running: None,
                 clock: Instant::now(),
                 has_committed: false,
                 bump: Bump::new(),
@@ -199,6 +211,11 @@ impl Session {
     /// How many more bytes the driver had better make room for at once.
     pub fn wanted_bytes(&self) -> usize {
         self.batch.wanted_bytes()
+    }
+
+    /// How many bytes have arrived that no request was made of yet.
+    pub fn waiting_bytes(&self) -> usize {
+        self.batch.waiting_bytes()
     }
 
     /// The client, as others see it.

@@ -1,7 +1,6 @@
 //! Messages to subscribers, as they are written, and the end of subscriptions.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::clients::ClientState;
 use crate::pubsub::Kind;
@@ -40,8 +39,7 @@ pub(crate) fn unsubscribe_all(services: &Arc<Services>, client: &mut ClientState
             services.pubsub.unsubscribe(kind, &name, &client.shared);
         }
     }
-    client.shared.channels.store(0, Ordering::Relaxed);
-    client.shared.patterns.store(0, Ordering::Relaxed);
+    client.show_subscriptions();
     if count > 0 {
         services.interest.remove();
     }

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::net::TcpStream;
 
+use darter::commands::table;
 use darter::config::Config;
 use darter::config::parameters::{self, Change};
 
@@ -112,6 +113,44 @@ fn paused_writes_wait_and_reads_do_not() {
 }
 
 #[test]
+fn a_client_without_replies_still_hears_what_it_is_subscribed_to() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.send_bytes(b"CLIENT REPLY OFF\r\nPING\r\nSSUBSCRIBE news\r\n");
+    assert_eq!(client.read().render(), "[ssubscribe news 1]");
+    let mut other = Client::connect(server.address);
+    let list = other.run("CLIENT LIST").render();
+    assert!(list.contains("flags=P db=0 sub=0 psub=0 ssub=1"), "{list}");
+    assert_eq!(other.run("SPUBLISH news x").render(), "1");
+    assert_eq!(client.read().render(), "[smessage news x]");
+}
+
+#[test]
+fn a_pause_of_everything_leaves_nothing_to_a_later_one_of_writes() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let mut other = Client::connect(server.address);
+    client.run("CLIENT PAUSE 20 ALL");
+    // Answered once the pause is over.
+    assert_eq!(other.run("GET k").render(), "nil");
+    client.run("CLIENT PAUSE 60000 WRITE");
+    other.run("MULTI");
+    other.run("PING");
+    assert_eq!(other.run("EXEC").render(), "[PONG]");
+    other.send(&["PUBLISH", "news", "x"]);
+    assert_eq!(client.run("GET k").render(), "nil");
+    assert!(
+        server.services.stats.sum(|thread| {
+            let publish = table::find(b"PUBLISH").unwrap().index;
+            let calls = &thread.commands[publish].calls;
+            calls.load(std::sync::atomic::Ordering::SeqCst)
+        }) == 0
+    );
+    client.run("CLIENT UNPAUSE");
+    assert_eq!(other.read().render(), "0");
+}
+
+#[test]
 fn quit_and_shutdown_end_connections() {
     let server = Server::start();
     let mut client = Client::connect(server.address);
@@ -177,4 +216,56 @@ fn config_shows_and_changes_options() {
             .render()
             .contains("cannot be kept")
     );
+}
+
+#[test]
+fn client_list_names_the_last_command() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let mut other = Client::connect(server.address);
+    other.run("CLIENT SETNAME other");
+    let of_other = |client: &mut Client| {
+        let list = client.run("CLIENT LIST").render();
+        let mut lines = list.split("\\n");
+        let line = lines.find(|line| line.contains("name=other"));
+        line.unwrap_or_else(|| panic!("{list}")).to_owned()
+    };
+    assert!(of_other(&mut client).contains("cmd=client|setname"));
+    other.run("MULTI");
+    other.run("GET k");
+    let line = of_other(&mut client);
+    assert!(line.contains("cmd=get"), "{line}");
+    assert!(line.contains("multi=1"), "{line}");
+    // Half a request waits for the rest.
+    other.send_bytes(b"*2\r\n$3\r\nGET\r\n");
+    while !of_other(&mut client).contains("qbuf=13") {
+        std::thread::yield_now();
+    }
+    assert!(
+        client
+            .run("CLIENT KILL USER nobody")
+            .render()
+            .contains("No such user 'nobody'")
+    );
+}
+
+#[test]
+fn an_idle_client_is_closed_and_a_busy_one_is_not() {
+    let server = with_options(&[("timeout", "1")]);
+    let mut blocked = Client::connect(server.address);
+    blocked.send(&["BLPOP", "k", "0"]);
+    let mut subscriber = Client::connect(server.address);
+    subscriber.run("SUBSCRIBE news");
+    let mut busy = Client::connect(server.address);
+    busy.send(&["EVAL", "while true do end", "0"]);
+    let mut idle = Client::connect(server.address);
+    assert_eq!(idle.run("PING").render(), "PONG");
+    assert!(idle.is_at_end());
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.run("SCRIPT KILL").render(), "OK");
+    assert!(busy.read().render().contains("killed"));
+    assert_eq!(client.run("RPUSH k v").render(), "1");
+    assert_eq!(blocked.read().render(), "[k v]");
+    assert_eq!(client.run("PUBLISH news x").render(), "1");
+    assert_eq!(subscriber.read().render(), "[message news x]");
 }

@@ -128,3 +128,53 @@ fn command_describes_every_command() {
     let docs = client.run("COMMAND DOCS get").render();
     assert!(docs.contains("summary"), "{docs}");
 }
+
+#[test]
+fn info_counts_what_was_refused_apart() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("PING");
+    client.run("NONSENSE");
+    client.run("GET");
+    client.run("CONFIG GET");
+    let all = section(&mut client, "commandstats");
+    assert!(all["cmdstat_ping"].starts_with("calls=1,"), "{all:?}");
+    assert!(
+        all["cmdstat_ping"].ends_with("failed_calls=0"),
+        "a refused request is nobody's failure: {all:?}"
+    );
+    for name in ["cmdstat_get", "cmdstat_config|get"] {
+        assert!(all[name].starts_with("calls=0,"), "{name}: {all:?}");
+        assert!(all[name].contains("rejected_calls=1"), "{name}: {all:?}");
+    }
+}
+
+#[test]
+fn memory_adds_up() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let memory = section(&mut client, "memory");
+    let of = |name: &str| number(&memory, name);
+    assert!(of("used_memory") > 0 && of("used_memory_startup") > 0);
+    assert!(of("used_memory_peak") >= of("used_memory"));
+    assert!(of("used_memory_dataset") <= of("used_memory"));
+    assert!(of("mem_clients_normal") < 1024);
+}
+
+#[test]
+fn blocking_keys_and_the_run_are_told() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let mut blocked = Client::connect(server.address);
+    let run_id = section(&mut client, "server")["run_id"].clone();
+    assert_eq!(run_id.len(), 40);
+    assert_eq!(section(&mut client, "server")["run_id"], run_id);
+    blocked.send(&["BLPOP", "a", "b", "0"]);
+    while server.services.waiters.is_empty() {
+        std::thread::yield_now();
+    }
+    assert_eq!(section(&mut client, "clients")["total_blocking_keys"], "2");
+    client.run("RPUSH a x");
+    assert_eq!(blocked.read().render(), "[a x]");
+    assert_eq!(section(&mut client, "clients")["total_blocking_keys"], "0");
+}

@@ -1,6 +1,7 @@
 //! Scripts, transactions, connections, and what must hold over sockets.
 
 mod bank;
+mod command_line;
 mod connections;
 mod hostile_clients;
 mod hostile_scripts;

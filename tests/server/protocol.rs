@@ -135,3 +135,31 @@ fn hello_chooses_the_version() {
     assert!(matches!(client.run("HELLO 2"), Reply::Array(_)));
     assert_eq!(client.run("RESET").render(), "RESET");
 }
+
+#[test]
+fn a_browser_that_speaks_http_is_cut_off() {
+    let server = Server::start();
+    for line in ["POST / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+        let mut client = Client::connect(server.address);
+        client.send_bytes(format!("{line}SET http 1\r\n").as_bytes());
+        if line.starts_with("GET") {
+            assert!(client.read().render().contains("wrong number of arguments"));
+        }
+        assert!(client.is_at_end(), "{line}");
+    }
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.run("EXISTS http").render(), "0");
+}
+
+#[test]
+fn hello_names_the_option_that_is_wrong() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    for (line, option) in [("HELLO 3 AUTH a", "AUTH"), ("HELLO 3 NONSENSE", "NONSENSE")] {
+        let text = client.run(line).render();
+        assert_eq!(
+            text,
+            format!("(ERR Syntax error in HELLO option '{option}')")
+        );
+    }
+}

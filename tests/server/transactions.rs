@@ -135,3 +135,17 @@ fn flushing_inside_multi_sees_what_follows_it() {
     }
     assert_eq!(client.run("EXISTS a b c").render(), "1");
 }
+
+#[test]
+fn an_exec_that_cannot_run_ends_its_transaction() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("MULTI");
+    client.run("SET k v");
+    assert_eq!(
+        client.run("EXEC now").render(),
+        "(EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command)"
+    );
+    assert_eq!(client.run("EXEC").render(), "(ERR EXEC without MULTI)");
+    assert_eq!(client.run("GET k").render(), "nil");
+}

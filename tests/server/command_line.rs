@@ -1,0 +1,83 @@
+//! The command line of the program itself.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Output, Stdio};
+
+fn darter(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_darter"));
+    command.args(arguments).output().unwrap()
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_line() {
+    for (arguments, what) in [
+        (&["--port=x"][..], "--port: argument must be a number"),
+        (&["--lua_time_limit", "-1"], "--lua-time-limit: argument"),
+        (&["--port"], "a value is required for '--port"),
+        (&["--nonsense", "1"], "unexpected argument '--nonsense'"),
+        (&["--appendonly", "yes"], "cannot be kept"),
+        (&["--config", "/nowhere/a.conf"], "cannot read /nowhere"),
+        (&["/nowhere/a.conf"], "cannot read /nowhere/a.conf"),
+        (&["--default-lua-flags=x"], "Invalid flag: x"),
+    ] {
+        let output = darter(arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+        assert_eq!(text.lines().count(), 1, "{arguments:?}: {text}");
+        assert!(text.contains(what), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn help_names_every_option_with_its_default() {
+    let output = darter(&["--help"]);
+    assert!(output.status.success());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for parameter in darter::config::parameters::PARAMETERS {
+        let option = format!("--{} <{}>", parameter.name, parameter.value);
+        let at = text.find(&option).unwrap_or_else(|| panic!("{option}"));
+        let rest = &text[at..];
+        let lines: Vec<&str> = rest.lines().take(2).collect();
+        assert!(lines[1].contains("[default: "), "{lines:?}");
+    }
+    assert!(
+        !text.contains("--appendonly"),
+        "options without a meaning are hidden"
+    );
+}
+
+#[test]
+fn signals_end_it_cleanly_whatever_its_clients_do() {
+    for signal in ["-TERM", "-INT"] {
+        let name = format!("darter-{}{signal}.socket", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let mut server = Command::new(env!("CARGO_BIN_EXE_darter"))
+            .args(["--port", "0", "--unixsocket"])
+            .arg(&path)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let connect = || loop {
+            match UnixStream::connect(&path) {
+                Ok(stream) => return stream,
+                Err(_) => std::thread::yield_now(),
+            }
+        };
+        let mut blocked = connect();
+        blocked.write_all(b"PING\r\nBLPOP k 0\r\n").unwrap();
+        let mut busy = connect();
+        busy.write_all(b"PING\r\nEVAL \"while true do end\" 0\r\n")
+            .unwrap();
+        for client in [&mut blocked, &mut busy] {
+            let mut pong = [0; 7];
+            client.read_exact(&mut pong).unwrap();
+            assert_eq!(&pong, b"+PONG\r\n");
+        }
+        let id = server.id().to_string();
+        let killed = Command::new("kill").args([signal, &id]).status();
+        assert!(killed.unwrap().success());
+        assert_eq!(server.wait().unwrap().code(), Some(0), "{signal}");
+        assert!(!path.exists(), "its socket is removed");
+    }
+}
