@@ -31,7 +31,7 @@ pub const COMMANDS: &[Command] = &[
 
 /// Inside a transaction time stands still, to the millisecond.
 fn time(view: &mut View<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
-    let micros = if view.reader().mode() == Mode::Direct {
+    let micros = if !view.reader().compares_reads() && view.reader().mode() == Mode::Direct {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();

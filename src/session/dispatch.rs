@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::batch::Taken;
 use super::exec::Exec;
 use super::multi::{self, Item, Multi};
-use super::{Core, Pending, Step, pushes, retry, script_run};
+use super::{Core, Pending, Step, eval, pushes, retry};
 use crate::commands::args::Args;
 use crate::commands::command::{Command, Control, Run, flag};
 use crate::commands::error::CommandError;
@@ -314,7 +314,7 @@ fn run_control(
         }
         Control::Reset => reset(core, output),
         Control::Eval { .. } | Control::EvalSha { .. } => {
-            return script_run::run(core, control, Item::new(entry, args), output);
+            return eval::run(core, control, Item::new(entry, args), output);
         }
     }
     None

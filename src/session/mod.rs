@@ -7,6 +7,7 @@
 mod batch;
 mod blocked;
 mod dispatch;
+mod eval;
 mod exec;
 mod multi;
 mod pushes;

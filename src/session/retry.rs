@@ -176,7 +176,7 @@ pub(super) fn run(
         }
         _ => core.services.store.begin(mode),
     };
-    if command.has(flag::READONLY) {
+    if !command.has(flag::WRITE) {
         transaction.skip_comparison();
     }
     let before = output.len();

@@ -6,15 +6,14 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Instant;
 
-use darter_storage::{CommitError, Escalation, Mode, Transaction};
+use darter_storage::Escalation;
 
 use super::multi::Item;
 use super::script_host::{Effects, ScriptHost, Target};
-use super::{Core, Pending, Step};
+use super::Core;
 use crate::clients::SharedClient;
 use crate::commands::command::Control;
 use crate::commands::error::CommandError;
-use crate::resp::encode::Encoder;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 use crate::script::cache::{Cached, parse_sha};
@@ -28,11 +27,11 @@ const KEYS_LINEAR_MAX: usize = 8;
 /// What a script may do.
 pub(super) struct Rules {
     cached: Arc<Cached>,
-    flags: Flags,
+    pub(super) flags: Flags,
     pub(super) is_read_only: bool,
     pub(super) allows_undeclared: bool,
     pub(super) database: usize,
-    declared: Vec<Box<[u8]>>,
+    pub(super) declared: Vec<Box<[u8]>>,
     declared_set: HashSet<Box<[u8]>>,
 }
 
@@ -175,13 +174,13 @@ pub(super) enum Advanced {
 
 /// A script that is running.
 pub(super) struct Flight {
-    run: Run,
-    rules: Rules,
+    pub(super) run: Run,
+    pub(super) rules: Rules,
     registered: Registered,
     retry: Option<Escalation>,
     is_slow: bool,
-    started: Instant,
-    is_direct: bool,
+    pub(super) started: Instant,
+    pub(super) is_direct: bool,
 }
 
 /// The run that SCRIPT KILL finds with its client, until this is dropped.
@@ -282,7 +281,7 @@ impl Flight {
     }
 
     /// Whether somebody or a limit has ended the script.
-    fn is_ended(&mut self, core: &Core, waker: &Waker) -> Option<Ended> {
+    pub(super) fn is_ended(&mut self, core: &Core, waker: &Waker) -> Option<Ended> {
         if self.registered.0.is_script_killed() {
             return Some(Ended::Killed);
         }
@@ -312,7 +311,7 @@ impl Flight {
     }
 
     /// Counts a run that has ended.
-    fn account(&self, core: &Core, more: impl Fn(&crate::stats::ScriptCounts)) {
+    pub(super) fn account(&self, core: &Core, more: impl Fn(&crate::stats::ScriptCounts)) {
         let mode = self.rules.mode(self.is_direct);
         let at = ScriptMode::ALL
             .iter()
@@ -325,259 +324,5 @@ impl Flight {
             self.started.elapsed().as_nanos() as u64,
         );
         more(counts);
-    }
-}
-
-/// EVAL outside MULTI.
-struct Script {
-    item: Item,
-    control: Control,
-    escalation: Option<Escalation>,
-    flight: Option<Flight>,
-    transaction: Option<Transaction>,
-    effects: Effects,
-    /// The script has run and only its commit is left; this is its reply.
-    reply: Option<Vec<u8>>,
-    /// When the first attempt began.
-    started: Instant,
-}
-
-/// Runs a script. `Some` if it could not be finished at once.
-pub(super) fn run(
-    core: &mut Core,
-    control: Control,
-    item: Item,
-    output: &mut Vec<u8>,
-) -> Option<Box<dyn Pending>> {
-    let database = core.client.database;
-    match Flight::begin(core, control, &item, database, false) {
-        Ok(flight) => Some(Box::new(Script {
-            item,
-            control,
-            escalation: None,
-            started: flight.started,
-            flight: Some(flight),
-            transaction: None,
-            effects: Effects::default(),
-            reply: None,
-        })),
-        Err(error) => {
-            let text = error.to_string();
-            core.ended(true, false);
-            core.services.stats.count_error(text.as_bytes());
-            Encoder::new(output, core.client.protocol).error(text.as_bytes());
-            None
-        }
-    }
-}
-
-impl Script {
-    /// Makes sure that there is a transaction to run in; `false` if others must go first.
-    fn has_transaction(&mut self, core: &mut Core, flight: &Flight, waker: &Waker) -> bool {
-        if self.transaction.is_some() || flight.is_direct {
-            return true;
-        }
-        let store = &core.services.store;
-        if flight.rules.is_read_only {
-            self.transaction = Some(store.begin(Mode::Snapshot));
-            return true;
-        }
-        let escalation = match &mut self.escalation {
-            Some(escalation) => escalation,
-            None if flight.rules.allows_undeclared => {
-                self.escalation.insert(Escalation::exclusive(store))
-            }
-            // The first attempt, which seldom fails, needs none.
-            None => {
-                let mut transaction = core.optimistic.take();
-                match &mut transaction {
-                    Some(transaction) => transaction.restart(),
-                    None => transaction = Some(store.begin(Mode::Optimistic)),
-                }
-                self.transaction = transaction;
-                return true;
-            }
-        };
-        if !escalation.poll(waker) {
-            return false;
-        }
-        self.transaction = Some(escalation.begin(Mode::Optimistic));
-        true
-    }
-
-    fn end(
-        &mut self,
-        core: &mut Core,
-        flight: &Flight,
-        ended: Ended,
-        output: &mut Vec<u8>,
-    ) -> Step {
-        flight.account(core, |counts| {
-            count(&counts.errors, 1);
-            count(
-                if ended == Ended::Killed {
-                    &counts.kills
-                } else {
-                    &counts.limits
-                },
-                1,
-            );
-        });
-        let text = format!("ERR {}", ended.text(flight.is_direct));
-        core.services.stats.count_error(text.as_bytes());
-        core.ended(true, flight.is_direct);
-        Encoder::new(output, core.client.protocol).error(text.as_bytes());
-        Step::Done
-    }
-
-    /// Starts over after a conflict, or with the gate.
-    fn restart(&mut self, core: &mut Core) -> Result<(), CommandError> {
-        self.transaction = None;
-        self.effects = Effects::default();
-        self.reply = None;
-        let database = core.client.database;
-        let mut flight = Flight::begin(core, self.control, &self.item, database, false)?;
-        flight.started = self.started;
-        self.flight = Some(flight);
-        Ok(())
-    }
-
-    /// Commits what the script did. `None` when it has happened.
-    fn commit(&mut self, core: &mut Core, rolls_back: bool, waker: &Waker) -> Option<Step> {
-        let mut transaction = self.transaction.take()?;
-        if rolls_back {
-            return None;
-        }
-        transaction.pin();
-        match core.services.commit(&mut transaction) {
-            Ok(_) => {
-                self.effects.happen();
-                core.has_committed = true;
-                if transaction.mode() == Mode::Optimistic {
-                    transaction.rest();
-                    core.optimistic = Some(transaction);
-                }
-                None
-            }
-            Err(CommitError::Conflict(_)) => {
-                let store = &core.services.store;
-                let escalation = self
-                    .escalation
-                    .get_or_insert_with(|| Escalation::new(store));
-                escalation.failed(&transaction);
-                drop(transaction);
-                self.reply = None;
-                self.flight = None;
-                Some(Step::Done)
-            }
-            Err(CommitError::GateClosed) => {
-                transaction.unpin();
-                self.transaction = Some(transaction);
-                if core.services.store.poll_open(waker) {
-                    return self.commit(core, rolls_back, waker);
-                }
-                Some(Step::Waits)
-            }
-        }
-    }
-
-    /// Commits and hands out the reply, or starts over. `None` to go on at once.
-    fn conclude(
-        &mut self,
-        core: &mut Core,
-        flight: Flight,
-        output: &mut Vec<u8>,
-        waker: &Waker,
-    ) -> Option<Step> {
-        let rolls_back = flight.run.failed() && flight.rules.flags.has(Flags::ROLLBACK_ON_ERROR);
-        match self.commit(core, rolls_back, waker) {
-            None => {
-                let failed = flight.run.failed();
-                flight.account_end(core);
-                output.append(self.reply.get_or_insert_default());
-                core.ended(failed, true);
-                Some(Step::Done)
-            }
-            Some(Step::Waits) => {
-                self.flight = Some(flight);
-                Some(Step::Waits)
-            }
-            Some(_) => {
-                drop(flight);
-                match self.restart(core) {
-                    Ok(()) => None,
-                    Err(error) => {
-                        let text = error.to_string();
-                        Encoder::new(output, core.client.protocol).error(text.as_bytes());
-                        Some(Step::Done)
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl Pending for Script {
-    fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
-        loop {
-            let Some(mut flight) = self.flight.take() else {
-                return Step::Done;
-            };
-            if self.reply.is_some() {
-                match self.conclude(core, flight, output, waker) {
-                    Some(step) => return step,
-                    None => continue,
-                }
-            }
-            if !self.has_transaction(core, &flight, waker) {
-                if let Some(ended) = flight.is_ended(core, waker) {
-                    return self.end(core, &flight, ended, output);
-                }
-                self.flight = Some(flight);
-                return Step::Waits;
-            }
-            let target = match &mut self.transaction {
-                Some(transaction) => {
-                    transaction.pin();
-                    Target::Transaction(transaction)
-                }
-                None => Target::Direct,
-            };
-            let advanced = flight.advance(core, target, &mut self.effects, waker);
-            if let Some(transaction) = &mut self.transaction {
-                transaction.unpin();
-            }
-            match advanced {
-                Advanced::Done => {
-                    let mut reply = Vec::new();
-                    let mut encoder = Encoder::new(&mut reply, core.client.protocol);
-                    flight.write_result(&mut encoder);
-                    self.reply = Some(reply);
-                    self.flight = Some(flight);
-                }
-                Advanced::Yields | Advanced::Waits => {
-                    self.flight = Some(flight);
-                    let waits = matches!(advanced, Advanced::Waits);
-                    return if waits { Step::Waits } else { Step::Yields };
-                }
-                Advanced::NeedsGate => {
-                    let store = &core.services.store;
-                    drop(flight);
-                    self.escalation
-                        .get_or_insert_with(|| Escalation::new(store))
-                        .take_gate();
-                    if let Err(error) = self.restart(core) {
-                        let text = error.to_string();
-                        Encoder::new(output, core.client.protocol).error(text.as_bytes());
-                        return Step::Done;
-                    }
-                }
-                Advanced::Ended(ended) => return self.end(core, &flight, ended, output),
-            }
-        }
-    }
-
-    fn outlives_client(&self) -> bool {
-        true
     }
 }

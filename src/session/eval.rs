@@ -1,0 +1,312 @@
+//! EVAL and its kind outside MULTI: from the first attempt to the commit.
+
+use std::task::Waker;
+use std::time::Instant;
+
+use darter_storage::{CommitError, Escalation, Mode, Transaction};
+
+use super::multi::Item;
+use super::script_host::{Effects, Target};
+use super::script_run::{Advanced, Ended, Flight};
+use super::{Core, Pending, Step};
+use crate::commands::command::Control;
+use crate::commands::error::CommandError;
+use crate::resp::encode::Encoder;
+use crate::resp::reply::Reply;
+use crate::script::flags::Flags;
+use crate::stats::count;
+
+/// EVAL outside MULTI.
+struct Script {
+    item: Item,
+    control: Control,
+    escalation: Option<Escalation>,
+    flight: Option<Flight>,
+    transaction: Option<Transaction>,
+    effects: Effects,
+    /// The script has run and only its commit is left; this is its reply.
+    reply: Option<Vec<u8>>,
+    /// When the first attempt began.
+    started: Instant,
+    /// Its first attempt could not be made in one slice.
+    is_long: bool,
+}
+
+/// Runs a script. `Some` if it could not be finished at once.
+pub(super) fn run(
+    core: &mut Core,
+    control: Control,
+    item: Item,
+    output: &mut Vec<u8>,
+) -> Option<Box<dyn Pending>> {
+    let database = core.client.database;
+    match Flight::begin(core, control, &item, database, false) {
+        Ok(flight) => Some(Box::new(Script {
+            item,
+            control,
+            escalation: None,
+            started: flight.started,
+            flight: Some(flight),
+            transaction: None,
+            effects: Effects::default(),
+            reply: None,
+            is_long: false,
+        })),
+        Err(error) => {
+            let text = error.to_string();
+            core.ended(true, false);
+            core.services.stats.count_error(text.as_bytes());
+            Encoder::new(output, core.client.protocol).error(text.as_bytes());
+            None
+        }
+    }
+}
+
+/// A transaction for a script's first attempt. One that declares a single key needs no snapshot:
+/// the newest version of one key is a consistent state, and is compared at the commit.
+fn first_transaction(core: &mut Core, is_short: bool) -> Transaction {
+    let (kept, mode) = if is_short {
+        (core.direct.take(), Mode::Direct)
+    } else {
+        (core.optimistic.take(), Mode::Optimistic)
+    };
+    match kept {
+        Some(mut transaction) => {
+            transaction.restart();
+            transaction
+        }
+        None => core.services.store.begin(mode),
+    }
+}
+
+impl Script {
+    /// Makes sure that there is a transaction to run in; `false` if others must go first.
+    fn has_transaction(&mut self, core: &mut Core, flight: &Flight, waker: &Waker) -> bool {
+        if self.transaction.is_some() || flight.is_direct {
+            return true;
+        }
+        let store = &core.services.store;
+        if flight.rules.is_read_only {
+            self.transaction = Some(store.begin(Mode::Snapshot));
+            return true;
+        }
+        let escalation = match &mut self.escalation {
+            Some(escalation) => escalation,
+            None if flight.rules.allows_undeclared => {
+                self.escalation.insert(Escalation::exclusive(store))
+            }
+            // The first attempt, which seldom fails, needs none.
+            None => {
+                let is_short = flight.rules.declared.len() <= 1 && !self.is_long;
+                self.transaction = Some(first_transaction(core, is_short));
+                return true;
+            }
+        };
+        if !escalation.poll(waker) {
+            return false;
+        }
+        self.transaction = Some(escalation.begin(Mode::Optimistic));
+        true
+    }
+
+    fn is_direct_transaction(&self) -> bool {
+        let transaction = self.transaction.as_ref();
+        transaction.is_some_and(|transaction| transaction.mode() == Mode::Direct)
+    }
+
+    fn end(
+        &mut self,
+        core: &mut Core,
+        flight: &Flight,
+        ended: Ended,
+        output: &mut Vec<u8>,
+    ) -> Step {
+        flight.account(core, |counts| {
+            count(&counts.errors, 1);
+            count(
+                if ended == Ended::Killed {
+                    &counts.kills
+                } else {
+                    &counts.limits
+                },
+                1,
+            );
+        });
+        let text = format!("ERR {}", ended.text(flight.is_direct));
+        core.services.stats.count_error(text.as_bytes());
+        core.ended(true, flight.is_direct);
+        Encoder::new(output, core.client.protocol).error(text.as_bytes());
+        Step::Done
+    }
+
+    /// Starts over after a conflict, or with the gate.
+    fn restart(&mut self, core: &mut Core) -> Result<(), CommandError> {
+        self.transaction = None;
+        self.effects = Effects::default();
+        self.reply = None;
+        let database = core.client.database;
+        let mut flight = Flight::begin(core, self.control, &self.item, database, false)?;
+        flight.started = self.started;
+        self.flight = Some(flight);
+        Ok(())
+    }
+
+    /// Commits what the script did. `None` when it has happened.
+    fn commit(&mut self, core: &mut Core, rolls_back: bool, waker: &Waker) -> Option<Step> {
+        let mut transaction = self.transaction.take()?;
+        if rolls_back {
+            return None;
+        }
+        transaction.pin();
+        match core.services.commit(&mut transaction) {
+            Ok(_) => {
+                self.effects.happen();
+                core.has_committed = true;
+                transaction.rest();
+                match transaction.mode() {
+                    Mode::Optimistic => core.optimistic = Some(transaction),
+                    Mode::Direct => core.direct = Some(transaction),
+                    Mode::Snapshot | Mode::Exclusive => {}
+                }
+                None
+            }
+            Err(CommitError::Conflict(_)) => {
+                let store = &core.services.store;
+                let escalation = self
+                    .escalation
+                    .get_or_insert_with(|| Escalation::new(store));
+                escalation.failed(&transaction);
+                drop(transaction);
+                self.reply = None;
+                self.flight = None;
+                Some(Step::Done)
+            }
+            // It holds a pin, so it may not wait: one that can, does.
+            Err(CommitError::GateClosed) if transaction.mode() == Mode::Direct => {
+                self.is_long = true;
+                self.reply = None;
+                self.flight = None;
+                Some(Step::Done)
+            }
+            Err(CommitError::GateClosed) => {
+                transaction.unpin();
+                self.transaction = Some(transaction);
+                if core.services.store.poll_open(waker) {
+                    return self.commit(core, rolls_back, waker);
+                }
+                Some(Step::Waits)
+            }
+        }
+    }
+
+    /// Commits and hands out the reply, or starts over. `None` to go on at once.
+    fn conclude(
+        &mut self,
+        core: &mut Core,
+        flight: Flight,
+        output: &mut Vec<u8>,
+        waker: &Waker,
+    ) -> Option<Step> {
+        let rolls_back = flight.run.failed() && flight.rules.flags.has(Flags::ROLLBACK_ON_ERROR);
+        match self.commit(core, rolls_back, waker) {
+            None => {
+                let failed = flight.run.failed();
+                flight.account_end(core);
+                output.append(self.reply.get_or_insert_default());
+                core.ended(failed, true);
+                Some(Step::Done)
+            }
+            Some(Step::Waits) => {
+                self.flight = Some(flight);
+                Some(Step::Waits)
+            }
+            Some(_) => {
+                drop(flight);
+                match self.restart(core) {
+                    Ok(()) => None,
+                    Err(error) => {
+                        let text = error.to_string();
+                        Encoder::new(output, core.client.protocol).error(text.as_bytes());
+                        Some(Step::Done)
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Pending for Script {
+    fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
+        loop {
+            let Some(mut flight) = self.flight.take() else {
+                return Step::Done;
+            };
+            if self.reply.is_some() {
+                match self.conclude(core, flight, output, waker) {
+                    Some(step) => return step,
+                    None => continue,
+                }
+            }
+            if !self.has_transaction(core, &flight, waker) {
+                if let Some(ended) = flight.is_ended(core, waker) {
+                    return self.end(core, &flight, ended, output);
+                }
+                self.flight = Some(flight);
+                return Step::Waits;
+            }
+            let target = match &mut self.transaction {
+                Some(transaction) => {
+                    transaction.pin();
+                    Target::Transaction(transaction)
+                }
+                None => Target::Direct,
+            };
+            let advanced = flight.advance(core, target, &mut self.effects, waker);
+            if let Some(transaction) = &mut self.transaction {
+                transaction.unpin();
+            }
+            match advanced {
+                Advanced::Done => {
+                    let mut reply = Vec::new();
+                    let mut encoder = Encoder::new(&mut reply, core.client.protocol);
+                    flight.write_result(&mut encoder);
+                    self.reply = Some(reply);
+                    self.flight = Some(flight);
+                }
+                // A direct transaction holds a pin, so it is not suspended: the script starts over
+                // in one that reads at a number.
+                Advanced::Yields | Advanced::Waits if self.is_direct_transaction() => {
+                    self.is_long = true;
+                    drop(flight);
+                    if let Err(error) = self.restart(core) {
+                        let text = error.to_string();
+                        Encoder::new(output, core.client.protocol).error(text.as_bytes());
+                        return Step::Done;
+                    }
+                }
+                Advanced::Yields | Advanced::Waits => {
+                    self.flight = Some(flight);
+                    let waits = matches!(advanced, Advanced::Waits);
+                    return if waits { Step::Waits } else { Step::Yields };
+                }
+                Advanced::NeedsGate => {
+                    let store = &core.services.store;
+                    drop(flight);
+                    self.escalation
+                        .get_or_insert_with(|| Escalation::new(store))
+                        .take_gate();
+                    if let Err(error) = self.restart(core) {
+                        let text = error.to_string();
+                        Encoder::new(output, core.client.protocol).error(text.as_bytes());
+                        return Step::Done;
+                    }
+                }
+                Advanced::Ended(ended) => return self.end(core, &flight, ended, output),
+            }
+        }
+    }
+
+    fn outlives_client(&self) -> bool {
+        true
+    }
+}
