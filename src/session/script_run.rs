@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use darter_storage::Escalation;
 
+use super::Core;
 use super::multi::Item;
 use super::script_host::{Effects, ScriptHost, Target};
-use super::Core;
 use crate::clients::SharedClient;
 use crate::commands::command::Control;
 use crate::commands::error::CommandError;
