@@ -21,6 +21,8 @@ use crate::stats::{ThreadStats, count};
 const READ_BYTES: usize = 64 * 1024;
 /// A client whose command waits may send this much ahead.
 const AHEAD_BYTES_MAX: usize = 1024 * 1024;
+/// A client whose unfinished requests have grown over this is disconnected.
+const INPUT_BYTES_MAX: usize = 1 << 30;
 /// An output buffer that has grown larger than this is given back once it is empty.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
 
@@ -161,13 +163,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let input = self.session.input();
                 input.reserve(wanted.max(filled.len()));
                 input.extend_from_slice(filled);
+                let is_over = input.len() > INPUT_BYTES_MAX;
                 let now_ms = self.services.store.now_ms();
                 self.session
                     .shared()
                     .active_ms
                     .store(now_ms, Ordering::Relaxed);
                 self.has_input = true;
-                Step::Again
+                if is_over { Step::Over } else { Step::Again }
             }
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Step::Again,
             Poll::Ready(Err(_)) => {
