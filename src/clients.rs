@@ -137,13 +137,21 @@ pub struct SharedClient {
     is_killed: AtomicBool,
     unblock: Mutex<Option<Unblock>>,
     mailbox: Mutex<Mailbox>,
-    /// The script that it runs, and whether SCRIPT KILL has ended that.
-    script: Mutex<Option<RunningScript>>,
+    /// The scripts that it runs: one, or for a moment two when one starts over.
+    scripts: Mutex<RunningScripts>,
+}
+
+/// The scripts that a client runs.
+#[derive(Default)]
+struct RunningScripts {
+    last_number: u64,
+    running: Vec<RunningScript>,
 }
 
 /// A script that is running.
 #[derive(Clone, Copy)]
 struct RunningScript {
+    number: u64,
     sha: Sha,
     started_ms: u64,
     is_killed: bool,
@@ -187,7 +195,7 @@ impl SharedClient {
             is_killed: AtomicBool::new(false),
             unblock: Mutex::new(None),
             mailbox: Mutex::default(),
-            script: Mutex::default(),
+            scripts: Mutex::default(),
         }
     }
 
@@ -197,36 +205,54 @@ impl SharedClient {
         all.iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
-    /// It runs a script from here on.
-    pub fn begin_script(&self, sha: Sha, now_ms: u64) {
-        *lock(&self.script) = Some(RunningScript {
+    /// It runs a script from here on, until `end_script` of the number that this returns. A script
+    /// that starts over begins anew before it ends, so that it is always found; a kill of the one
+    /// is a kill of the other.
+    pub fn begin_script(&self, sha: Sha, now_ms: u64) -> u64 {
+        let mut scripts = lock(&self.scripts);
+        scripts.last_number += 1;
+        let before = scripts.running.iter().find(|script| script.sha == sha);
+        let script = RunningScript {
+            number: scripts.last_number,
             sha,
-            started_ms: now_ms,
-            is_killed: false,
-        });
+            started_ms: before.map_or(now_ms, |before| before.started_ms),
+            is_killed: before.is_some_and(|before| before.is_killed),
+        };
+        scripts.running.push(script);
+        script.number
     }
 
-    /// Its script has ended.
-    pub fn end_script(&self) {
-        *lock(&self.script) = None;
+    /// A script has ended.
+    pub fn end_script(&self, number: u64) {
+        lock(&self.scripts)
+            .running
+            .retain(|script| script.number != number);
     }
 
     /// Whether it runs a script.
     pub fn is_in_script(&self) -> bool {
-        lock(&self.script).is_some()
+        !lock(&self.scripts).running.is_empty()
     }
 
-    /// Whether SCRIPT KILL has ended its script.
-    pub fn is_script_killed(&self) -> bool {
-        lock(&self.script).is_some_and(|script| script.is_killed)
+    /// Whether SCRIPT KILL has ended a script of its.
+    pub fn is_script_killed(&self, number: u64) -> bool {
+        let scripts = lock(&self.scripts);
+        let mut own = scripts
+            .running
+            .iter()
+            .filter(|script| script.number == number);
+        own.any(|script| script.is_killed)
     }
 
     /// Ends its script, if it still runs this one.
     fn kill_script(&self, sha: &Sha) -> bool {
-        let mut script = lock(&self.script);
-        let found = script.as_mut().filter(|script| script.sha == *sha);
-        let is_running = found.map(|script| script.is_killed = true).is_some();
-        drop(script);
+        let mut scripts = lock(&self.scripts);
+        let mut is_running = false;
+        for script in scripts.running.iter_mut().filter(|own| own.sha == *sha) {
+            script.is_killed = true;
+            is_running = true;
+        }
+        drop(scripts);
         if is_running {
             self.wake();
         }
@@ -381,7 +407,7 @@ impl Clients {
     /// The scripts that run, each with its start in milliseconds since 1970.
     fn scripts(&self) -> Vec<(u64, Sha, Arc<SharedClient>)> {
         let running = |client: Arc<SharedClient>| {
-            let script = *lock(&client.script);
+            let script = lock(&client.scripts).running.last().copied();
             script.map(|script| (script.started_ms, script.sha, client))
         };
         self.all().into_iter().filter_map(running).collect()

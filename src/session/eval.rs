@@ -140,7 +140,7 @@ impl Script {
     }
 
     /// Starts over after a conflict, or with the gate.
-    fn restart(&mut self, core: &mut Core) -> Result<(), CommandError> {
+    fn restart(&mut self, core: &mut Core, before: Flight) -> Result<(), CommandError> {
         self.transaction = None;
         self.effects = Effects::default();
         self.reply = None;
@@ -148,6 +148,8 @@ impl Script {
         let mut flight = Flight::begin(core, self.control, &self.item, database, false)?;
         flight.started = self.started;
         self.flight = Some(flight);
+        // Only now, so that SCRIPT KILL finds the script at any moment.
+        drop(before);
         Ok(())
     }
 
@@ -220,17 +222,14 @@ impl Script {
                 self.flight = Some(flight);
                 Some(Step::Waits)
             }
-            Some(_) => {
-                drop(flight);
-                match self.restart(core) {
-                    Ok(()) => None,
-                    Err(error) => {
-                        let text = error.to_string();
-                        Encoder::new(output, core.client.protocol).error(text.as_bytes());
-                        Some(Step::Done)
-                    }
+            Some(_) => match self.restart(core, flight) {
+                Ok(()) => None,
+                Err(error) => {
+                    let text = error.to_string();
+                    Encoder::new(output, core.client.protocol).error(text.as_bytes());
+                    Some(Step::Done)
                 }
-            }
+            },
         }
     }
 }
@@ -277,8 +276,7 @@ impl Pending for Script {
                 // in one that reads at a number.
                 Advanced::Yields | Advanced::Waits if self.is_direct_transaction() => {
                     self.is_long = true;
-                    drop(flight);
-                    if let Err(error) = self.restart(core) {
+                    if let Err(error) = self.restart(core, flight) {
                         let text = error.to_string();
                         Encoder::new(output, core.client.protocol).error(text.as_bytes());
                         return Step::Done;
@@ -291,11 +289,10 @@ impl Pending for Script {
                 }
                 Advanced::NeedsGate => {
                     let store = &core.services.store;
-                    drop(flight);
                     self.escalation
                         .get_or_insert_with(|| Escalation::new(store))
                         .take_gate();
-                    if let Err(error) = self.restart(core) {
+                    if let Err(error) = self.restart(core, flight) {
                         let text = error.to_string();
                         Encoder::new(output, core.client.protocol).error(text.as_bytes());
                         return Step::Done;

@@ -184,11 +184,14 @@ pub(super) struct Flight {
 }
 
 /// The run that SCRIPT KILL finds with its client, until this is dropped.
-struct Registered(Arc<SharedClient>);
+struct Registered {
+    client: Arc<SharedClient>,
+    number: u64,
+}
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        self.0.end_script();
+        self.client.end_script(self.number);
     }
 }
 
@@ -226,7 +229,7 @@ impl Flight {
         });
         let run = run.and_then(|run| run).map_err(CommandError::err)?;
         let shared = &core.client.shared;
-        shared.begin_script(call.cached.script.sha, core.services.store.now_ms());
+        let number = shared.begin_script(call.cached.script.sha, core.services.store.now_ms());
         Ok(Flight {
             run,
             rules: Rules {
@@ -238,7 +241,10 @@ impl Flight {
                 declared,
                 declared_set,
             },
-            registered: Registered(Arc::clone(shared)),
+            registered: Registered {
+                client: Arc::clone(shared),
+                number,
+            },
             retry: None,
             is_slow: false,
             started: Instant::now(),
@@ -282,7 +288,8 @@ impl Flight {
 
     /// Whether somebody or a limit has ended the script.
     pub(super) fn is_ended(&mut self, core: &Core, waker: &Waker) -> Option<Ended> {
-        if self.registered.0.is_script_killed() {
+        let Registered { client, number } = &self.registered;
+        if client.is_script_killed(*number) {
             return Some(Ended::Killed);
         }
         core.client.shared.set_waker(waker);
