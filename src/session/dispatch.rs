@@ -246,7 +246,8 @@ fn refuse(
     None
 }
 
-fn fail(core: &mut Core, error: &CommandError, output: &mut Vec<u8>) {
+/// Replies an error, and counts it.
+pub(super) fn fail(core: &mut Core, error: &CommandError, output: &mut Vec<u8>) {
     let text = error.to_string();
     core.ended(true, false);
     core.services.stats.count_error(text.as_bytes());

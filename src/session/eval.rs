@@ -8,7 +8,7 @@ use darter_storage::{CommitError, Escalation, Mode, Transaction};
 use super::multi::Item;
 use super::script_host::{Effects, Target};
 use super::script_run::{Advanced, Ended, Flight};
-use super::{Core, Pending, Step};
+use super::{Core, Pending, Step, dispatch};
 use crate::commands::command::Control;
 use crate::commands::error::CommandError;
 use crate::resp::encode::Encoder;
@@ -53,10 +53,7 @@ pub(super) fn run(
             is_long: false,
         })),
         Err(error) => {
-            let text = error.to_string();
-            core.ended(true, false);
-            core.services.stats.count_error(text.as_bytes());
-            Encoder::new(output, core.client.protocol).error(text.as_bytes());
+            dispatch::fail(core, &error, output);
             None
         }
     }
@@ -225,8 +222,7 @@ impl Script {
             Some(_) => match self.restart(core, flight) {
                 Ok(()) => None,
                 Err(error) => {
-                    let text = error.to_string();
-                    Encoder::new(output, core.client.protocol).error(text.as_bytes());
+                    dispatch::fail(core, &error, output);
                     Some(Step::Done)
                 }
             },
@@ -277,8 +273,7 @@ impl Pending for Script {
                 Advanced::Yields | Advanced::Waits if self.is_direct_transaction() => {
                     self.is_long = true;
                     if let Err(error) = self.restart(core, flight) {
-                        let text = error.to_string();
-                        Encoder::new(output, core.client.protocol).error(text.as_bytes());
+                        dispatch::fail(core, &error, output);
                         return Step::Done;
                     }
                 }
@@ -293,8 +288,7 @@ impl Pending for Script {
                         .get_or_insert_with(|| Escalation::new(store))
                         .take_gate();
                     if let Err(error) = self.restart(core, flight) {
-                        let text = error.to_string();
-                        Encoder::new(output, core.client.protocol).error(text.as_bytes());
+                        dispatch::fail(core, &error, output);
                         return Step::Done;
                     }
                 }

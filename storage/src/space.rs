@@ -238,7 +238,8 @@ impl Inner {
         let newest = self.table(None, guard);
         let mut more = false;
         // An older table is kept for a snapshot: what it names must stay whole.
-        if newest.older.load(Acquire).is_null() {
+        let is_kept = !newest.older.load(Acquire).is_null();
+        if !is_kept {
             let named: Vec<_> = table_spaces(newest).collect();
             for space in open
                 .into_iter()
@@ -246,10 +247,8 @@ impl Inner {
             {
                 more |= self.sweep_space(space, keys, local, guard);
             }
-        } else {
-            self.spaces.ask_sweeper();
         }
-        if more {
+        if more || is_kept {
             self.spaces.ask_sweeper();
         }
         self.spaces

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ahash::RandomState;
-use crossbeam_epoch::{Collector, Guard};
+use crossbeam_epoch::Collector;
 
 use crate::afterwards::Afterwards;
 use crate::clock::{Clock, WallClock};
@@ -334,14 +334,14 @@ impl Drop for Inner {
             .for_each(&guard, |record| heads.push(record.head.swap(DEAD, SeqCst)));
         heads.push(self.spaces.table.head.swap(DEAD, SeqCst));
         for head in heads {
-            self.free_chain(head, &guard);
+            self.free_chain(head);
         }
     }
 }
 
 impl Inner {
     /// Frees a chain at the store's end, when nobody else is left.
-    fn free_chain(&self, head: *mut Version, guard: &Guard) {
+    fn free_chain(&self, head: *mut Version) {
         if head.is_null() || head == DEAD {
             return;
         }
@@ -353,11 +353,9 @@ impl Inner {
                 newest = (*head).older.load(SeqCst);
                 Version::free_aborted(head);
             }
-            if let Some(garbage) = self.empty_chain(newest) {
-                let mut garbage = garbage;
+            if let Some(mut garbage) = self.empty_chain(newest) {
                 garbage.free_some(usize::MAX);
             }
-            let _ = guard;
             while !newest.is_null() {
                 let older = (*newest).older.load(SeqCst);
                 let tree = (*newest).tree();

@@ -1,4 +1,3 @@
 mod chain;
 mod large;
 mod model;
-mod numbers;
