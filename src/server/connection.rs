@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
@@ -84,6 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.sent += sent;
                 }
                 Poll::Pending => {
+                    self.session.take_pushes();
                     let waiting = self.session.output.len() - self.sent;
                     self.session
                         .shared()
@@ -114,21 +115,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn is_over_limit(&mut self, waiting: usize) -> bool {
-        let limits = self.services.config.output_limits();
         let OutputLimit {
             hard_bytes,
             soft_bytes,
-            soft_seconds,
-        } = limits[if self.session.is_subscribed() { 2 } else { 0 }];
-        let is_over_soft = soft_bytes > 0 && waiting > soft_bytes;
-        if !is_over_soft {
+            ..
+        } = self.output_limit();
+        if soft_bytes == 0 || waiting <= soft_bytes {
             self.over_soft_limit_since = None;
+        } else if self.over_soft_limit_since.is_none() {
+            self.over_soft_limit_since = Some(Instant::now());
         }
         let is_over = hard_bytes > 0 && waiting > hard_bytes
-            || is_over_soft && {
-                let since = *self.over_soft_limit_since.get_or_insert_with(Instant::now);
-                since.elapsed().as_secs() >= soft_seconds
-            };
+            || self
+                .soft_limit_deadline()
+                .is_some_and(|deadline| deadline <= Instant::now());
         if is_over {
             self.services
                 .stats
@@ -138,50 +138,72 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         is_over
     }
 
-    /// Reads once.
+    fn output_limit(&self) -> OutputLimit {
+        let limits = self.services.config.output_limits();
+        limits[if self.session.is_subscribed() { 2 } else { 0 }]
+    }
+
+    /// When the client is disconnected if it has not read enough by then.
+    fn soft_limit_deadline(&self) -> Option<Instant> {
+        let allowed = Duration::from_secs(self.output_limit().soft_seconds);
+        Some(self.over_soft_limit_since? + allowed)
+    }
+
+    /// Reads once. What arrives while the client does not read its replies, or a command of it
+    /// waits, is kept: a client may send all of its requests before it reads the first reply.
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Step {
-        let is_ahead = self.session.is_suspended() && self.session.input().len() > AHEAD_BYTES_MAX;
-        if self.has_ended || is_ahead {
+        let is_blocked = self.sent < self.session.output.len();
+        if self.has_ended {
+            // Replies that are still to be sent find out by themselves whether anybody is there.
+            return if !is_blocked && self.session.disconnect() {
+                Step::Over
+            } else {
+                Step::Waits
+            };
+        }
+        if self.session.is_suspended() && self.session.waiting_bytes() > AHEAD_BYTES_MAX {
             return Step::Waits;
         }
         let mut bytes = [std::mem::MaybeUninit::uninit(); READ_BYTES];
         let mut buffer = ReadBuf::uninit(&mut bytes);
         match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
-            Poll::Pending => Step::Waits,
-            Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                self.has_ended = true;
-                if self.session.disconnect() {
-                    Step::Over
-                } else {
-                    Step::Again
-                }
-            }
+            Poll::Pending => return Step::Waits,
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Poll::Ready(Err(_)) => self.has_ended = true,
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => self.has_ended = true,
             Poll::Ready(Ok(())) => {
-                let filled = buffer.filled();
-                count(&self.stats.input_bytes, filled.len() as u64);
-                let wanted = self.session.wanted_bytes();
-                let input = self.session.input();
-                input.reserve(wanted.max(filled.len()));
-                input.extend_from_slice(filled);
-                let is_over = input.len() > INPUT_BYTES_MAX;
-                let now_ms = self.services.store.now_ms();
-                self.session
-                    .shared()
-                    .active_ms
-                    .store(now_ms, Ordering::Relaxed);
-                self.has_input = true;
-                if is_over { Step::Over } else { Step::Again }
-            }
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Step::Again,
-            Poll::Ready(Err(_)) => {
-                self.has_ended = true;
-                if self.session.disconnect() {
-                    Step::Over
-                } else {
-                    Step::Again
+                self.take(buffer.filled());
+                if self.session.waiting_bytes() > INPUT_BYTES_MAX {
+                    return Step::Over;
                 }
             }
         }
+        Step::Again
+    }
+
+    fn take(&mut self, received: &[u8]) {
+        count(&self.stats.input_bytes, received.len() as u64);
+        let wanted = self.session.wanted_bytes();
+        let input = self.session.input();
+        input.reserve(wanted.max(received.len()));
+        input.extend_from_slice(received);
+        let now_ms = self.services.store.now_ms();
+        self.session
+            .shared()
+            .active_ms
+            .store(now_ms, Ordering::Relaxed);
+        self.has_input = true;
+    }
+
+    /// Whether the session has something to do now. A command that waits is polled once per poll
+    /// of the task, also while its client reads nothing: it may be what others wait for. No
+    /// further request is begun then.
+    fn may_process(&self, is_blocked: bool, has_run: bool) -> bool {
+        if self.session.is_suspended() {
+            return !has_run;
+        }
+        let has_news = !has_run && self.session.expects_news();
+        !self.is_closing && !is_blocked && (self.has_input || has_news)
     }
 
     /// Lets the session work.
@@ -210,9 +232,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Sees to it that the task is woken when a command's time is over.
+    /// Sees to it that the task is woken when a command's time is over, or the client's.
     fn poll_timer(&mut self, context: &mut Context<'_>) {
-        let Some(deadline) = self.session.deadline() else {
+        let deadlines = [self.session.deadline(), self.soft_limit_deadline()];
+        let Some(deadline) = deadlines.into_iter().flatten().min() else {
             self.timer = None;
             return;
         };
@@ -246,33 +269,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
             if own.session.shared().is_killed() {
                 return Poll::Ready(());
             }
-            match own.poll_send(context) {
+            let is_blocked = match own.poll_send(context) {
                 Step::Over => return Poll::Ready(()),
-                Step::Waits => return Poll::Pending,
+                Step::Waits => true,
                 Step::Again if own.is_closing => return Poll::Ready(()),
-                Step::Again => {}
-            }
-            // Once per poll without new bytes: a command that waited may go on, or messages came.
-            if own.has_input || !has_run && own.session.expects_news() {
-                if has_run && own.session.is_suspended() {
-                    return Poll::Pending;
-                }
+                Step::Again => false,
+            };
+            if own.may_process(is_blocked, has_run) {
                 has_run = true;
-                let step = own.process(context);
-                if matches!(step, Step::Over) {
+                if matches!(own.process(context), Step::Over) {
                     own.is_closing = true;
                 }
-                let yields = own.has_input;
-                match own.poll_send(context) {
-                    Step::Over => return Poll::Ready(()),
-                    Step::Waits => return Poll::Pending,
-                    Step::Again if own.is_closing => return Poll::Ready(()),
-                    Step::Again => {}
-                }
-                if yields {
+                if own.has_input {
+                    // It yielded.
+                    if matches!(own.poll_send(context), Step::Over) {
+                        return Poll::Ready(());
+                    }
                     own.poll_timer(context);
                     return Poll::Pending;
                 }
+                continue;
+            }
+            if own.is_closing {
+                own.poll_timer(context);
+                return Poll::Pending;
             }
             match own.poll_receive(context) {
                 Step::Again => {}

@@ -84,10 +84,12 @@ impl Batch {
                 if self.input.capacity() > KEPT_BYTES_MAX {
                     self.input = Vec::new();
                 }
-            } else {
+                self.parser.rebase();
+            } else if self.parser.consumed() >= self.input.len() / 2 {
+                // Not sooner: a long pipeline would be moved as often as it has batches.
                 self.input.drain(..self.parser.consumed());
+                self.parser.rebase();
             }
-            self.parser.rebase();
         }
         let limits = Limits {
             bulk_bytes_max: core.services.config.bulk_bytes_max(),

@@ -287,6 +287,9 @@ impl Session {
             if self.core.client.is_closing {
                 return Progress::Closing;
             }
+            if self.output.len() >= OUTPUT_BYTES_PER_TURN {
+                return Progress::Yielded;
+            }
             match self.batch.next(&self.core) {
                 Ok(Some(taken)) => {
                     self.reply_from = self.output.len();
@@ -294,9 +297,6 @@ impl Session {
                     self.batch.done(taken);
                     if self.pending.is_none() {
                         self.core.finish(&mut self.output, self.reply_from);
-                        if self.output.len() >= OUTPUT_BYTES_PER_TURN {
-                            return Progress::Yielded;
-                        }
                     }
                 }
                 Ok(None) => return Progress::Idle,

@@ -1,5 +1,6 @@
 //! Clients that leave, fail or do not read at the wrong moment.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::support::client::{Client, encode};
@@ -15,6 +16,15 @@ fn until(mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "in vain");
         std::thread::yield_now();
     }
+}
+
+/// Bytes of replies that wait for clients who do not read.
+fn unsent(server: &Server) -> usize {
+    let all = server.services.clients.all();
+    let bytes = all
+        .iter()
+        .map(|client| client.output_bytes.load(Ordering::Relaxed));
+    bytes.sum()
 }
 
 fn blocked(server: &Server, line: &str) -> Client {
@@ -129,21 +139,68 @@ fn replies_that_nobody_reads_end_a_slice() {
     let mut client = Client::connect(server.address);
     client.call(&["SET", "k", &"x".repeat(1_000_000)]);
     client.send_bytes(&encode(&["GET", "k"]).repeat(COMMANDS));
-    let unsent = || {
-        let all = server.services.clients.all();
-        all.iter()
-            .map(|client| {
-                client
-                    .output_bytes
-                    .load(std::sync::atomic::Ordering::Relaxed)
-            })
-            .sum::<usize>()
-    };
-    until(|| unsent() > 0);
-    assert!(unsent() < 4_000_000, "{}", unsent());
+    until(|| unsent(&server) > 0);
+    assert!(unsent(&server) < 4_000_000, "{}", unsent(&server));
     for _ in 0..COMMANDS {
         assert!(
             matches!(client.read(), crate::support::client::Reply::Bulk(bytes) if bytes.len() == 1_000_000)
         );
     }
+}
+
+/// A client with more unread replies than the sockets between it and the server hold.
+fn one_that_does_not_read(server: &Server) -> Client {
+    let mut client = Client::connect(server.address);
+    client.call(&["SET", "large", &"x".repeat(1_000_000)]);
+    client.send_bytes(&encode(&["GET", "large"]).repeat(40));
+    until(|| unsent(server) > 0);
+    client
+}
+
+#[test]
+fn all_requests_may_be_sent_before_the_first_reply_is_read() {
+    const COMMANDS: usize = 40_000;
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let value = "x".repeat(1_000);
+    client.send_bytes(&encode(&["ECHO", &value]).repeat(COMMANDS));
+    client.send_bytes(&encode(&["PING"]));
+    for _ in 0..COMMANDS {
+        assert_eq!(client.read().render().len(), value.len());
+    }
+    assert_eq!(client.read().render(), "PONG");
+}
+
+#[test]
+fn a_script_of_one_that_does_not_read_lets_the_gate_go() {
+    let server = Server::start();
+    let mut unread = Client::connect(server.address);
+    unread.call(&["SET", "large", &"x".repeat(900_000)]);
+    let script = "#!lua flags=allow-undeclared-keys\n\
+        for i = 1, 2e6 do end return redis.call('INCR', 'runs')";
+    let mut bytes = encode(&["GET", "large"]);
+    bytes.extend(encode(&["EVAL", script, "0"]));
+    unread.send_bytes(&bytes.repeat(40));
+    until(|| unsent(&server) > 0);
+    let mut client = Client::connect(server.address);
+    // Whoever writes meanwhile does not wait for the reader.
+    for i in 0..1_000 {
+        client.run(&format!("SET other {i}"));
+    }
+    for run in 1..=40 {
+        assert_eq!(unread.read().render().len(), 900_000);
+        assert_eq!(unread.read().render(), run.to_string());
+    }
+}
+
+#[test]
+fn replies_behind_the_end_of_the_requests_are_sent() {
+    let server = Server::start();
+    let mut client = one_that_does_not_read(&server);
+    client.send_bytes(&encode(&["PING"]));
+    client.finish_sending();
+    for _ in 0..40 {
+        assert_eq!(client.read().render().len(), 1_000_000);
+    }
+    assert_eq!(client.read().render(), "PONG");
 }

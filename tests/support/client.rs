@@ -120,6 +120,12 @@ impl Client {
         }
     }
 
+    /// Says that no request follows.
+    pub(crate) fn finish_sending(&mut self) {
+        let stream = self.reader.get_ref();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
     /// Whether the server has ended the connection.
     pub(crate) fn is_at_end(&mut self) -> bool {
         matches!(self.reader.fill_buf(), Ok(rest) if rest.is_empty())
