@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 
 use crossbeam_epoch::Guard;
 
-use crate::afterwards::Job;
+use crate::afterwards::{Job, Place};
 use crate::commit::{Prepared, tree_over};
 use crate::keyspace::Lookup;
-use crate::space::Space;
+use crate::record::Record;
 use crate::store::Inner;
 use crate::value::TreeState;
 use crate::version::{ABORTED, Version};
@@ -81,20 +81,23 @@ impl Inner {
     /// what lies below, and frees them when nobody can be left who looks at them.
     pub(crate) fn clean_up_aborted(&self, prepared: &[Prepared], guard: &Guard) {
         for write in prepared {
-            if write.space.is_null() {
-                // Only the gate's owner writes the table, and its commits do not fail.
-                continue;
-            }
-            // SAFETY: reached under the guard.
-            let record = unsafe { &*write.record };
-            // SAFETY: named by the transaction's table.
-            let space = unsafe { &*write.space };
-            space.removals.fetch_add(1, Relaxed);
+            // SAFETY: a space is named by the transaction's table, a record reached under the guard.
+            let place = match unsafe { write.space.as_ref() } {
+                None => Place::Table,
+                Some(space) => {
+                    space.removals.fetch_add(1, Relaxed);
+                    // SAFETY: as above.
+                    let record = unsafe { &*write.record };
+                    Place::Key {
+                        space,
+                        hash: record.hash(),
+                        key: record.key().into(),
+                    }
+                }
+            };
             self.afterwards.after_grace(
                 Job::Restore {
-                    space,
-                    hash: record.hash(),
-                    key: record.key().into(),
+                    place,
                     new: write.new,
                     expect: write.base,
                 },
@@ -106,23 +109,33 @@ impl Inner {
     /// The middle of an aborted version's end; see `clean_up_aborted`.
     pub(crate) fn restore(
         &self,
-        space: *const Space,
-        lookup: Lookup<'_>,
+        place: &Place,
         new: *mut Version,
         expect: *mut Version,
         guard: &Guard,
     ) {
-        // SAFETY: a space with removals outstanding is not forgotten.
-        let space = unsafe { &*space };
-        if let Some(record) = self.keyspace.find(space, lookup, guard)
-            && record
+        let take_off = |record: &Record| {
+            record
                 .head
                 .compare_exchange(new, expect, SeqCst, SeqCst)
                 .is_ok()
-        {
-            self.remove_if_empty(record, guard);
+        };
+        match place {
+            Place::Table => {
+                take_off(&self.spaces.table);
+            }
+            Place::Key { space, hash, key } => {
+                // SAFETY: a space with removals outstanding is not forgotten.
+                let space = unsafe { &**space };
+                let lookup = Lookup { hash: *hash, key };
+                if let Some(record) = self.keyspace.find(space, lookup, guard)
+                    && take_off(record)
+                {
+                    self.remove_if_empty(record, guard);
+                }
+                space.removals.fetch_sub(1, Relaxed);
+            }
         }
-        space.removals.fetch_sub(1, Relaxed);
         // SAFETY: off its head, or never on it; today's readers are waited for.
         unsafe { guard.defer_unchecked(move || Version::free_aborted(new)) };
     }

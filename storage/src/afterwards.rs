@@ -21,12 +21,9 @@ pub(crate) enum Job {
         space: *const Space,
         entry: RefEntry<'static, Record, ()>,
     },
-    /// Take an aborted version off its record's head, looked up by key: the record itself may be
-    /// gone by then. A grace period later it is freed.
+    /// Take an aborted version off its record's head. A grace period later it is freed.
     Restore {
-        space: *const Space,
-        hash: u64,
-        key: Box<[u8]>,
+        place: Place,
         new: *mut Version,
         expect: *mut Version,
     },
@@ -34,6 +31,18 @@ pub(crate) enum Job {
     Free(Garbage),
     /// Drop a keyspace that nobody can name any more.
     Forget(*mut Space),
+}
+
+/// Where a record is found again.
+pub(crate) enum Place {
+    /// By its key: the record itself may be gone by then.
+    Key {
+        space: *const Space,
+        hash: u64,
+        key: Box<[u8]>,
+    },
+    /// The table of databases.
+    Table,
 }
 
 // SAFETY: the pointers are used under the commit protocol's rules alone; a job has one owner.

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crossbeam_epoch::Guard;
 
 use crate::afterwards::Job;
-use crate::keyspace::{Keyspace, Lookup};
+use crate::keyspace::Keyspace;
 use crate::protocol::Settled;
 use crate::record::{DEAD, Record};
 use crate::space::{Space, table_space};
@@ -69,15 +69,7 @@ impl Inner {
                 // SAFETY: a space with removals outstanding is not forgotten.
                 Keyspace::remove_again(unsafe { &*space }, entry, guard);
             }
-            Job::Restore {
-                space,
-                hash,
-                key,
-                new,
-                expect,
-            } => {
-                self.restore(space, Lookup { hash, key: &key }, new, expect, guard);
-            }
+            Job::Restore { place, new, expect } => self.restore(&place, new, expect, guard),
             Job::Free(mut garbage) => {
                 if garbage.free_some(nodes) > 0 && !garbage.is_empty() {
                     self.afterwards.again(Job::Free(garbage));

@@ -155,6 +155,16 @@ pub(crate) struct Local {
 }
 
 impl Local {
+    fn new(store: &Arc<Inner>) -> Local {
+        Local {
+            store: Arc::downgrade(store),
+            state: store.threads.join(),
+            handle: store.collector.register(),
+            scan: RefCell::new(Scan::default()),
+            lamport: Cell::new(0),
+        }
+    }
+
     pub(crate) fn pin(&self) -> Guard {
         self.handle.pin()
     }
@@ -187,23 +197,23 @@ thread_local! {
     static LOCALS: RefCell<Vec<(*const Inner, Rc<Local>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The calling thread's part of `store`, made at its first use.
+/// The calling thread's part of `store`, made at its first use. While the thread ends, when its
+/// list is gone already (a snapshot in a thread-local of the caller's own may be dropped later), it
+/// is made for the one call.
 pub(crate) fn local(store: &Arc<Inner>) -> Rc<Local> {
-    LOCALS.with_borrow_mut(|locals| {
-        let address = Arc::as_ptr(store);
-        // Each entry holds a weak reference, so no other store can come to lie at its address.
-        if let Some((_, local)) = locals.iter().find(|(known, _)| *known == address) {
-            return Rc::clone(local);
-        }
-        locals.retain(|(_, local)| local.store.strong_count() > 0);
-        let local = Rc::new(Local {
-            store: Arc::downgrade(store),
-            state: store.threads.join(),
-            handle: store.collector.register(),
-            scan: RefCell::new(Scan::default()),
-            lamport: Cell::new(0),
-        });
-        locals.push((address, Rc::clone(&local)));
-        local
-    })
+    LOCALS
+        .try_with(|locals| known_local(&mut locals.borrow_mut(), store))
+        .unwrap_or_else(|_| Rc::new(Local::new(store)))
+}
+
+fn known_local(locals: &mut Vec<(*const Inner, Rc<Local>)>, store: &Arc<Inner>) -> Rc<Local> {
+    let address = Arc::as_ptr(store);
+    // Each entry holds a weak reference, so no other store can come to lie at its address.
+    if let Some((_, local)) = locals.iter().find(|(known, _)| *known == address) {
+        return Rc::clone(local);
+    }
+    locals.retain(|(_, local)| local.store.strong_count() > 0);
+    let local = Rc::new(Local::new(store));
+    locals.push((address, Rc::clone(&local)));
+    local
 }
