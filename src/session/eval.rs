@@ -14,7 +14,6 @@ use crate::commands::error::CommandError;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
 use crate::script::flags::Flags;
-use crate::stats::count;
 
 /// EVAL outside MULTI.
 struct Script {
@@ -118,17 +117,7 @@ impl Script {
         ended: Ended,
         output: &mut Vec<u8>,
     ) -> Step {
-        flight.account(core, |counts| {
-            count(&counts.errors, 1);
-            count(
-                if ended == Ended::Killed {
-                    &counts.kills
-                } else {
-                    &counts.limits
-                },
-                1,
-            );
-        });
+        flight.account_ended(core, ended);
         let text = format!("ERR {}", ended.text(flight.is_direct));
         core.services.stats.count_error(text.as_bytes());
         core.ended(true, flight.is_direct);

@@ -6,7 +6,7 @@ use darter_storage::{CommitError, Escalation, Mode, Transaction};
 
 use super::multi::{Item, Watch};
 use super::script_host::{Effects, Target};
-use super::script_run::{Ended, Flight, Rules};
+use super::script_run::{Advanced, Ended, Flight, Registered, Rules};
 use super::{Core, Pending, Step};
 use crate::commands::args::Args;
 use crate::commands::command::{Control, Run, flag};
@@ -33,6 +33,8 @@ pub(super) struct Exec {
     escalation: Escalation,
     waits_for_gate: bool,
     attempt: Option<Attempt>,
+    /// The scripts of an attempt that lost: SCRIPT KILL finds them until they run again.
+    lost: Vec<Registered>,
 }
 
 /// One try.
@@ -45,6 +47,13 @@ struct Attempt {
     /// Scripts that have run, to be counted when the transaction has happened.
     ended: Vec<Flight>,
     effects: Effects,
+}
+
+impl Attempt {
+    fn into_lost(self) -> Vec<Registered> {
+        let flights = self.ended.into_iter().chain(self.script);
+        flights.map(Flight::into_registered).collect()
+    }
 }
 
 /// How far a try came.
@@ -92,6 +101,7 @@ impl Exec {
             escalation,
             waits_for_gate: false,
             attempt: None,
+            lost: Vec::new(),
         }
     }
 
@@ -170,24 +180,36 @@ impl Exec {
         attempt.transaction.pin();
         let target = Target::Transaction(&mut attempt.transaction);
         match flight.advance(core, target, &mut attempt.effects, waker) {
-            super::script_run::Advanced::Done => {
+            Advanced::Done => {
                 let mut reply = Encoder::new(&mut attempt.body, core.client.protocol);
                 flight.write_result(&mut reply);
                 attempt.ended.push(flight);
                 None
             }
-            super::script_run::Advanced::Yields => {
+            Advanced::Yields => {
                 attempt.transaction.unpin();
                 attempt.script = Some(flight);
                 Some(Tried::Yields)
             }
-            super::script_run::Advanced::NeedsGate => Some(Tried::NeedsGate),
-            super::script_run::Advanced::Waits => {
+            Advanced::NeedsGate => Some(Tried::NeedsGate),
+            Advanced::Waits => {
                 attempt.script = Some(flight);
                 Some(Tried::Yields)
             }
-            super::script_run::Advanced::Ended(ended) => Some(Tried::Ended(ended)),
+            Advanced::Ended(ended) => {
+                flight.account_ended(core, ended);
+                Some(Tried::Ended(ended))
+            }
         }
+    }
+
+    /// Whether others must go first; the waker is woken.
+    fn waits(&mut self, core: &Core, waker: &Waker) -> bool {
+        if self.waits_for_gate && !core.services.store.poll_open(waker) {
+            return true;
+        }
+        self.waits_for_gate = false;
+        !self.escalation.poll(waker)
     }
 
     fn begin(&mut self) -> Attempt {
@@ -201,6 +223,14 @@ impl Exec {
             effects: Effects::default(),
         }
     }
+}
+
+/// Replies that a script of the transaction was ended, so that nothing of it happens.
+fn discard(core: &Core, ended: Ended, output: &mut Vec<u8>) -> Step {
+    let text = ended.text(false);
+    let text = format!("EXECABORT Transaction discarded because of: {text}");
+    Encoder::new(output, core.client.protocol).error(text.as_bytes());
+    Step::Done
 }
 
 /// Runs a command on the connection, once for all attempts.
@@ -249,11 +279,10 @@ impl Pending for Exec {
             let mut attempt = match self.attempt.take() {
                 Some(attempt) => attempt,
                 None => {
-                    if self.waits_for_gate && !core.services.store.poll_open(waker) {
-                        return Step::Waits;
-                    }
-                    self.waits_for_gate = false;
-                    if !self.escalation.poll(waker) {
+                    if self.waits(core, waker) {
+                        if self.lost.iter().any(Registered::is_killed) {
+                            return discard(core, Ended::Killed, output);
+                        }
                         return Step::Waits;
                     }
                     let attempt = self.begin();
@@ -266,23 +295,17 @@ impl Pending for Exec {
             };
             if attempt.next < self.items.len() {
                 match self.run_items(core, &mut attempt, waker) {
-                    Tried::Whole => {}
+                    Tried::Whole => self.lost.clear(),
                     Tried::Yields => {
                         self.attempt = Some(attempt);
                         return Step::Yields;
                     }
                     Tried::NeedsGate => {
                         self.escalation.take_gate();
+                        self.lost = attempt.into_lost();
                         continue;
                     }
-                    Tried::Ended(ended) => {
-                        let text = format!(
-                            "EXECABORT Transaction discarded because of: {}",
-                            ended.text(false)
-                        );
-                        Encoder::new(output, core.client.protocol).error(text.as_bytes());
-                        return Step::Done;
-                    }
+                    Tried::Ended(ended) => return discard(core, ended, output),
                 }
             }
             match core.services.commit(&mut attempt.transaction) {
@@ -299,8 +322,19 @@ impl Pending for Exec {
                     return Step::Done;
                 }
                 Err(CommitError::Conflict(_)) => self.escalation.failed(&attempt.transaction),
+                // What one that reads at a number has done is kept: it would lose to each of a
+                // row of exclusive transactions otherwise.
+                Err(CommitError::GateClosed) if attempt.transaction.mode() != Mode::Direct => {
+                    attempt.transaction.unpin();
+                    self.attempt = Some(attempt);
+                    if core.services.store.poll_open(waker) {
+                        continue;
+                    }
+                    return Step::Waits;
+                }
                 Err(CommitError::GateClosed) => self.waits_for_gate = true,
             }
+            self.lost = attempt.into_lost();
         }
     }
 

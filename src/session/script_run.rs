@@ -184,9 +184,15 @@ pub(super) struct Flight {
 }
 
 /// The run that SCRIPT KILL finds with its client, until this is dropped.
-struct Registered {
+pub(super) struct Registered {
     client: Arc<SharedClient>,
     number: u64,
+}
+
+impl Registered {
+    pub(super) fn is_killed(&self) -> bool {
+        self.client.is_script_killed(self.number)
+    }
 }
 
 impl Drop for Registered {
@@ -288,8 +294,7 @@ impl Flight {
 
     /// Whether somebody or a limit has ended the script.
     pub(super) fn is_ended(&mut self, core: &Core, waker: &Waker) -> Option<Ended> {
-        let Registered { client, number } = &self.registered;
-        if client.is_script_killed(*number) {
+        if self.registered.is_killed() {
             return Some(Ended::Killed);
         }
         core.client.shared.set_waker(waker);
@@ -317,8 +322,24 @@ impl Flight {
         });
     }
 
-    /// Counts a run that has ended.
-    pub(super) fn account(&self, core: &Core, more: impl Fn(&crate::stats::ScriptCounts)) {
+    /// Counts a run that was ended.
+    pub(super) fn account_ended(&self, core: &Core, ended: Ended) {
+        self.account(core, |counts| {
+            count(&counts.errors, 1);
+            let kind = match ended {
+                Ended::Killed => &counts.kills,
+                Ended::TimeLimit | Ended::MemoryLimit => &counts.limits,
+            };
+            count(kind, 1);
+        });
+    }
+
+    /// Gives the run up, but for that SCRIPT KILL still finds it.
+    pub(super) fn into_registered(self) -> Registered {
+        self.registered
+    }
+
+    fn account(&self, core: &Core, more: impl Fn(&crate::stats::ScriptCounts)) {
         let mode = self.rules.mode(self.is_direct);
         let at = ScriptMode::ALL
             .iter()
