@@ -15,6 +15,11 @@ const LOCKS: &[(&str, &str)] = &[
         "storage/src/gate.rs",
         "wakers of those who wait for the gate",
     ),
+    (
+        "storage/src/escalation.rs",
+        "a thread of an embedding program that waits for the gate",
+    ),
+    ("storage/src/sync/mod.rs", "what the others are made of"),
     ("storage/src/queue.rs", "the lines of those who keep losing"),
     ("storage/src/effects.rs", "readers of the effects stream"),
 ];

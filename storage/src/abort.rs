@@ -1,14 +1,12 @@
 //! What becomes of versions that did not become part of history.
 
-use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
-
-use crossbeam_epoch::Guard;
-
 use crate::afterwards::{Job, Place};
 use crate::commit::{Prepared, tree_over};
 use crate::keyspace::Lookup;
 use crate::record::Record;
 use crate::store::Inner;
+use crate::sync::Guard;
+use crate::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use crate::value::TreeState;
 use crate::version::{ABORTED, Version};
 

@@ -4,13 +4,11 @@
 //! on a stack, and the next storage call that writes (or `Store::maintain`) does a bounded piece.
 
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-
-use crossbeam_epoch::Guard;
-use crossbeam_skiplist::base::RefEntry;
 
 use crate::record::Record;
 use crate::space::Space;
+use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use crate::sync::{Guard, RefEntry};
 use crate::value::Garbage;
 use crate::version::Version;
 

@@ -1,10 +1,6 @@
 //! How a transaction becomes part of history, from its owner's side.
 
 use std::ptr;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64};
-
-use crossbeam_epoch::Guard;
 
 use crate::descriptor::{Descriptor, Read, State, Write};
 use crate::effects::release_share;
@@ -16,6 +12,9 @@ use crate::record::Record;
 use crate::ring::Announced;
 use crate::space::Space;
 use crate::store::Inner;
+use crate::sync::Guard;
+use crate::sync::atomic::Ordering::{AcqRel, Relaxed, Release, SeqCst};
+use crate::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64};
 use crate::thread::{Local, count};
 use crate::transaction::{Mode, Transaction};
 use crate::value::{Stored, TreeState};
@@ -193,7 +192,8 @@ impl Transaction {
         }
     }
 
-    /// The earliest deadline among the live versions that the transaction relied on.
+    /// The earliest deadline among the live versions that the transaction relied on. While one
+    /// owns the gate, the time stands still.
     fn relied_until_ms(&self) -> u64 {
         if self.mode == Mode::Exclusive {
             return u64::MAX;
@@ -205,6 +205,12 @@ impl Transaction {
                 _ => None,
             })
             .filter(|deadline_ms| *deadline_ms != 0)
+            .chain(
+                self.ranges
+                    .borrow()
+                    .iter()
+                    .map(|range| range.relied_until_ms),
+            )
             .min()
             .unwrap_or(u64::MAX)
     }
@@ -351,9 +357,9 @@ impl Transaction {
         guard: &Guard,
         writes: &[usize],
     ) -> Result<Committed, Conflict> {
-        let reads = self.only_reads(writes);
+        let mut reads = self.only_reads(writes);
         let relied_until_ms = self.relied_until_ms();
-        let prepared = self.prepare(inner, local, guard, writes)?;
+        let prepared = self.prepare(inner, local, guard, writes, &mut reads)?;
         let has_reads = !reads.is_empty() || !self.ranges.get_mut().is_empty();
         let slot = has_reads.then(|| {
             // Before the number is drawn: it is not known yet, and what it will have to look at
@@ -388,13 +394,15 @@ impl Transaction {
         Ok(Committed::At(number))
     }
 
-    /// Makes the private versions of all writes, in key order.
+    /// Makes the private versions of all writes, in key order. A key of which there is nothing to
+    /// delete becomes one that was only read: it must still be absent when the rest happens.
     fn prepare(
         &mut self,
         inner: &Inner,
         local: &Local,
         guard: &Guard,
         writes: &[usize],
+        reads: &mut Vec<Read>,
     ) -> Result<Vec<Prepared>, Conflict> {
         let mut prepared: Vec<Prepared> = Vec::with_capacity(writes.len() + 1);
         let (staying, left_out): (Vec<_>, Vec<_>) = self
@@ -427,6 +435,9 @@ impl Transaction {
             } else {
                 // SAFETY: reached under the guard.
                 inner.remove_if_empty(unsafe { &*record }, guard);
+                if self.mode != Mode::Exclusive {
+                    reads.push(self.read_of(index, ptr::null()));
+                }
             }
         }
         if let Some(new) = self.new_table.take() {
@@ -489,22 +500,22 @@ impl Transaction {
         }
         (0..self.entries.len())
             .filter(|index| !writes.contains(index))
-            .map(|index| self.entries.get(index))
-            .filter_map(|entry| {
-                let seen = match entry.seen.get() {
-                    Seen::Nothing => return None,
-                    Seen::Absent => ptr::null(),
-                    Seen::Alive(version) => version,
-                };
-                let key = entry.key.as_slice().into();
-                Some(Read {
-                    space: entry.space,
-                    hash: entry.hash,
-                    key,
-                    seen,
-                })
+            .filter_map(|index| match self.entries.get(index).seen.get() {
+                Seen::Nothing => None,
+                Seen::Absent => Some(self.read_of(index, ptr::null())),
+                Seen::Alive(version) => Some(self.read_of(index, version)),
             })
             .collect()
+    }
+
+    fn read_of(&self, index: usize, seen: *const Version) -> Read {
+        let entry = self.entries.get(index);
+        Read {
+            space: entry.space,
+            hash: entry.hash,
+            key: entry.key.as_slice().into(),
+            seen,
+        }
     }
 
     fn in_key_order(&self, writes: &[usize]) -> Vec<usize> {

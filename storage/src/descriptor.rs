@@ -5,11 +5,10 @@
 //! FAILED(n); INSTALLING → FAILED(0); READY → COMMITTED(n) or FAILED(0) when nothing has to be
 //! read again. Every move is one compare-and-swap that anybody may make.
 
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64};
-
 use crate::effects::Message;
 use crate::record::Record;
 use crate::space::Space;
+use crate::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64};
 use crate::version::{Number, Version};
 
 const STATE_BITS: u32 = 3;
@@ -76,6 +75,8 @@ pub(crate) struct RangeRead {
     /// The first key behind the range; `None` = to the end of the keyspace.
     pub(crate) until: Option<Box<[u8]>>,
     pub(crate) keys: Vec<Box<[u8]>>,
+    /// The earliest of their deadlines (`u64::MAX`: none).
+    pub(crate) relied_until_ms: u64,
 }
 
 /// See the module's text. Immutable once announced or installed, but for the atomics.

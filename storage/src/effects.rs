@@ -11,17 +11,16 @@
 
 use std::collections::BinaryHeap;
 use std::ptr;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use crossbeam_epoch::Guard;
+use std::sync::PoisonError;
 
 use crate::descriptor::{Descriptor, State, Write};
 use crate::record::Record;
 use crate::registry::Slot;
 use crate::ring::Announced;
 use crate::store::Inner;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64};
+use crate::sync::{Guard, Mutex, MutexGuard, thread};
 use crate::thread::Local;
 use crate::value::Type;
 use crate::version::{ABORTED, Number, Reason, Stamp, UNSTAMPED, Version, read_stamp};
@@ -163,7 +162,8 @@ impl Effects {
 /// A taken announcement, before it is sorted.
 struct Taken {
     number: Number,
-    single: bool,
+    /// The number was loaded, not drawn: it comes after the one commit that drew it.
+    is_loaded: bool,
     lamport: u64,
     order: usize,
     what: Announced,
@@ -171,7 +171,7 @@ struct Taken {
 
 impl Taken {
     fn key(&self) -> (Number, bool, u64, usize) {
-        (self.number, self.single, self.lamport, self.order)
+        (self.number, self.is_loaded, self.lamport, self.order)
     }
 }
 
@@ -252,6 +252,9 @@ impl Inner {
                 .is_ok()
                 || role.load(Acquire) == ROLE_AGAIN
             {
+                // What the caller has committed keeps its place before all that begins after this,
+                // which gets a later number, although it is not merged yet.
+                self.clock.draw();
                 return;
             }
         }
@@ -266,7 +269,7 @@ impl Inner {
             .is_err()
         {
             // A tick is short, and the end of a stream is rare.
-            std::thread::yield_now();
+            thread::yield_now();
         }
     }
 
@@ -306,7 +309,7 @@ impl Inner {
                         let order = taken.len();
                         taken.push(std::cmp::Reverse(Taken {
                             number,
-                            single: matches!(what, Announced::Single(..)),
+                            is_loaded: !has_drawn(what),
                             lamport: lamport_of(what),
                             order,
                             what,
@@ -447,6 +450,15 @@ impl Inner {
             key: record.key().into(),
             kind,
         }
+    }
+}
+
+/// Whether a commit has drawn its number for itself.
+fn has_drawn(what: Announced) -> bool {
+    match what {
+        Announced::Single(..) => false,
+        // SAFETY: the stream's share keeps it.
+        Announced::Descriptor(descriptor) => unsafe { (*descriptor).has_reads() },
     }
 }
 

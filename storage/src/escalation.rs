@@ -5,12 +5,13 @@
 //! the store's own closures and for programs that suspend transactions in their middle.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
 use crate::error::Error;
 use crate::queue::Place;
 use crate::store::{Inner, Store};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread;
 use crate::thread::count;
 use crate::transaction::{Mode, Transaction};
 
@@ -130,8 +131,9 @@ impl Escalation {
         let local = self.store.local();
         match &mut self.stage {
             Stage::Gate { ticket } => {
-                let ticket = ticket.take();
-                debug_assert!(ticket.is_some(), "begun before poll said so");
+                let Some(ticket) = ticket.take() else {
+                    unreachable!("begun before poll said so")
+                };
                 inner.read_clock();
                 count(&local.state().counters.exclusives, 1);
                 Transaction::begin_exclusive(inner, local, ticket)
@@ -189,7 +191,7 @@ impl Drop for Escalation {
 }
 
 /// Unparks a thread that waits in `block_on`.
-struct Unpark(std::thread::Thread, AtomicBool);
+struct Unpark(thread::Thread, AtomicBool);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
@@ -204,11 +206,15 @@ pub(crate) fn block_on(mut poll: impl FnMut(&Waker) -> bool) {
     if poll(Waker::noop()) {
         return;
     }
-    let unpark = Arc::new(Unpark(std::thread::current(), AtomicBool::new(false)));
+    let unpark = Arc::new(Unpark(thread::current(), AtomicBool::new(false)));
     let waker = Waker::from(Arc::clone(&unpark));
     while !poll(&waker) {
+        // Woken already: what it waits for ends within microseconds, but may need this core.
+        if unpark.1.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
         while !unpark.1.swap(false, Ordering::Acquire) {
-            std::thread::park();
+            thread::park();
         }
     }
 }

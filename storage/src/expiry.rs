@@ -1,14 +1,13 @@
 //! Expiry as an explicit change, made by exactly one.
 
 use std::ptr;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-
-use crossbeam_epoch::Guard;
 
 use crate::commit::{count_change, tree_over};
 use crate::record::Record;
 use crate::space::Space;
 use crate::store::Inner;
+use crate::sync::Guard;
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::thread::{Local, count};
 use crate::version::{Reason, Version};
 

@@ -9,9 +9,10 @@
 //! is first, the writer sees the gate. Where the kernel has no membarrier the writer's compiler
 //! fence is a full fence instead.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence, fence};
 use std::task::Waker;
+
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence, fence};
+use crate::sync::{Mutex, MutexGuard};
 
 /// One thread's flag: raised while it is inside a storage call that writes.
 #[repr(align(128))]
@@ -121,7 +122,7 @@ impl Gate {
         !self.is_closed()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Waker>> {
         // A waker that panicked while it was cloned leaves a list that is still good.
         self.waiting
             .lock()

@@ -9,16 +9,13 @@
 
 use std::mem::ManuallyDrop;
 use std::ptr;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-
-use crossbeam_epoch::{Collector, Guard};
-use crossbeam_skiplist::SkipList;
-use crossbeam_skiplist::base::{Entry, RefEntry};
 
 use crate::afterwards::{Afterwards, Job};
 use crate::directory::prefetch_line;
 use crate::record::{DEAD, Record, SpaceId};
 use crate::space::Space;
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sync::{Collector, Entry, Guard, RefEntry, SkipList};
 
 /// A record's key while it is looked for.
 #[derive(Clone, Copy)]

@@ -44,6 +44,7 @@ mod simple;
 mod snapshot;
 mod space;
 mod store;
+mod sync;
 mod thread;
 mod transaction;
 mod trim;

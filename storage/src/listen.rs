@@ -1,10 +1,10 @@
 //! Listening to the effects stream.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 
 use crate::effects::Effect;
 use crate::store::{Inner, Store};
+use crate::sync::atomic::Ordering::SeqCst;
 use crate::thread::local;
 
 /// Keeps the effects stream going; see [`Store::listen`]. The stream ends with the last one.

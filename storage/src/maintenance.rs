@@ -4,16 +4,14 @@
 //! Each committing call does a bounded piece of it; `Store::maintain` does it where nobody
 //! commits.
 
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-
-use crossbeam_epoch::Guard;
-
 use crate::afterwards::Job;
 use crate::keyspace::Keyspace;
 use crate::protocol::Settled;
 use crate::record::{DEAD, Record};
 use crate::space::{Space, table_space};
 use crate::store::{Inner, Store};
+use crate::sync::Guard;
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::thread::Local;
 use crate::value::{Garbage, TreeState};
 use crate::version::Version;

@@ -20,14 +20,13 @@
 //! an older pointer only after everybody who might still install over that pointer is gone.
 
 use std::ptr;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
-
-use crossbeam_epoch::Guard;
 
 use crate::descriptor::{Descriptor, Read, State, Write};
 use crate::keyspace::Lookup;
 use crate::record::{DEAD, Record};
 use crate::store::Inner;
+use crate::sync::Guard;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 use crate::version::{ABORTED, Number, Stamp, UNSTAMPED, Version, committed_word, read_stamp};
 
 /// What a writer finds on a record.

@@ -5,11 +5,13 @@
 //! all of them. The queues are advisory: they order those who lost before, and stop nobody else.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::Waker;
 
-const QUEUES: usize = 1024;
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, sized};
+
+const QUEUES: usize = sized(1024, 4);
 /// What one failed commit adds to its keys' heat, and from where on they count as hot.
 const HEAT_STEP: u8 = 16;
 const HEAT_HOT: u8 = 64;
@@ -126,8 +128,8 @@ impl Queues {
 
 #[cfg(test)]
 mod tests {
+    use crate::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
 
     use super::*;

@@ -6,8 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use crossbeam_epoch::Guard;
-
 use crate::descriptor::RangeRead;
 use crate::entry::Written;
 use crate::error::Error;
@@ -15,6 +13,7 @@ use crate::keyspace::Lookup;
 use crate::record::{DEAD, Record};
 use crate::space::Space;
 use crate::store::Inner;
+use crate::sync::Guard;
 use crate::transaction::{Mode, Transaction};
 use crate::version::{Number, Version};
 
@@ -61,6 +60,7 @@ impl Transaction {
         let space = self.space(database)?;
         let mut own = self.own_writes(space).into_iter().peekable();
         let (mut keys, mut found) = (Vec::new(), Vec::new());
+        let mut relied_until_ms = u64::MAX;
         let mut own_before = |keys: &mut Vec<Box<[u8]>>, bound: Option<&[u8]>| {
             let is_before = |key: &[u8]| bound.is_none_or(|bound| key < bound);
             let mut same = None;
@@ -89,9 +89,15 @@ impl Transaction {
                     ended_before = Some(key.into());
                     return false;
                 }
-                let is_there = self.alive(record).is_some();
-                if is_there && self.records_reads {
+                let alive = self.alive(record);
+                let is_there = alive.is_some();
+                if let Some(version) = alive
+                    && self.records_reads
+                {
                     found.push(Box::from(key));
+                    if version.deadline_ms() != 0 {
+                        relied_until_ms = relied_until_ms.min(version.deadline_ms());
+                    }
                 }
                 if own_before(&mut keys, Some(key)).unwrap_or(is_there) && keys.len() < limit {
                     keys.push(key.into());
@@ -101,30 +107,25 @@ impl Transaction {
         if ended_before.as_deref() == until {
             own_before(&mut keys, until);
         }
-        self.record_range(space, from, ended_before, found);
+        self.record_range(RangeRead {
+            space,
+            from: from.into(),
+            until: ended_before,
+            keys: found,
+            relied_until_ms,
+        });
         Ok(keys)
     }
 
-    fn record_range(
-        &self,
-        space: &Space,
-        from: &[u8],
-        until: Option<Box<[u8]>>,
-        keys: Vec<Box<[u8]>>,
-    ) {
+    fn record_range(&self, range: RangeRead) {
         if !self.records_reads {
             return;
         }
-        if keys.len() > COMPARED_MAX {
+        if range.keys.len() > COMPARED_MAX {
             self.needs_gate.set(true);
             return;
         }
-        self.ranges.borrow_mut().push(RangeRead {
-            space,
-            from: from.into(),
-            until,
-            keys,
-        });
+        self.ranges.borrow_mut().push(range);
     }
 
     /// Some keys behind `cursor`, in no order that means anything, and the next cursor (0: from
@@ -293,7 +294,7 @@ impl Inner {
         }
         let mut accepted = Vec::new();
         self.keyspace.walk(space.id, b"", guard, |record| {
-            if record.head.load(std::sync::atomic::Ordering::SeqCst) != DEAD && accept(record) {
+            if record.head.load(crate::sync::atomic::Ordering::SeqCst) != DEAD && accept(record) {
                 accepted.push(record);
             }
             true
@@ -354,7 +355,7 @@ impl Transaction {
 
     /// When a key that is there was last written or touched, in seconds since 1970.
     pub fn touched_s(&self, database: usize, key: &[u8]) -> Option<u64> {
-        use std::sync::atomic::Ordering::Relaxed;
+        use crate::sync::atomic::Ordering::Relaxed;
         let space = self.space(database).ok()?;
         let lookup = Lookup {
             hash: self.inner.hash(key),

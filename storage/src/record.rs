@@ -5,9 +5,9 @@
 
 use std::cmp::Ordering as KeyOrder;
 use std::mem::ManuallyDrop;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32};
 
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32};
 use crate::version::Version;
 
 /// Keys up to this length lie in the record itself.

@@ -6,9 +6,9 @@
 //! keys whose trimming waits for it; who frees the slot trims them.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use crate::record::Record;
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use crate::version::Number;
 
 const SLOTS_PER_BLOCK: usize = 6;

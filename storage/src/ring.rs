@@ -5,13 +5,14 @@
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use crate::descriptor::Descriptor;
 use crate::record::Record;
+use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use crate::sync::sized;
 use crate::version::Version;
 
-const SEGMENT_ENTRIES: usize = 254;
+const SEGMENT_ENTRIES: usize = sized(254, 2);
 
 /// What a thread is about to commit.
 #[derive(Clone, Copy)]

@@ -8,15 +8,14 @@
 //! snapshot can name it.
 
 use std::ptr;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize};
-
-use crossbeam_epoch::Guard;
 
 use crate::afterwards::Job;
 use crate::directory::Directory;
 use crate::record::{DEAD, Record, SpaceId, TRIM_BUSY, TRIM_FREE};
 use crate::store::Inner;
+use crate::sync::Guard;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize};
 use crate::thread::Local;
 use crate::value::{Type, ValueRef};
 use crate::version::{Number, Version};
@@ -253,7 +252,7 @@ impl Inner {
         }
         self.spaces
             .sweeping
-            .store(false, std::sync::atomic::Ordering::Release);
+            .store(false, crate::sync::atomic::Ordering::Release);
         more
     }
 

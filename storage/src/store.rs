@@ -2,12 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use ahash::RandomState;
-use crossbeam_epoch::Collector;
 
 use crate::afterwards::Afterwards;
 use crate::clock::{Clock, WallClock};
@@ -18,6 +13,9 @@ use crate::queue::Queues;
 use crate::record::{DEAD, SpaceId};
 use crate::registry::KeyStack;
 use crate::space::{Spaces, table_version};
+use crate::sync::atomic::Ordering::SeqCst;
+use crate::sync::atomic::{AtomicU64, AtomicUsize};
+use crate::sync::{Collector, RandomState, random_state};
 use crate::thread::{Counts, Local, Threads, local};
 use crate::transaction::{Mode, Transaction};
 use crate::version::{ABORTED, Stamp, Version, committed_word, read_stamp};
@@ -121,7 +119,7 @@ impl Store {
             trim_stack: KeyStack::new(),
             expiry_position: AtomicU64::new(0),
             expiry_database: AtomicUsize::new(0),
-            hasher: RandomState::new(),
+            hasher: random_state(),
         };
         let spaces: Vec<_> = (0..options.databases)
             .filter_map(|_| inner.spaces.make())

@@ -3,15 +3,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-
-use crossbeam_epoch::{Guard, LocalHandle};
 
 use crate::gate::Flag;
 use crate::registry::{Scan, Slots, Vacant};
 use crate::ring::Ring;
 use crate::store::Inner;
+use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use crate::sync::{Guard, LocalHandle};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -193,7 +192,7 @@ impl Drop for Local {
     }
 }
 
-thread_local! {
+crate::sync::thread_local! {
     static LOCALS: RefCell<Vec<(*const Inner, Rc<Local>)>> = const { RefCell::new(Vec::new()) };
 }
 

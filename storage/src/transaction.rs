@@ -11,9 +11,6 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-
-use crossbeam_epoch::Guard;
 
 use crate::descriptor::RangeRead;
 use crate::effects::Message;
@@ -23,6 +20,8 @@ use crate::keyspace::Lookup;
 use crate::registry::Slot;
 use crate::space::{Space, table_space};
 use crate::store::Inner;
+use crate::sync::Guard;
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::thread::{Local, count};
 use crate::value::{Type, Value, ValueRef};
 use crate::version::{Number, Version};
@@ -125,10 +124,11 @@ impl Transaction {
     pub(crate) fn begin_exclusive(
         inner: &Arc<Inner>,
         local: Rc<Local>,
-        ticket: Option<u64>,
+        ticket: u64,
     ) -> Transaction {
+        inner.wall_clock.stop();
         let mut transaction = Transaction::begin(inner, local, Mode::Exclusive);
-        transaction.gate_ticket = ticket;
+        transaction.gate_ticket = Some(ticket);
         transaction
     }
 
@@ -577,6 +577,7 @@ impl Drop for Transaction {
     fn drop(&mut self) {
         self.forget();
         if let Some(ticket) = self.gate_ticket.take() {
+            self.inner.wall_clock.go_on();
             self.inner.gate.open(ticket);
         }
     }

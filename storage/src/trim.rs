@@ -6,14 +6,13 @@
 //! that protected them: a key that is never touched again is cut all the same.
 
 use std::ptr;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-
-use crossbeam_epoch::Guard;
 
 use crate::afterwards::Job;
 use crate::record::{DEAD, Record, TRIM_AGAIN, TRIM_BUSY, TRIM_FREE};
 use crate::registry::{Slot, WaitingKeys};
 use crate::store::Inner;
+use crate::sync::Guard;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::thread::{Local, count};
 use crate::value::{Garbage, TreeState};
 use crate::version::{Number, Stamp, Version, read_stamp};

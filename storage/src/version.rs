@@ -7,9 +7,9 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use crate::descriptor::Descriptor;
+use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use crate::value::{TreeState, Type, ValueRef};
 
 /// A place in the commit order. Several commits on different keys may share one.

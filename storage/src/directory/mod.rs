@@ -21,11 +21,10 @@ mod rebuild;
 mod scan;
 
 use std::alloc::{Layout, handle_alloc_error};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
-
-use crossbeam_epoch::Guard;
 
 use crate::record::Record;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use crate::sync::{Guard, sized};
 
 const FROZEN: u64 = 1;
 /// A slot whose record was removed: no pointer, and never a record again.
@@ -38,11 +37,11 @@ const CELL_INNER: u64 = 1;
 const CELL_FROZEN: u64 = 1 << 5;
 const CELL_ADDRESS: u64 = !0x3F;
 
-const LINE_SLOTS: usize = 8;
+const LINE_SLOTS: usize = sized(8, 2);
 const FANOUT: usize = 16;
 const FANOUT_BITS: u32 = 4;
 /// log2 of the lines at which a leaf is split rather than doubled.
-const SPLIT_LINES_LOG: u32 = 8;
+const SPLIT_LINES_LOG: u32 = sized(8, 1);
 /// Below this depth leaves split; deeper, nearly equal hashes just make them longer.
 const SPLIT_DEPTH_MAX: u32 = 42;
 /// A full leaf of at least this many lines is rebuilt before it is probed to its end.
@@ -365,9 +364,9 @@ impl Directory {
         let level = &self.levels[(depth + ((entry >> 1) & 0xF) as u32) as usize];
         // A counter for sampling only: Relaxed.
         if added {
-            level.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            level.fetch_add(1, crate::sync::atomic::Ordering::Relaxed);
         } else {
-            level.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+            level.fetch_sub(1, crate::sync::atomic::Ordering::Relaxed);
         }
     }
 }

@@ -1,20 +1,19 @@
 //! How the directory's leaves grow, shrink, split and merge: freeze, copy, one CAS.
 
 use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error};
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-
-use crossbeam_epoch::Guard;
 
 use super::{
     CELL_ADDRESS, CELL_FROZEN, CELL_INNER, Directory, FANOUT, FANOUT_BITS, FROZEN, Hanging,
     LINE_SLOTS, Leaf, Line, Node, POINTER, SPLIT_DEPTH_MAX, SPLIT_LINES_LOG, TAG_BITS, home_of_tag,
     leaf_layout, record_of, tag_bits, tag_of_hash, tag_of_word,
 };
+use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::sync::{Guard, sized};
 
 /// A leaf is made so that it is at most this full, in percent.
 const FILL_PERCENT: usize = 60;
 /// A node's leaves are merged into one when they have at most this many slots in all.
-const MERGE_SLOTS_MAX: usize = 512;
+const MERGE_SLOTS_MAX: usize = sized(512, 4);
 const LINES_LOG_MAX: u32 = 15;
 
 /// The cell entry of a new empty leaf.
@@ -100,7 +99,7 @@ fn build_leaf(words: &[u64]) -> u64 {
             .find(|slot| slot.load(SeqCst) == 0);
         if let Some(slot) = free {
             // Relaxed: the leaf becomes visible by the cell's CAS.
-            slot.store(word, std::sync::atomic::Ordering::Relaxed);
+            slot.store(word, crate::sync::atomic::Ordering::Relaxed);
         }
     }
     entry

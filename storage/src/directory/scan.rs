@@ -1,14 +1,12 @@
 //! Walking the directory in hash order, and drawing a record at random.
 
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-
-use crossbeam_epoch::Guard;
-
 use super::{
     CELL_FROZEN, Directory, FROZEN, Found, LINE_SLOTS, POINTER, TAG_BITS, home_of_tag, record_of,
     tag_of_hash, tag_of_word,
 };
 use crate::record::Record;
+use crate::sync::Guard;
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 /// Cursors carry the upper bits of a hash, so that they are exact in a double.
 const CURSOR_SHIFT: u32 = 16;

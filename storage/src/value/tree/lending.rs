@@ -6,10 +6,10 @@
 //! are made by one thread at a time, but the two sides run at the same time.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 use super::dead::Dead;
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering, fence};
 
 struct Letter {
     entry: Dead,

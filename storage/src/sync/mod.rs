@@ -1,0 +1,65 @@
+//! What the store's concurrent parts are made of: atomics, locks, threads, the epoch and the
+//! ordered list.
+//!
+//! Under `--cfg darter_shuttle` all of it belongs to a scheduler that decides at every access who
+//! goes next (`model`), so `tests/schedules` can look for the one interleaving in a million. In
+//! every other build these are the standard library's and crossbeam's own, and nothing else.
+
+#[cfg(not(darter_shuttle))]
+mod real {
+    pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
+    pub(crate) use std::{thread, thread_local};
+
+    pub(crate) use ahash::RandomState;
+    pub(crate) use crossbeam_epoch::{Collector, Guard, LocalHandle};
+    pub(crate) use crossbeam_skiplist::SkipList;
+    pub(crate) use crossbeam_skiplist::base::{Entry, RefEntry};
+
+    /// Keys for the hashes of one store.
+    pub(crate) fn random_state() -> RandomState {
+        RandomState::new()
+    }
+
+    /// The same where the model wants other sizes: small ones, so that what is rare happens.
+    pub(crate) const fn sized<T: Copy>(real: T, _model: T) -> T {
+        real
+    }
+}
+
+#[cfg(darter_shuttle)]
+pub(crate) mod atomics;
+#[cfg(darter_shuttle)]
+pub(crate) mod epoch;
+#[cfg(darter_shuttle)]
+pub(crate) mod list;
+
+#[cfg(darter_shuttle)]
+mod model {
+    pub(crate) use ahash::RandomState;
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+    pub(crate) use shuttle::{thread, thread_local};
+
+    pub(crate) use super::atomics as atomic;
+    pub(crate) use super::epoch::{Collector, Guard, LocalHandle};
+    pub(crate) use super::list::{Entry, RefEntry, SkipList};
+
+    /// The same keys in every execution: a schedule can be repeated.
+    pub(crate) fn random_state() -> RandomState {
+        RandomState::with_seeds(1, 2, 3, 4)
+    }
+
+    /// As in a real build, with the second size.
+    pub(crate) const fn sized<T: Copy>(_real: T, model: T) -> T {
+        model
+    }
+
+    /// The scheduler may go on with another thread here.
+    pub(super) fn point() {
+        shuttle_engine::runtime::thread::switch_if_not_stopping();
+    }
+}
+
+#[cfg(darter_shuttle)]
+pub(crate) use model::*;
+#[cfg(not(darter_shuttle))]
+pub(crate) use real::*;

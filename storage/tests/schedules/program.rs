@@ -1,0 +1,298 @@
+//! A program: what some threads do to one store, and what must hold of it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use darter_storage::{
+    CommitError, Escalation, Message, Mode, Options, Store, TimeSource, Transaction,
+};
+use shuttle::future::block_on;
+
+use crate::history::{Done, explain, story};
+use crate::operation::{Model, Seen, Step, View, Way};
+
+/// What one thread does, one after the other.
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    /// An operation.
+    Run(Way, Vec<Step>),
+    /// Takes a snapshot, reads each key twice with others in between, ends it.
+    Snapshot(Vec<Step>),
+    /// The time moves on.
+    Time(u64),
+    /// A piece of housekeeping.
+    Maintain,
+    /// Begins to listen to the effects and stops again.
+    Listen,
+}
+
+/// See the module's text.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Program {
+    /// Done before the threads begin.
+    pub(crate) before: Vec<Step>,
+    pub(crate) threads: Vec<Vec<Action>>,
+    /// Somebody listens to the effects all the time.
+    pub(crate) listens: bool,
+}
+
+/// What all threads of one execution share. Not part of what is scheduled.
+struct Record {
+    clock: AtomicUsize,
+    done: Mutex<Vec<Done>>,
+    stream: Mutex<Vec<i64>>,
+    effects: AtomicUsize,
+}
+
+/// An identity of an operation: by it the stream's messages name who published them.
+fn id_of(thread: usize, index: usize) -> i64 {
+    (thread * 100 + index) as i64
+}
+
+impl Program {
+    /// Runs the program once, under whatever schedule the scheduler chooses, and checks it.
+    pub(crate) fn run(&self) {
+        let store = Store::with_options(Options {
+            databases: 1,
+            time: TimeSource::Manual,
+        });
+        store.set_time(1);
+        let mut model = Model::at(1);
+        let mut nothing = Vec::new();
+        operate(&store, Way::Direct, &self.before, None);
+        for step in &self.before {
+            step.run(&mut model, &mut nothing);
+        }
+        let record = Arc::new(Record {
+            clock: AtomicUsize::new(0),
+            done: Mutex::default(),
+            stream: Mutex::default(),
+            effects: AtomicUsize::new(0),
+        });
+        let listener = self.listens.then(|| listen(&store, &record));
+        let commits = store.counts().commits;
+        let threads: Vec<_> = self
+            .threads
+            .iter()
+            .cloned()
+            .enumerate()
+            .map(|(number, actions)| {
+                let (store, record, listens) = (store.clone(), Arc::clone(&record), self.listens);
+                shuttle::thread::spawn(move || {
+                    for (index, action) in actions.iter().enumerate() {
+                        act(&store, &record, number, index, action, listens);
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        store.merge_effects();
+        self.check(&store, &record, &model, commits);
+        drop(listener);
+        check_memory(&store);
+    }
+
+    fn check(&self, store: &Store, record: &Record, model: &Model, commits: u64) {
+        let commits = store.counts().commits - commits;
+        // The end state is one more operation, after all others.
+        let steps = vec![Step::Keys(0), Step::Get(1), Step::Get(2), Step::Get(3)];
+        let seen = operate(store, Way::Snapshot, &steps, None).unwrap();
+        let mut done = std::mem::take(&mut *record.done.lock().unwrap());
+        let began = record.clock.load(Ordering::Relaxed);
+        done.push(Done {
+            thread: self.threads.len(),
+            way: Way::Snapshot,
+            steps,
+            seen,
+            began,
+            ended: began + 1,
+            time_ms: None,
+            id: None,
+        });
+        let stream = record.stream.lock().unwrap().clone();
+        let story = || story(&done, &stream);
+        if self.listens {
+            let mut published: Vec<i64> = done.iter().filter_map(|done| done.id).collect();
+            let mut told = stream.clone();
+            published.sort_unstable();
+            told.sort_unstable();
+            assert_eq!(told, published, "messages\n{}", story());
+            let effects = record.effects.load(Ordering::Relaxed) as u64;
+            assert!(
+                effects >= commits,
+                "{effects} effects of {commits}\n{}",
+                story()
+            );
+        }
+        assert!(
+            explain(&done, &stream, model).is_ok(),
+            "no serial order explains\n{}",
+            story()
+        );
+    }
+}
+
+fn listen(store: &Store, record: &Arc<Record>) -> darter_storage::Listener {
+    let record = Arc::clone(record);
+    let mut last = 0;
+    store.listen(Box::new(move |effect| {
+        assert_eq!(effect.sequence, last + 1, "a gap in the stream");
+        last = effect.sequence;
+        record.effects.fetch_add(1, Ordering::Relaxed);
+        for message in &effect.messages {
+            let id = std::str::from_utf8(&message.payload).unwrap();
+            record.stream.lock().unwrap().push(id.parse().unwrap());
+        }
+    }))
+}
+
+/// At the end, one version of each key is left, and nothing of those that are gone.
+fn check_memory(store: &Store) {
+    store.set_time(1_000_000);
+    for _ in 0..4 {
+        while store.maintain(1_000) {}
+    }
+    let counts = store.counts();
+    let keys = View::keys(&store.begin(Mode::Snapshot), 0).len() as u64;
+    assert_eq!(
+        counts.versions_made - counts.versions_freed,
+        keys,
+        "versions"
+    );
+    assert_eq!(store.key_counts(0).0, keys, "keys");
+}
+
+fn act(
+    store: &Store,
+    record: &Record,
+    thread: usize,
+    index: usize,
+    action: &Action,
+    listens: bool,
+) {
+    let tick = || record.clock.fetch_add(1, Ordering::Relaxed);
+    let began = tick();
+    let mut done = Done {
+        thread,
+        way: Way::Snapshot,
+        steps: Vec::new(),
+        seen: Vec::new(),
+        began,
+        ended: 0,
+        time_ms: None,
+        id: None,
+    };
+    match action {
+        Action::Run(way, steps) => {
+            let writes = steps.iter().any(|step| step.writes());
+            let publishes = listens && writes && *way != Way::Killed;
+            done.id = publishes.then(|| id_of(thread, index));
+            let Some(seen) = operate(store, *way, steps, done.id) else {
+                return;
+            };
+            done.seen = seen;
+            done.way = *way;
+            done.steps.clone_from(steps);
+        }
+        Action::Snapshot(steps) => {
+            let snapshot = store.snapshot();
+            let read = || {
+                snapshot.read(|transaction| {
+                    let mut seen = Vec::new();
+                    for step in steps {
+                        let Step::Get(key) = step else { continue };
+                        seen.push(View::get(transaction, *key).unwrap_or(-1));
+                    }
+                    seen
+                })
+            };
+            done.seen = read();
+            assert_eq!(read(), done.seen, "a snapshot that changed");
+            done.steps.clone_from(steps);
+        }
+        Action::Time(time_ms) => {
+            store.set_time(*time_ms);
+            done.time_ms = Some(*time_ms);
+        }
+        Action::Maintain => {
+            store.maintain(4);
+            return;
+        }
+        Action::Listen => {
+            drop(store.listen(Box::new(|_| {})));
+            return;
+        }
+    }
+    // As the server does: what is acknowledged is in the stream before what comes after it.
+    store.merge_effects();
+    done.ended = tick();
+    record.done.lock().unwrap().push(done);
+}
+
+/// Runs an operation as the server would: again until it has happened. What it saw.
+fn operate(store: &Store, way: Way, steps: &[Step], id: Option<i64>) -> Option<Seen> {
+    if way == Way::Snapshot {
+        return Some(run_steps(&mut store.begin(Mode::Snapshot), steps));
+    }
+    let mut escalation = if way.closes_gate() {
+        Escalation::exclusive(store)
+    } else {
+        Escalation::new(store)
+    };
+    loop {
+        wait(|waker| escalation.poll(waker));
+        let mut transaction = escalation.begin(way.mode());
+        let seen = run_steps(&mut transaction, steps);
+        if way == Way::Killed {
+            return Some(seen);
+        }
+        if let Some(id) = id {
+            transaction.publish(Message {
+                channel: Box::default(),
+                payload: id.to_string().into_bytes().into(),
+                sharded: false,
+            });
+        }
+        loop {
+            match transaction.commit() {
+                Ok(_) => return Some(seen),
+                Err(CommitError::Conflict(_)) => {
+                    escalation.failed(&transaction);
+                    break;
+                }
+                Err(CommitError::GateClosed) if way == Way::Direct => {
+                    drop(transaction);
+                    wait(|waker| store.poll_open(waker));
+                    break;
+                }
+                Err(CommitError::GateClosed) => {
+                    transaction.unpin();
+                    wait(|waker| store.poll_open(waker));
+                    transaction.pin();
+                }
+            }
+        }
+    }
+}
+
+fn run_steps(transaction: &mut Transaction, steps: &[Step]) -> Seen {
+    let mut seen = Vec::new();
+    for step in steps {
+        step.run(transaction, &mut seen);
+    }
+    seen
+}
+
+fn wait(mut poll: impl FnMut(&std::task::Waker) -> bool) {
+    block_on(std::future::poll_fn(|context| {
+        if poll(context.waker()) {
+            Poll::Ready(())
+        } else {
+            shuttle::thread::yield_now();
+            Poll::Pending
+        }
+    }));
+}
