@@ -109,8 +109,8 @@ impl<'a> HashRef<'a> {
         self.view.iter_from(0).map(|item| (item.key, item.value))
     }
 
-    /// The field and value with `rank` others before it, in the order of [`HashRef::iter`]; `None` from
-    /// the length on. O(log n), so a field can be drawn at random.
+    /// The field and value with `rank` others before it, in the order of [`HashRef::iter`]; `None`
+    /// from the length on. O(log n), so a field can be drawn at random.
     ///
     /// ```
     /// # use darter_storage::HashValue;
@@ -192,8 +192,8 @@ impl HashValue {
         }
     }
 
-    /// Sets a field, whatever it held. `true` if it was not there. O(log n), or O(size) while the hash
-    /// is small.
+    /// Sets a field, whatever it held. `true` if it was not there. O(log n), or O(size) while the
+    /// hash is small.
     ///
     /// ```
     /// let mut hash = darter_storage::HashValue::new();

@@ -45,8 +45,8 @@ impl<'a> ListRef<'a> {
         self.view.len()
     }
 
-    /// Whether there is no element. O(1). No stored list is empty: one that loses its last element is
-    /// deleted.
+    /// Whether there is no element. O(1). No stored list is empty: one that loses its last element
+    /// is deleted.
     ///
     /// ```
     /// # use darter_storage::ListValue;
@@ -87,7 +87,8 @@ impl<'a> ListRef<'a> {
         self.view.iter_from(index).map(|item| item.value)
     }
 
-    /// The elements from `index` (the last, if it is beyond) on backwards. O(log n), then O(1) each.
+    /// The elements from `index` (the last, if it is beyond) on backwards. O(log n), then O(1)
+    /// each.
     ///
     /// ```
     /// # use darter_storage::ListValue;
@@ -240,8 +241,8 @@ impl ListValue {
         self.note_size();
     }
 
-    /// Removes the elements from `start` to below `end`, as far as there are any; how many there were.
-    /// O(log n), and O(1) for each node that this transaction itself made.
+    /// Removes the elements from `start` to below `end`, as far as there are any; how many there
+    /// were. O(log n), and O(1) for each node that this transaction itself made.
     ///
     /// ```
     /// let mut list = darter_storage::ListValue::new();

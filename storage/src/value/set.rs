@@ -94,8 +94,8 @@ impl<'a> SetRef<'a> {
         self.view.find(member).is_some()
     }
 
-    /// All members, in no order that means anything, but the same one as long as nothing is changed.
-    /// O(1) each.
+    /// All members, in no order that means anything, but the same one as long as nothing is
+    /// changed. O(1) each.
     ///
     /// ```
     /// # use darter_storage::SetValue;
@@ -109,8 +109,8 @@ impl<'a> SetRef<'a> {
         self.view.iter_from(0).map(|item| item.key)
     }
 
-    /// The member with `rank` others before it, in the order of [`SetRef::iter`]; `None` from the length
-    /// on. O(log n), so a member can be drawn at random.
+    /// The member with `rank` others before it, in the order of [`SetRef::iter`]; `None` from the
+    /// length on. O(log n), so a member can be drawn at random.
     ///
     /// ```
     /// # use darter_storage::SetValue;

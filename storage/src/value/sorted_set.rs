@@ -51,8 +51,8 @@ impl<'a> SortedSetRef<'a> {
         self.view.len()
     }
 
-    /// Whether there is no member. O(1). No stored sorted set is empty: one that loses its last member
-    /// is deleted.
+    /// Whether there is no member. O(1). No stored sorted set is empty: one that loses its last
+    /// member is deleted.
     ///
     /// ```
     /// # use darter_storage::SortedSetValue;
@@ -304,8 +304,8 @@ impl SortedSetValue {
         Some(score)
     }
 
-    /// Removes the elements with ranks from `start` to below `end`, as far as there are any; how many
-    /// there were. O(log n) each.
+    /// Removes the elements with ranks from `start` to below `end`, as far as there are any; how
+    /// many there were. O(log n) each.
     ///
     /// ```
     /// let mut best = darter_storage::SortedSetValue::new();

@@ -197,8 +197,8 @@ impl<'a> StreamRef<'a> {
             .map_or(StreamId::default(), |item| StreamId::from_key(item.key))
     }
 
-    /// The largest ID removed by [`StreamValue::remove`]; 0-0 if there is none. Trimming does not count.
-    /// O(1).
+    /// The largest ID removed by [`StreamValue::remove`]; 0-0 if there is none. Trimming does not
+    /// count. O(1).
     ///
     /// ```
     /// # use darter_storage::{StreamId, StreamValue};
@@ -328,8 +328,8 @@ impl StreamValue {
         }
     }
 
-    /// Adds an entry. Its ID must be above [`StreamRef::last_id`]; the caller sees to that, and a stream
-    /// where it does not hold is out of order. O(log n + size of the entry).
+    /// Adds an entry. Its ID must be above [`StreamRef::last_id`]; the caller sees to that, and a
+    /// stream where it does not hold is out of order. O(log n + size of the entry).
     ///
     /// ```
     /// use darter_storage::{StreamId, StreamValue};

@@ -101,7 +101,8 @@ impl<'a> StringRef<'a> {
         }
     }
 
-    /// The bytes, copied only if they do not lie together. O(1), or O(length) where they are copied.
+    /// The bytes, copied only if they do not lie together. O(1), or O(length) where they are
+    /// copied.
     ///
     /// ```
     /// # use darter_storage::StringValue;
@@ -253,8 +254,8 @@ impl StringValue {
     }
 
     /// Puts bytes over those from `offset` on; zeroes fill a gap before it. O(log n) and a copy of
-    /// each chunk that is changed. The string becomes `offset` long at least, so who lets others choose
-    /// `offset` bounds it first.
+    /// each chunk that is changed. The string becomes `offset` long at least, so who lets others
+    /// choose `offset` bounds it first.
     ///
     /// ```
     /// let mut text = darter_storage::StringValue::new(b"hello world");
@@ -299,8 +300,8 @@ impl StringValue {
         self.body.form = OwnForm::Tree(state);
     }
 
-    /// Removes the bytes from `len` on; does nothing if there are none. O(log n) and a copy of at most
-    /// one chunk.
+    /// Removes the bytes from `len` on; does nothing if there are none. O(log n) and a copy of at
+    /// most one chunk.
     ///
     /// ```
     /// let mut text = darter_storage::StringValue::new(b"version 2");
