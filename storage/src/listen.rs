@@ -17,7 +17,9 @@ use crate::thread::local;
 /// let store = darter_storage::Store::new();
 /// let shown = Arc::new(AtomicU64::new(0));
 /// let counter = Arc::clone(&shown);
-/// let listener = store.listen(Box::new(move |_| drop(counter.fetch_add(1, SeqCst))));
+/// let listener = store.listen(Box::new(move |_| {
+///     counter.fetch_add(1, SeqCst);
+/// }));
 /// store.set("a", "1");
 /// store.merge_effects();
 /// drop(listener);

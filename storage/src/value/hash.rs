@@ -115,7 +115,9 @@ impl<'a> HashRef<'a> {
     /// ```
     /// # use darter_storage::HashValue;
     /// let mut hash = HashValue::new();
-    /// (0..10_u8).for_each(|n| drop(hash.insert(&[n], b"")));
+    /// for n in 0..10_u8 {
+    ///     hash.insert(&[n], b"");
+    /// }
     /// let hash = hash.as_ref();
     /// assert_eq!(hash.by_rank(7), hash.iter().nth(7));
     /// assert_eq!(hash.by_rank(10), None);
@@ -131,7 +133,9 @@ impl<'a> HashRef<'a> {
     /// ```
     /// # use darter_storage::HashValue;
     /// let mut hash = HashValue::new();
-    /// (0..5_000_u32).for_each(|n| drop(hash.insert(&n.to_be_bytes(), b"")));
+    /// for n in 0..5_000_u32 {
+    ///     hash.insert(&n.to_be_bytes(), b"");
+    /// }
     /// let (mut cursor, mut seen) = (0, 0);
     /// loop {
     ///     cursor = hash.as_ref().scan(cursor, 100, |_, _| seen += 1);

@@ -16,7 +16,9 @@ const INTEGERS_MAX: usize = 512;
 /// assert_eq!(set.as_ref().encoding(), SetEncoding::IntSet);
 /// set.insert(b"twelve");
 /// assert_eq!(set.as_ref().encoding(), SetEncoding::ListPack);
-/// (0..128_u8).for_each(|n| drop(set.insert(&[n, n])));
+/// for n in 0..128_u8 {
+///     set.insert(&[n, n]);
+/// }
 /// assert_eq!(set.as_ref().encoding(), SetEncoding::HashTable);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,7 +102,9 @@ impl<'a> SetRef<'a> {
     /// ```
     /// # use darter_storage::SetValue;
     /// let mut set = SetValue::new();
-    /// [b"b", b"a"].iter().for_each(|member| drop(set.insert(*member)));
+    /// for member in [b"b", b"a"] {
+    ///     set.insert(member);
+    /// }
     /// let mut members: Vec<_> = set.as_ref().iter().collect();
     /// members.sort();
     /// assert_eq!(members, [b"a", b"b"]);
@@ -115,7 +119,9 @@ impl<'a> SetRef<'a> {
     /// ```
     /// # use darter_storage::SetValue;
     /// let mut set = SetValue::new();
-    /// (0..1_000_u16).for_each(|n| drop(set.insert(&n.to_be_bytes())));
+    /// for n in 0..1_000_u16 {
+    ///     set.insert(&n.to_be_bytes());
+    /// }
     /// let set = set.as_ref();
     /// assert_eq!(set.by_rank(123), set.iter().nth(123));
     /// assert_eq!(set.by_rank(1_000), None);
@@ -131,7 +137,9 @@ impl<'a> SetRef<'a> {
     /// ```
     /// # use darter_storage::SetValue;
     /// let mut set = SetValue::new();
-    /// (0..2_000_u32).for_each(|n| drop(set.insert(&n.to_be_bytes())));
+    /// for n in 0..2_000_u32 {
+    ///     set.insert(&n.to_be_bytes());
+    /// }
     /// let mut seen = 0;
     /// let mut cursor = set.as_ref().scan(0, 500, |_| seen += 1);
     /// set.insert(b"one more, meanwhile");
@@ -278,8 +286,12 @@ impl SetValue {
     /// ```
     /// use darter_storage::SetValue;
     /// let (mut one, mut other) = (SetValue::new(), SetValue::new());
-    /// [b"a", b"b"].iter().for_each(|member| drop(one.insert(*member)));
-    /// [b"b", b"c"].iter().for_each(|member| drop(other.insert(*member)));
+    /// for member in [b"a", b"b"] {
+    ///     one.insert(member);
+    /// }
+    /// for member in [b"b", b"c"] {
+    ///     other.insert(member);
+    /// }
     /// let common = one.as_ref().iter().filter(|member| other.as_ref().contains(member));
     /// assert_eq!(common.collect::<Vec<_>>(), [b"b"]);
     /// ```

@@ -105,7 +105,9 @@ impl<'a> SortedSetRef<'a> {
     /// ```
     /// # use darter_storage::SortedSetValue;
     /// let mut set = SortedSetValue::new();
-    /// (0..1_000_u16).for_each(|n| drop(set.insert(&n.to_be_bytes(), -f64::from(n))));
+    /// for n in 0..1_000_u16 {
+    ///     set.insert(&n.to_be_bytes(), -f64::from(n));
+    /// }
     /// assert_eq!(set.as_ref().by_rank(0), Some((&999_u16.to_be_bytes()[..], -999.0)));
     /// assert_eq!(set.as_ref().by_rank(1_000), None);
     /// ```
@@ -195,7 +197,9 @@ impl<'a> SortedSetRef<'a> {
     /// ```
     /// # use darter_storage::SortedSetValue;
     /// let mut set = SortedSetValue::new();
-    /// (0..2_000_u32).for_each(|n| drop(set.insert(&n.to_be_bytes(), f64::from(n))));
+    /// for n in 0..2_000_u32 {
+    ///     set.insert(&n.to_be_bytes(), f64::from(n));
+    /// }
     /// let (mut cursor, mut sum) = (0, 0.0);
     /// loop {
     ///     cursor = set.as_ref().scan(cursor, 100, |_, score| sum += score);
@@ -216,7 +220,9 @@ impl<'a> SortedSetRef<'a> {
     /// ```
     /// # use darter_storage::SortedSetValue;
     /// let mut set = SortedSetValue::new();
-    /// (0..128_u8).for_each(|n| drop(set.insert(&[n], 0.0)));
+    /// for n in 0..128_u8 {
+    ///     set.insert(&[n], 0.0);
+    /// }
     /// assert!(set.as_ref().is_compact());
     /// set.insert(b"one more", 0.0);
     /// set.remove(b"one more");
