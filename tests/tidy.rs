@@ -289,6 +289,44 @@ fn everything_that_the_store_offers_has_an_example() {
     assert!(overlooked.is_empty(), "not found: {overlooked:?}");
 }
 
+/// The names of tests, `i1_…` to `i8_…`, in a text, each behind `before` and up to `after`.
+fn invariant_tests(text: &str, before: &str, after: char) -> Vec<String> {
+    let names = text.split(before).skip(1);
+    let mut names: Vec<String> = names
+        .filter_map(|rest| rest.split(after).next().map(str::to_owned))
+        .filter(|name| {
+            let bytes = name.as_bytes();
+            matches!(bytes, [b'i', b'1'..=b'8', b'_', ..])
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_table_of_invariants_names_their_tests() {
+    let document = fs::read_to_string(root().join("docs/transactions.md")).expect("readable");
+    let tests: Vec<(String, String)> = [sources("storage/tests"), sources("tests/server")].concat();
+    let mut held: Vec<String> = tests
+        .iter()
+        .flat_map(|(_, text)| invariant_tests(text, "#[test]\nfn ", '('))
+        .collect();
+    held.sort();
+    let mut named = Vec::new();
+    for number in 1..=8 {
+        let row = document
+            .lines()
+            .find(|line| line.starts_with(&format!("| I{number} |")))
+            .unwrap_or_default();
+        let own = invariant_tests(row, "`", '`');
+        let prefix = format!("i{number}_");
+        assert!(!own.is_empty(), "no test holds I{number}");
+        assert!(own.iter().all(|name| name.starts_with(&prefix)), "{own:?}");
+        named.extend(own);
+    }
+    assert_eq!(named, held, "the table, and the tests that there are");
+}
+
 #[test]
 fn every_command_has_good_manners() {
     let mut names = Vec::new();

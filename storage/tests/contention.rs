@@ -1,4 +1,4 @@
-//! I4, I6: what commits do to each other that meet on one key.
+//! I1, I4: what commits do to each other that meet on one key.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -1,4 +1,4 @@
-//! Every anomaly of Hermitage (Kleppmann, 2014), with its interleaving: none of them happens.
+//! I1: every anomaly of Hermitage (Kleppmann, 2014), with its interleaving: none of them happens.
 
 use darter_storage::{CommitError, Deadline, Error, Mode, Store, StringValue, Transaction, Value};
 
