@@ -58,7 +58,7 @@ pub enum TimeSource {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How many databases it has, numbered from 0.
+    /// How many databases it has, numbered from 0; 1,024 at most.
     pub databases: usize,
     /// Where its time comes from.
     pub time: TimeSource,

@@ -43,7 +43,7 @@ use crate::version::{Number, Version};
 pub enum Deadline {
     /// For ever.
     Never,
-    /// Until this time, in milliseconds since 1970.
+    /// Until this time, in milliseconds since 1970; 0 means for ever.
     At(u64),
     /// As long as what it replaces would have.
     Keep,
@@ -210,7 +210,8 @@ impl Transaction {
     }
 
     /// Drops what was read and written, the snapshot and the pin, until `restart`: a transaction
-    /// that is kept to be used again holds nobody up meanwhile.
+    /// that is kept to be used again holds nobody up meanwhile. It reads and writes nothing before
+    /// it is restarted.
     ///
     /// ```
     /// use darter_storage::{Mode, Store};

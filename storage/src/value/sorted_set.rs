@@ -147,7 +147,7 @@ impl<'a> SortedSetRef<'a> {
         self.view.iter_back_from(rank).map(element)
     }
 
-    /// How many elements have a score below `score`, or, `after_equal`, at most `score`.
+    /// How many elements have a score below `score` (not NaN), or, `after_equal`, at most `score`.
     /// O(log n).
     ///
     /// ```
