@@ -39,9 +39,10 @@ const ROLE_AGAIN: u8 = 2;
 /// # use std::sync::mpsc;
 /// # let (sender, receiver) = mpsc::channel();
 /// let store = Store::new();
-/// let _listener = store.listen(Box::new(move |effect| {
-///     effect.messages.iter().for_each(|message| drop(sender.send(message.clone())));
-/// }));
+/// # let _listener = store.listen(Box::new(move |effect| {
+/// #     effect.messages.iter().for_each(|message| drop(sender.send(message.clone())));
+/// # }));
+/// // A listener sends the messages that it is shown to `receiver`.
 /// let message = Message {
 ///     channel: b"news"[..].into(),
 ///     payload: b"n has changed"[..].into(),
@@ -72,9 +73,10 @@ pub struct Message {
 /// # use std::sync::mpsc;
 /// # let (sender, receiver) = mpsc::channel();
 /// let store = Store::new();
-/// let _listener = store.listen(Box::new(move |effect| {
-///     effect.changes.iter().for_each(|change| drop(sender.send(change.kind)));
-/// }));
+/// # let _listener = store.listen(Box::new(move |effect| {
+/// #     effect.changes.iter().for_each(|change| drop(sender.send(change.kind)));
+/// # }));
+/// // A listener sends the kinds that it is shown to `receiver`.
 /// store.set("a", "1");
 /// store.remove("a");
 /// store.merge_effects();
@@ -98,9 +100,10 @@ pub enum ChangeKind {
 /// # use std::sync::mpsc;
 /// # let (sender, receiver) = mpsc::channel();
 /// let store = Store::new();
-/// let _listener = store.listen(Box::new(move |effect| {
-///     effect.changes.iter().for_each(|change| drop(sender.send(change.clone())));
-/// }));
+/// # let _listener = store.listen(Box::new(move |effect| {
+/// #     effect.changes.iter().for_each(|change| drop(sender.send(change.clone())));
+/// # }));
+/// // A listener sends the changes that it is shown to `receiver`.
 /// store.transaction(|tx| tx.set_integer(3, b"n", 1))?;
 /// store.merge_effects();
 /// let change = Change {

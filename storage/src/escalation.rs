@@ -33,13 +33,26 @@ enum Stage {
 /// gives up its place.
 ///
 /// ```
-/// use darter_storage::{Deadline, Escalation, Mode, Store, StringValue, Value};
+/// use darter_storage::{CommitError, Escalation, Mode, Store};
+/// # use std::task::Waker;
 /// let store = Store::new();
 /// let mut escalation = Escalation::new(&store);
-/// assert!(escalation.poll(std::task::Waker::noop()));
-/// let mut tx = escalation.begin(Mode::Optimistic);
-/// tx.set(0, b"key", Value::String(StringValue::new(b"value")), Deadline::Never)?;
-/// assert!(tx.commit().is_ok());
+/// let mut attempts = 0;
+/// loop {
+///     attempts += 1;
+///     assert!(escalation.poll(Waker::noop()), "or suspend until woken");
+///     let mut tx = escalation.begin(Mode::Optimistic);
+///     let n = tx.integer(0, b"n")?.unwrap_or(0);
+///     tx.set_integer(0, b"n", n + 1)?;
+///     if attempts < 3 {
+///         store.set("n", "10"); // somebody else
+///     }
+///     match tx.commit() {
+///         Err(CommitError::Conflict(_)) => escalation.failed(&tx),
+///         result => break assert!(result.is_ok()),
+///     }
+/// }
+/// assert_eq!((attempts, store.counts().retries), (3, 2));
 /// # Ok::<(), darter_storage::Error>(())
 /// ```
 pub struct Escalation {
@@ -92,26 +105,16 @@ impl Escalation {
     /// keys that it used are those it may have to line up for.
     ///
     /// ```
-    /// use darter_storage::{CommitError, Escalation, Mode, Store};
-    /// # use std::task::Waker;
+    /// use darter_storage::{Escalation, Mode, Store};
     /// let store = Store::new();
     /// let mut escalation = Escalation::new(&store);
-    /// let mut attempts = 0;
-    /// loop {
-    ///     attempts += 1;
-    ///     assert!(escalation.poll(Waker::noop()), "or suspend until woken");
-    ///     let mut tx = escalation.begin(Mode::Optimistic);
-    ///     let n = tx.integer(0, b"n")?.unwrap_or(0);
-    ///     tx.set_integer(0, b"n", n + 1)?;
-    ///     if attempts < 3 {
-    ///         store.set("n", "10"); // somebody else
-    ///     }
-    ///     match tx.commit() {
-    ///         Err(CommitError::Conflict(_)) => escalation.failed(&tx),
-    ///         result => break assert!(result.is_ok()),
-    ///     }
-    /// }
-    /// assert_eq!((attempts, store.counts().retries), (3, 2));
+    /// let mut tx = escalation.begin(Mode::Optimistic);
+    /// assert_eq!(tx.integer(0, b"n")?, None);
+    /// tx.set_integer(0, b"n", 1)?;
+    /// store.set("n", "10"); // somebody else
+    /// assert!(tx.commit().is_err());
+    /// escalation.failed(&tx);
+    /// assert_eq!(store.counts().retries, 1);
     /// # Ok::<(), darter_storage::Error>(())
     /// ```
     pub fn failed(&mut self, transaction: &Transaction) {

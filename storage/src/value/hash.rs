@@ -14,12 +14,12 @@ pub(crate) const COMPACT_ELEMENT_BYTES_MAX: usize = 64;
 /// ```
 /// use darter_storage::{Error, HashValue, Store, Value, ValueRef};
 /// let store = Store::new();
-/// store.update::<_, Error>("user", || Value::Hash(HashValue::new()), |value| {
-///     if let Value::Hash(hash) = value {
-///         hash.insert(b"name", b"Ada");
-///     }
-///     Ok(())
-/// })?;
+/// # store.update::<_, Error>("user", || Value::Hash(HashValue::new()), |value| {
+/// #     if let Value::Hash(hash) = value {
+/// #         hash.insert(b"name", b"Ada");
+/// #     }
+/// #     Ok(())
+/// # })?;
 /// store.view("user", |value| {
 ///     let Some(ValueRef::Hash(hash)) = value else { panic!("a hash") };
 ///     assert_eq!(hash.get(b"name"), Some(&b"Ada"[..]));

@@ -37,12 +37,12 @@ pub enum SetEncoding {
 /// ```
 /// use darter_storage::{Error, SetValue, Store, Value, ValueRef};
 /// let store = Store::new();
-/// store.update::<_, Error>("tags", || Value::Set(SetValue::new()), |value| {
-///     if let Value::Set(set) = value {
-///         set.insert(b"red");
-///     }
-///     Ok(())
-/// })?;
+/// # store.update::<_, Error>("tags", || Value::Set(SetValue::new()), |value| {
+/// #     if let Value::Set(set) = value {
+/// #         set.insert(b"red");
+/// #     }
+/// #     Ok(())
+/// # })?;
 /// store.view("tags", |value| {
 ///     let Some(ValueRef::Set(set)) = value else { panic!("a set") };
 ///     assert!(set.contains(b"red"));

@@ -14,13 +14,13 @@ const LARGE: u8 = 1;
 /// ```
 /// use darter_storage::{Error, SortedSetValue, Store, Value, ValueRef};
 /// let store = Store::new();
-/// store.update::<_, Error>("scores", || Value::SortedSet(SortedSetValue::new()), |value| {
-///     if let Value::SortedSet(set) = value {
-///         set.insert(b"ada", 36.0);
-///         set.insert(b"bob", 12.5);
-///     }
-///     Ok(())
-/// })?;
+/// # store.update::<_, Error>("scores", || Value::SortedSet(SortedSetValue::new()), |value| {
+/// #     if let Value::SortedSet(set) = value {
+/// #         set.insert(b"ada", 36.0);
+/// #         set.insert(b"bob", 12.5);
+/// #     }
+/// #     Ok(())
+/// # })?;
 /// store.view("scores", |value| {
 ///     let Some(ValueRef::SortedSet(set)) = value else { panic!("a sorted set") };
 ///     assert_eq!(set.by_rank(0), Some((&b"bob"[..], 12.5)));
@@ -238,19 +238,13 @@ impl<'a> SortedSetRef<'a> {
 /// ```
 /// use darter_storage::{Error, SortedSetValue, Store, Value};
 /// let store = Store::new();
-/// let make = || Value::SortedSet(SortedSetValue::new());
-/// for _ in 0..3 {
-///     store.update("hits", make, |value| {
-///         let Value::SortedSet(set) = value else { panic!("a sorted set") };
-///         let hits = set.as_ref().score(b"/index").unwrap_or(0.0);
-///         Ok::<_, Error>(set.insert(b"/index", hits + 1.0))
-///     })?;
-/// }
-/// store.update("hits", make, |value| {
+/// let hit = || store.update("hits", || Value::SortedSet(SortedSetValue::new()), |value| {
 ///     let Value::SortedSet(set) = value else { panic!("a sorted set") };
-///     assert_eq!(set.as_ref().score(b"/index"), Some(3.0));
-///     Ok(())
-/// })?;
+///     let hits = set.as_ref().score(b"/index").unwrap_or(0.0) + 1.0;
+///     set.insert(b"/index", hits);
+///     Ok::<_, Error>(hits)
+/// });
+/// assert_eq!([hit()?, hit()?], [1.0, 2.0]);
 /// # Ok::<(), Error>(())
 /// ```
 pub struct SortedSetValue {

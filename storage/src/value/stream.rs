@@ -116,12 +116,12 @@ fn entry(item: Item<'_>) -> (StreamId, StreamEntry<'_>) {
 /// ```
 /// use darter_storage::{Error, Store, StreamId, StreamValue, Value, ValueRef};
 /// let store = Store::new();
-/// store.update::<_, Error>("events", || Value::Stream(StreamValue::new()), |value| {
-///     if let Value::Stream(stream) = value {
-///         stream.append(StreamId { milliseconds: 5, sequence: 0 }, &[(b"kind", b"start")]);
-///     }
-///     Ok(())
-/// })?;
+/// # store.update::<_, Error>("events", || Value::Stream(StreamValue::new()), |value| {
+/// #     if let Value::Stream(stream) = value {
+/// #         stream.append(StreamId { milliseconds: 5, sequence: 0 }, &[(b"kind", b"start")]);
+/// #     }
+/// #     Ok(())
+/// # })?;
 /// store.view("events", |value| {
 ///     let Some(ValueRef::Stream(stream)) = value else { panic!("a stream") };
 ///     assert_eq!(stream.last_id().milliseconds, 5);
