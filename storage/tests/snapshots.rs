@@ -7,8 +7,10 @@ use darter_storage::{Error, HashValue, Options, Snapshot, Store, TimeSource, Val
 
 const KEYS: u8 = 8;
 
-/// What a snapshot sees of keys that are always written together.
-fn numbers(snapshot: &Snapshot) -> Vec<Option<i64>> {
+/// What is seen of keys that are always written together.
+type Numbers = Vec<Option<i64>>;
+
+fn numbers(snapshot: &Snapshot) -> Numbers {
     let read = |key: u8| snapshot.read(|tx| tx.integer(0, &[key]));
     (0..KEYS).map(|key| read(key).expect("a number")).collect()
 }
@@ -18,7 +20,7 @@ fn i2_a_snapshot_taken_between_commits_has_all_of_each_and_keeps_it() {
     const SNAPSHOTS: usize = 300;
     let store = Store::new();
     let has_ended = AtomicBool::new(false);
-    let mut held: Vec<(Snapshot, Vec<Option<i64>>)> = Vec::new();
+    let mut held: Vec<(Snapshot, Numbers)> = Vec::new();
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut round = 0;
