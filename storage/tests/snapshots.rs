@@ -93,7 +93,8 @@ fn i2_a_held_snapshot_outlives_every_kind_of_change() {
     let before = everything(&snapshot);
     assert_eq!(before.len(), 5);
 
-    let changes: [fn(&Store) -> Result<(), Error>; 8] = [
+    type Change = fn(&Store) -> Result<(), Error>;
+    let changes: [Change; 8] = [
         |store| store.transaction(|tx| tx.set_integer(0, b"changed", 12_345)),
         |store| store.transaction(|tx| tx.delete(0, b"deleted").map(drop)),
         |store| {
