@@ -30,6 +30,14 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Lines of a file, without those that document what it offers: an example costs no split.
+fn counted_lines(text: &str) -> usize {
+    text.lines()
+        .map(str::trim_start)
+        .filter(|line| !line.starts_with("///") && !line.starts_with("//!"))
+        .count()
+}
+
 /// All Rust files below a folder, with their paths from the root.
 fn sources(folder: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
@@ -67,7 +75,7 @@ fn production() -> Vec<(String, String)> {
 #[test]
 fn files_are_of_one_subject() {
     for (name, text) in production() {
-        let lines = text.lines().count();
+        let lines = counted_lines(&text);
         assert!(
             lines <= FILE_LINES_MAX,
             "{name} has {lines} lines: split it by subject"
@@ -202,6 +210,126 @@ fn nothing_is_left_unfinished() {
             }
         }
     }
+}
+
+/// The names that the storage crate hands out.
+fn exported_names() -> Vec<String> {
+    let text = fs::read_to_string(root().join("storage/src/lib.rs")).expect("readable");
+    let statements = text.split("pub use ").skip(1);
+    let names = statements.filter_map(|statement| statement.split(';').next()?.split_once("::"));
+    names
+        .flat_map(|(_, names)| names.trim_matches(['{', '}']).split(','))
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// A public item of a file: its kind and name, and the type it belongs to, if it is a method.
+fn public_item<'a>(line: &'a str, owner: Option<&'a str>) -> Option<(&'a str, Option<&'a str>)> {
+    let mut words = line.trim_start().strip_prefix("pub ")?.split(' ');
+    let kind = words.find(|word| !matches!(*word, "async" | "const" | "unsafe"))?;
+    if !matches!(kind, "fn" | "struct" | "enum" | "trait" | "type") {
+        return None;
+    }
+    let name = words.next()?.split(['<', '(', ';', '{']).next()?;
+    Some((name, owner.filter(|_| kind == "fn")))
+}
+
+/// The type whose methods a block beginning with this line holds; none for a trait's.
+fn owner_of(line: &str) -> Option<&str> {
+    let head = line.strip_prefix("impl")?;
+    let head = match head.strip_prefix('<') {
+        Some(generic) => generic.split_once('>')?.1,
+        None => head,
+    };
+    if head.contains(" for ") {
+        return None;
+    }
+    head.trim_start().split(['<', ' ']).next()
+}
+
+/// Whether the documentation right above a line has an example that is compiled and run.
+fn has_example(above: &[&str]) -> bool {
+    above
+        .iter()
+        .rev()
+        .map(|line| line.trim_start())
+        .take_while(|line| line.starts_with("///") || line.starts_with("#["))
+        .any(|line| line == "/// ```")
+}
+
+#[test]
+fn everything_that_the_store_offers_has_an_example() {
+    let exported = exported_names();
+    let mut found = Vec::new();
+    let mut bare = Vec::new();
+    for (file, text) in production() {
+        if !file.starts_with("storage/src/") {
+            continue;
+        }
+        let lines: Vec<&str> = text.lines().collect();
+        let mut owner = None;
+        for (number, line) in lines.iter().enumerate() {
+            if line.starts_with("impl") {
+                owner = owner_of(line);
+            } else if *line == "}" {
+                owner = None;
+            }
+            let Some((name, owner)) = public_item(line, owner) else {
+                continue;
+            };
+            let reachable = owner.unwrap_or(name);
+            if !exported.iter().any(|known| known == reachable) {
+                continue;
+            }
+            found.push(reachable.to_owned());
+            if !has_example(&lines[..number]) {
+                bare.push(format!("{file}:{}: {name}", number + 1));
+            }
+        }
+    }
+    assert!(bare.is_empty(), "without an example: {bare:#?}");
+    // Had the search overlooked something, so would the check.
+    let overlooked: Vec<_> = exported.iter().filter(|n| !found.contains(n)).collect();
+    assert!(overlooked.is_empty(), "not found: {overlooked:?}");
+}
+
+/// The names of tests, `i1_…` to `i8_…`, in a text, each behind `before` and up to `after`.
+fn invariant_tests(text: &str, before: &str, after: char) -> Vec<String> {
+    let names = text.split(before).skip(1);
+    let mut names: Vec<String> = names
+        .filter_map(|rest| rest.split(after).next().map(str::to_owned))
+        .filter(|name| {
+            let bytes = name.as_bytes();
+            matches!(bytes, [b'i', b'1'..=b'8', b'_', ..])
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_table_of_invariants_names_their_tests() {
+    let document = fs::read_to_string(root().join("docs/transactions.md")).expect("readable");
+    let tests: Vec<(String, String)> = [sources("storage/tests"), sources("tests/server")].concat();
+    let mut held: Vec<String> = tests
+        .iter()
+        .flat_map(|(_, text)| invariant_tests(text, "#[test]\nfn ", '('))
+        .collect();
+    held.sort();
+    let mut named = Vec::new();
+    for number in 1..=8 {
+        let row = document
+            .lines()
+            .find(|line| line.starts_with(&format!("| I{number} |")))
+            .unwrap_or_default();
+        let own = invariant_tests(row, "`", '`');
+        let prefix = format!("i{number}_");
+        assert!(!own.is_empty(), "no test holds I{number}");
+        assert!(own.iter().all(|name| name.starts_with(&prefix)), "{own:?}");
+        named.extend(own);
+    }
+    assert_eq!(named, held, "the table, and the tests that there are");
 }
 
 #[test]

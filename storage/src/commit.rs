@@ -21,6 +21,20 @@ use crate::value::{Stored, TreeState};
 use crate::version::{ABORTED, Number, Reason, Version, committed_word, owned_word};
 
 /// How a commit ended that did not fail.
+///
+/// ```
+/// use darter_storage::{Committed, Mode, Store};
+/// let store = Store::new();
+/// let mut tx = store.begin(Mode::Optimistic);
+/// assert_eq!(tx.commit(), Ok(Committed::Unchanged));
+/// tx.set_integer(0, b"n", 1)?;
+/// let snapshot = store.snapshot();
+/// match tx.commit() {
+///     Ok(Committed::At(number)) => assert!(number >= snapshot.number(), "not in the snapshot"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), darter_storage::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
     /// At this place in the commit order. What was read or written is in the stream's ticks that
@@ -31,6 +45,19 @@ pub enum Committed {
 }
 
 /// Why a commit did not happen.
+///
+/// ```
+/// use darter_storage::{CommitError, Mode, Store};
+/// let store = Store::new();
+/// let mut tx = store.begin(Mode::Optimistic);
+/// tx.set_integer(0, b"n", 1)?;
+/// store.exclusive(|_| {
+///     assert_eq!(tx.commit(), Err(CommitError::GateClosed));
+///     Ok::<_, darter_storage::Error>(())
+/// })?;
+/// assert!(tx.commit().is_ok(), "nothing of it was lost");
+/// # Ok::<(), darter_storage::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
     /// Somebody else changed what was read: run the transaction again.
@@ -114,6 +141,22 @@ impl Transaction {
     ///
     /// # Errors
     /// [`CommitError`]. Nothing of the transaction has happened then.
+    ///
+    /// ```
+    /// use darter_storage::{CommitError, Conflict, Mode, Store};
+    /// let store = Store::new();
+    /// let mut tx = store.begin(Mode::Optimistic);
+    /// let n = tx.integer(0, b"n")?.unwrap_or(0);
+    /// tx.set_integer(0, b"n", n + 1)?;
+    /// store.set("n", "10"); // somebody else
+    /// assert_eq!(tx.commit(), Err(CommitError::Conflict(Conflict)));
+    /// tx.restart();
+    /// let n = tx.integer(0, b"n")?.unwrap_or(0);
+    /// tx.set_integer(0, b"n", n + 1)?;
+    /// assert!(tx.commit().is_ok());
+    /// assert_eq!(store.get("n")?.as_deref(), Some(&b"11"[..]));
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn commit(&mut self) -> Result<Committed, CommitError> {
         if self.mode == Mode::Snapshot {
             return Ok(Committed::Unchanged);

@@ -35,6 +35,18 @@ impl Transaction {
 
     /// Gives up what was written, but not what was read: the commit only compares. For what has
     /// failed because of several keys, each read at its newest: they must have stood together.
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// let mut tx = store.begin(Mode::Direct);
+    /// let (a, b) = (tx.integer(0, b"a")?, tx.integer(0, b"b")?);
+    /// tx.set_integer(0, b"sum", a.unwrap_or(0) + b.unwrap_or(0))?;
+    /// tx.forget_writes();
+    /// assert!(tx.commit().is_ok(), "a and b stood together");
+    /// assert_eq!(store.get("sum")?, None);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn forget_writes(&mut self) {
         for index in 0..self.entries.len() {
             self.entries.get_mut(index).written = Written::No;
@@ -43,7 +55,15 @@ impl Transaction {
         self.drop_table();
     }
 
-    /// Whether what is read must still hold at the commit.
+    /// Whether what is read must still hold at the commit: in a direct or optimistic transaction,
+    /// unless [`Transaction::skip_comparison`] was called.
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// assert!(store.begin(Mode::Optimistic).compares_reads());
+    /// assert!(!store.snapshot().read(|tx| tx.compares_reads()));
+    /// ```
     pub fn compares_reads(&self) -> bool {
         self.records_reads
     }

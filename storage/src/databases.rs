@@ -11,10 +11,24 @@ use crate::transaction::{Mode, Transaction};
 use crate::version::Version;
 
 impl Transaction {
-    /// Empties a database. The transaction must own the gate.
+    /// Empties a database. The transaction must own the gate. Seen by others from the commit on;
+    /// what was in it is freed later, in pieces. O(databases).
     ///
     /// # Errors
-    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    /// [`Error::NoSuchDatabase`]; [`Error::NotExclusive`]; [`Error::TooManyFlushes`] while a
+    /// thousand databases that were flushed are still being freed.
+    ///
+    /// ```
+    /// use darter_storage::{Error, Mode, Store};
+    /// let store = Store::new();
+    /// store.set("a", "1");
+    /// let before = store.snapshot();
+    /// assert_eq!(store.begin(Mode::Optimistic).flush(0), Err(Error::NotExclusive));
+    /// store.exclusive(|tx| tx.flush(0))?;
+    /// assert_eq!(store.get("a")?, None);
+    /// assert_eq!(before.get("a")?.as_deref(), Some(&b"1"[..]));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn flush(&mut self, database: usize) -> Result<(), Error> {
         if self.mode == Mode::Exclusive && self.is_empty_database(database)? {
             return Ok(());
@@ -39,10 +53,19 @@ impl Transaction {
         Ok(!has_own && space.counts().0 == 0)
     }
 
-    /// Exchanges two databases. The transaction must own the gate.
+    /// Exchanges what two databases hold. The transaction must own the gate. O(databases).
     ///
     /// # Errors
-    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    /// [`Error::NoSuchDatabase`], [`Error::NotExclusive`].
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// store.transaction(|tx| tx.set_integer(1, b"generation", 2))?;
+    /// store.set("generation", "1");
+    /// store.exclusive(|tx| tx.swap(0, 1))?;
+    /// assert_eq!(store.get("generation")?.as_deref(), Some(&b"2"[..]));
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn swap(&mut self, one: usize, other: usize) -> Result<(), Error> {
         self.change_table(|spaces, _| {
             for database in [one, other] {

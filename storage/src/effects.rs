@@ -32,6 +32,29 @@ const ROLE_BUSY: u8 = 1;
 const ROLE_AGAIN: u8 = 2;
 
 /// A message that a transaction publishes with its commit.
+///
+/// ```
+/// use darter_storage::{Error, Message, Store};
+/// # use std::sync::mpsc;
+/// # let (sender, receiver) = mpsc::channel();
+/// let store = Store::new();
+/// # let _listener = store.listen(Box::new(move |effect| {
+/// #     effect.messages.iter().for_each(|message| drop(sender.send(message.clone())));
+/// # }));
+/// // A listener sends the messages that it is shown to `receiver`.
+/// let message = Message {
+///     channel: b"news"[..].into(),
+///     payload: b"n has changed"[..].into(),
+///     sharded: false,
+/// };
+/// store.transaction(|tx| {
+///     tx.publish(message.clone());
+///     tx.set_integer(0, b"n", 1)
+/// })?;
+/// store.merge_effects();
+/// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [message]);
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The channel.
@@ -43,6 +66,22 @@ pub struct Message {
 }
 
 /// What became of a key.
+///
+/// ```
+/// use darter_storage::{ChangeKind, Store, Type};
+/// # use std::sync::mpsc;
+/// # let (sender, receiver) = mpsc::channel();
+/// let store = Store::new();
+/// # let _listener = store.listen(Box::new(move |effect| {
+/// #     effect.changes.iter().for_each(|change| drop(sender.send(change.kind)));
+/// # }));
+/// // A listener sends the kinds that it is shown to `receiver`.
+/// store.set("a", "1");
+/// store.remove("a");
+/// store.merge_effects();
+/// let kinds: Vec<_> = receiver.try_iter().collect();
+/// assert_eq!(kinds, [ChangeKind::Written(Type::String), ChangeKind::Deleted]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
     /// It holds a value of this type now.
@@ -54,6 +93,26 @@ pub enum ChangeKind {
 }
 
 /// One key that a commit changed.
+///
+/// ```
+/// use darter_storage::{Change, ChangeKind, Store, Type};
+/// # use std::sync::mpsc;
+/// # let (sender, receiver) = mpsc::channel();
+/// let store = Store::new();
+/// # let _listener = store.listen(Box::new(move |effect| {
+/// #     effect.changes.iter().for_each(|change| drop(sender.send(change.clone())));
+/// # }));
+/// // A listener sends the changes that it is shown to `receiver`.
+/// store.transaction(|tx| tx.set_integer(3, b"n", 1))?;
+/// store.merge_effects();
+/// let change = Change {
+///     database: Some(3),
+///     key: b"n"[..].into(),
+///     kind: ChangeKind::Written(Type::String),
+/// };
+/// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [change]);
+/// # Ok::<(), darter_storage::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The database that held the key when the stream was read; `None` if it was flushed since.
@@ -65,6 +124,24 @@ pub struct Change {
 }
 
 /// One commit, whole.
+///
+/// ```
+/// use darter_storage::{Effect, Error, Store};
+/// # use std::sync::mpsc;
+/// # let (sender, receiver) = mpsc::channel();
+/// let store = Store::new();
+/// let _listener = store.listen(Box::new(move |effect| drop(sender.send(effect.clone()))));
+/// store.transaction(|tx| {
+///     tx.set_integer(0, b"b", 1)?;
+///     tx.set_integer(0, b"a", 1)
+/// })?;
+/// store.set("c", "1");
+/// store.merge_effects();
+/// let effects: Vec<Effect> = receiver.try_iter().collect();
+/// assert_eq!([effects[0].sequence, effects[1].sequence], [1, 2]);
+/// assert_eq!(effects[0].changes.len(), 2, "a commit is shown whole");
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effect {
     /// Its place in the stream: without gaps, from 1 on.
@@ -221,8 +298,9 @@ impl Inner {
     }
 
     /// Shows what is left and ends the stream. The caller owns the gate and the merger's role: one
-    /// who merged meanwhile would go on protecting numbers in a slot that is no longer the stream's,
-    /// and what nobody takes now would be taken by the next stream, long after it was freed.
+    /// who merged meanwhile would go on protecting numbers in a slot that is no longer the
+    /// stream's, and what nobody takes now would be taken by the next stream, long after it was
+    /// freed.
     pub(crate) fn stop_effects(&self, local: &Local, guard: &Guard) {
         self.effects.active.store(false, Relaxed);
         self.tick(local, guard, &mut |_| {});
@@ -261,7 +339,8 @@ impl Inner {
         self.merge_in_role(local, guard, tell);
     }
 
-    /// Takes the merger's role, after whoever has it. Before the gate: a reader may be waiting for it.
+    /// Takes the merger's role, after whoever has it. Before the gate: a reader may be waiting for
+    /// it.
     pub(crate) fn wait_for_role(&self) {
         let role = &self.effects.role;
         while role

@@ -3,6 +3,17 @@
 use crate::value::Type;
 
 /// Why an operation on the store failed. Nothing of it has happened.
+///
+/// ```
+/// use darter_storage::{Error, Store};
+/// let store = Store::new();
+/// store.set("n", "twelve");
+/// let result = store.transaction(|tx| tx.integer(0, b"n"));
+/// assert_eq!(result, Err(Error::NotAnInteger));
+/// let result = store.transaction(|tx| tx.integer(99, b"n"));
+/// assert_eq!(result, Err(Error::NoSuchDatabase(99)));
+/// assert_eq!(Error::NoSuchDatabase(99).to_string(), "there is no database 99");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -33,12 +44,34 @@ pub enum Error {
 
 impl Error {
     /// The key holds `found` where `wanted` is needed.
+    ///
+    /// ```
+    /// use darter_storage::{Error, ListValue, Store, Type, Value};
+    /// let store = Store::new();
+    /// store.set("jobs", "not a list");
+    /// let result = store.update("jobs", || Value::List(ListValue::new()), |value| match value {
+    ///     Value::List(list) => Ok(list.push_back(b"job")),
+    ///     other => Err(Error::wrong_type(Type::List, other.kind())),
+    /// });
+    /// assert_eq!(result, Err(Error::WrongType { wanted: Type::List, found: Type::String }));
+    /// ```
     pub fn wrong_type(wanted: Type, found: Type) -> Error {
         Error::WrongType { wanted, found }
     }
 }
 
 /// Somebody else changed what the transaction had read: run it again.
+///
+/// ```
+/// use darter_storage::{CommitError, Conflict, Mode, Store};
+/// let store = Store::new();
+/// let mut tx = store.begin(Mode::Optimistic);
+/// assert_eq!(tx.get(0, b"lock")?.map(|value| value.kind()), None);
+/// tx.set_integer(0, b"lock", 1)?;
+/// store.set("lock", "taken"); // Even an absence that was read must still hold.
+/// assert_eq!(tx.commit(), Err(CommitError::Conflict(Conflict)));
+/// # Ok::<(), darter_storage::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the transaction met a conflict")]
 pub struct Conflict;

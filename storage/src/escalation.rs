@@ -34,13 +34,26 @@ enum Stage {
 /// gives up its place.
 ///
 /// ```
-/// use darter_storage::{Deadline, Escalation, Mode, Store, StringValue, Value};
+/// use darter_storage::{CommitError, Escalation, Mode, Store};
+/// # use std::task::Waker;
 /// let store = Store::new();
 /// let mut escalation = Escalation::new(&store);
-/// assert!(escalation.poll(std::task::Waker::noop()));
-/// let mut tx = escalation.begin(Mode::Optimistic);
-/// tx.set(0, b"key", Value::String(StringValue::new(b"value")), Deadline::Never)?;
-/// assert!(tx.commit().is_ok());
+/// let mut attempts = 0;
+/// loop {
+///     attempts += 1;
+///     assert!(escalation.poll(Waker::noop()), "or suspend until woken");
+///     let mut tx = escalation.begin(Mode::Optimistic);
+///     let n = tx.integer(0, b"n")?.unwrap_or(0);
+///     tx.set_integer(0, b"n", n + 1)?;
+///     if attempts < 3 {
+///         store.set("n", "10"); // somebody else
+///     }
+///     match tx.commit() {
+///         Err(CommitError::Conflict(_)) => escalation.failed(&tx),
+///         result => break assert!(result.is_ok()),
+///     }
+/// }
+/// assert_eq!((attempts, store.counts().retries), (3, 2));
 /// # Ok::<(), darter_storage::Error>(())
 /// ```
 pub struct Escalation {
@@ -51,6 +64,14 @@ pub struct Escalation {
 
 impl Escalation {
     /// The way of a transaction that has not been tried yet.
+    ///
+    /// ```
+    /// use darter_storage::{Escalation, Store};
+    /// let store = Store::new();
+    /// let mut escalation = Escalation::new(&store);
+    /// assert!(!escalation.is_exclusive());
+    /// assert!(escalation.poll(std::task::Waker::noop()), "the first attempt waits for nobody");
+    /// ```
     pub fn new(store: &Store) -> Escalation {
         Escalation {
             store: store.clone(),
@@ -60,6 +81,21 @@ impl Escalation {
     }
 
     /// The way of a transaction that must own the gate from the start.
+    ///
+    /// ```
+    /// use darter_storage::{CommitError, Escalation, Mode, Store};
+    /// let store = Store::new();
+    /// let mut escalation = Escalation::exclusive(&store);
+    /// assert!(escalation.poll(std::task::Waker::noop()));
+    /// let mut owner = escalation.begin(Mode::Optimistic);
+    /// assert_eq!(owner.mode(), Mode::Exclusive);
+    /// let mut other = store.begin(Mode::Optimistic);
+    /// other.set_integer(0, b"n", 1)?;
+    /// assert_eq!(other.commit(), Err(CommitError::GateClosed));
+    /// owner.flush(0)?;
+    /// assert!(owner.commit().is_ok());
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn exclusive(store: &Store) -> Escalation {
         let mut escalation = Escalation::new(store);
         escalation.take_gate();
@@ -68,6 +104,20 @@ impl Escalation {
 
     /// Says that an attempt met a conflict, before `transaction` is restarted or dropped: the
     /// keys that it used are those it may have to line up for.
+    ///
+    /// ```
+    /// use darter_storage::{Escalation, Mode, Store};
+    /// let store = Store::new();
+    /// let mut escalation = Escalation::new(&store);
+    /// let mut tx = escalation.begin(Mode::Optimistic);
+    /// assert_eq!(tx.integer(0, b"n")?, None);
+    /// tx.set_integer(0, b"n", 1)?;
+    /// store.set("n", "10"); // somebody else
+    /// assert!(tx.commit().is_err());
+    /// escalation.failed(&tx);
+    /// assert_eq!(store.counts().retries, 1);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn failed(&mut self, transaction: &Transaction) {
         let inner = &self.store.inner;
         let local = self.store.local();
@@ -102,6 +152,19 @@ impl Escalation {
     }
 
     /// From now on every attempt owns the gate.
+    ///
+    /// ```
+    /// use darter_storage::{Escalation, Mode, Store};
+    /// let store = Store::new();
+    /// let mut escalation = Escalation::new(&store);
+    /// escalation.take_gate(); // Found out that it must count all keys.
+    /// assert!(escalation.poll(std::task::Waker::noop()));
+    /// let mut tx = escalation.begin(Mode::Optimistic);
+    /// let count = tx.count_keys(0)?;
+    /// tx.set_integer(0, b"count", count as i64)?;
+    /// assert!(tx.commit().is_ok());
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn take_gate(&mut self) {
         if !matches!(self.stage, Stage::Gate { .. }) {
             self.leave();
@@ -110,11 +173,34 @@ impl Escalation {
     }
 
     /// Whether every attempt owns the gate from now on.
+    ///
+    /// ```
+    /// use darter_storage::{Escalation, Mode, Store};
+    /// let store = Store::new();
+    /// let mut escalation = Escalation::new(&store);
+    /// let tx = store.begin(Mode::Optimistic);
+    /// tx.random_key(0)?; // A read of all keys, which nothing but the gate can protect.
+    /// escalation.failed(&tx);
+    /// assert!(escalation.is_exclusive());
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn is_exclusive(&self) -> bool {
         matches!(self.stage, Stage::Gate { .. })
     }
 
     /// Whether the next attempt may begin. If not, `waker` is woken when it is worth asking again.
+    ///
+    /// ```
+    /// use std::task::Waker;
+    /// use darter_storage::{Escalation, Mode, Store};
+    /// let store = Store::new();
+    /// let mut first = Escalation::exclusive(&store);
+    /// let mut second = Escalation::exclusive(&store);
+    /// assert!(first.poll(Waker::noop()));
+    /// assert!(!second.poll(Waker::noop()), "the gate has one owner");
+    /// drop(first.begin(Mode::Optimistic));
+    /// assert!(second.poll(Waker::noop()));
+    /// ```
     pub fn poll(&mut self, waker: &Waker) -> bool {
         let inner = &self.store.inner;
         match &mut self.stage {
@@ -124,8 +210,23 @@ impl Escalation {
         }
     }
 
-    /// Begins the next attempt, once `poll` has said `true`: in `mode`, or exclusive if it has
-    /// come to that.
+    /// Begins the next attempt, once [`Escalation::poll`] has said `true`: in `mode` (not
+    /// [`Mode::Exclusive`]), or exclusive if it has come to that. The gate opens again when the
+    /// transaction is dropped.
+    ///
+    /// ```
+    /// use darter_storage::{Escalation, Mode, Store};
+    /// let store = Store::new();
+    /// let mut escalation = Escalation::exclusive(&store);
+    /// assert!(escalation.poll(std::task::Waker::noop()));
+    /// let mut tx = escalation.begin(Mode::Optimistic);
+    /// tx.set_integer(0, b"n", 1)?;
+    /// drop(tx); // gives up
+    /// assert_eq!(store.get("n")?, None);
+    /// store.set("n", "2");
+    /// assert_eq!(store.get("n")?.as_deref(), Some(&b"2"[..]));
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn begin(&mut self, mode: Mode) -> Transaction {
         let inner = &self.store.inner;
         let local = self.store.local();
@@ -220,14 +321,29 @@ pub(crate) fn block_on(mut poll: impl FnMut(&Waker) -> bool) {
 }
 
 impl Store {
-    /// Enlists `waker` until the gate is open; `true` if it is open.
+    /// Whether the gate is open. If not, `waker` is woken when it is worth asking again. A commit
+    /// that ended in [`CommitError::GateClosed`](crate::CommitError::GateClosed) may be tried anew
+    /// then.
+    ///
+    /// ```
+    /// # use std::task::Waker;
+    /// let store = darter_storage::Store::new();
+    /// store.exclusive(|_| {
+    ///     assert!(!store.poll_open(Waker::noop()));
+    ///     Ok::<_, darter_storage::Error>(())
+    /// })?;
+    /// assert!(store.poll_open(Waker::noop()));
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn poll_open(&self, waker: &Waker) -> bool {
         self.inner.gate.poll_open(waker)
     }
 
     /// Runs `body` as one transaction, again and again until what it read still holds at its
     /// commit; it always commits in the end. `Err` from the body ends it without a trace. Waits
-    /// only in the queue of its keys and for the gate.
+    /// only in the queue of its keys and for the gate. The body writes to this store through its
+    /// transaction alone: another write from inside would be a conflict with itself, and once the
+    /// transaction owns the gate, it would wait for ever.
     ///
     /// # Errors
     /// What `body` returned.
@@ -362,6 +478,17 @@ impl Store {
 }
 
 /// How a transaction that is tried once can end without a commit.
+///
+/// ```
+/// use darter_storage::{Conflict, Error, Store, TryError};
+/// let store = Store::new();
+/// let result: Result<(), _> = store.try_transaction(|_| Err(Error::NotAnInteger));
+/// assert_eq!(result, Err(TryError::Body(Error::NotAnInteger)));
+/// assert_eq!(
+///     TryError::<Error>::Conflict(Conflict).to_string(),
+///     "the transaction met a conflict",
+/// );
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TryError<E> {
     /// Somebody else changed what it read.
@@ -390,10 +517,23 @@ impl Transaction {
         }
     }
 
-    /// A number kept as decimal text, as INCR keeps it; `None` if the key is not there.
+    /// A number kept as decimal text, as INCR keeps it; `None` if the key is not there. O(1)
+    /// expected.
     ///
     /// # Errors
-    /// [`Error::WrongType`], [`Error::NotAnInteger`], [`Error::NoSuchDatabase`].
+    /// [`Error::WrongType`]; [`Error::NotAnInteger`] if the text is not a decimal number of 64
+    /// bits; [`Error::NoSuchDatabase`].
+    ///
+    /// ```
+    /// use darter_storage::{Error, Mode, Store};
+    /// let store = Store::new();
+    /// store.set("n", "-7");
+    /// store.set("huge", "9223372036854775808");
+    /// let tx = store.begin(Mode::Direct);
+    /// assert_eq!(tx.integer(0, b"n"), Ok(Some(-7)));
+    /// assert_eq!(tx.integer(0, b"missing"), Ok(None));
+    /// assert_eq!(tx.integer(0, b"huge"), Err(Error::NotAnInteger));
+    /// ```
     pub fn integer(&self, database: usize, key: &[u8]) -> Result<Option<i64>, Error> {
         let Some(bytes) = self.bytes(database, key)? else {
             return Ok(None);
@@ -409,6 +549,16 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    ///
+    /// ```
+    /// use darter_storage::{Error, Store};
+    /// let store = Store::new();
+    /// store.transaction(|tx| tx.set_integer(0, b"n", i64::MIN))?;
+    /// assert_eq!(store.get("n")?.as_deref(), Some(&b"-9223372036854775808"[..]));
+    /// let mut read_only = store.begin(darter_storage::Mode::Snapshot);
+    /// assert_eq!(read_only.set_integer(0, b"n", 1), Err(Error::ReadOnly));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn set_integer(&mut self, database: usize, key: &[u8], value: i64) -> Result<(), Error> {
         let value = crate::value::Value::String(crate::value::StringValue::new(
             value.to_string().as_bytes(),

@@ -66,4 +66,3 @@ pub use value::{
     SortedSetValue, StreamEntry, StreamId, StreamRef, StreamValue, StringRef, StringValue, Type,
     Value, ValueRef,
 };
-pub use version::Reason;

@@ -8,6 +8,25 @@ use crate::sync::atomic::Ordering::SeqCst;
 use crate::thread::local;
 
 /// Keeps the effects stream going; see [`Store::listen`]. The stream ends with the last one.
+/// After it is dropped its reader is told of nothing more, so who must know of every commit calls
+/// [`Store::merge_effects`] first.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+/// # use std::sync::Arc;
+/// let store = darter_storage::Store::new();
+/// let shown = Arc::new(AtomicU64::new(0));
+/// let counter = Arc::clone(&shown);
+/// let listener = store.listen(Box::new(move |_| {
+///     counter.fetch_add(1, SeqCst);
+/// }));
+/// store.set("a", "1");
+/// store.merge_effects();
+/// drop(listener);
+/// store.set("a", "2");
+/// store.merge_effects();
+/// assert_eq!(shown.load(SeqCst), 1);
+/// ```
 pub struct Listener {
     inner: Arc<Inner>,
     reader: u64,
@@ -47,14 +66,22 @@ impl Store {
         }
     }
 
-    /// Whether anybody listens to the effects stream.
-    pub fn has_listeners(&self) -> bool {
-        self.inner.effects.is_active()
-    }
-
     /// Merges what has been committed into the effects stream and tells its readers, unless
     /// another thread is at it, which then goes round once more. A thread that has committed
     /// calls it at the end of its turn.
+    ///
+    /// ```
+    /// # use std::sync::mpsc;
+    /// let store = darter_storage::Store::new();
+    /// let (sender, receiver) = mpsc::channel();
+    /// let _listener = store.listen(Box::new(move |effect| drop(sender.send(effect.sequence))));
+    /// for turn in 0..10 {
+    ///     store.set("k", turn.to_string());
+    /// }
+    /// assert_eq!(receiver.try_iter().count(), 0, "nothing is told before a merge");
+    /// store.merge_effects();
+    /// assert!(receiver.try_iter().eq(1..=10));
+    /// ```
     pub fn merge_effects(&self) {
         if self.inner.effects.is_active() {
             let local = self.local();

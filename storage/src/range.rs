@@ -21,6 +21,15 @@ use crate::version::{Number, Version};
 const COMPARED_MAX: usize = 1000;
 
 /// The next cursor of a scan, and the keys that it showed.
+///
+/// ```
+/// use darter_storage::{Mode, Scanned, Store};
+/// let store = Store::new();
+/// store.set("a", "1");
+/// let (next_cursor, keys): Scanned = store.begin(Mode::Snapshot).scan(0, 0, 100)?;
+/// assert_eq!((next_cursor, keys), (0, vec![b"a"[..].into()]));
+/// # Ok::<(), darter_storage::Error>(())
+/// ```
 pub type Scanned = (u64, Vec<Box<[u8]>>);
 
 impl Transaction {
@@ -48,8 +57,24 @@ impl Transaction {
     /// The keys from `from` on, in key order, up to but without `until` (`None`: to the end), at
     /// most `limit` of them. O(log n + keys walked).
     ///
+    /// In a transaction that writes, the range must hold the same keys at the commit. One of more
+    /// than a thousand keys is not compared but needs the gate; see [`Transaction::needs_gate`].
+    ///
     /// # Errors
     /// [`Error::NoSuchDatabase`].
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// ["b:1", "a:2", "a:1"].iter().for_each(|key| store.set(key, ""));
+    /// let mut tx = store.begin(Mode::Optimistic);
+    /// let keys = tx.keys(0, b"a:", Some(b"a;"), 10)?;
+    /// assert_eq!(keys, [(*b"a:1").into(), (*b"a:2").into()] as [Box<[u8]>; 2]);
+    /// tx.set_integer(0, b"count", keys.len() as i64)?;
+    /// store.set("a:3", ""); // a phantom
+    /// assert!(tx.commit().is_err());
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn keys(
         &self,
         database: usize,
@@ -130,10 +155,31 @@ impl Transaction {
 
     /// Some keys behind `cursor`, in no order that means anything, and the next cursor (0: from
     /// the start, and at the end). A key that is there all the time from cursor 0 to cursor 0 is
-    /// shown at least once. O(count) expected.
+    /// shown at least once, also if each call is made by another transaction. O(count) expected.
+    ///
+    /// In a transaction that writes, it needs the gate; see [`Transaction::needs_gate`].
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`].
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// (0..100).for_each(|n| store.set(format!("k{n}"), ""));
+    /// let (mut cursor, mut all) = (0, Vec::new());
+    /// loop {
+    ///     let (next, keys) = store.begin(Mode::Snapshot).scan(0, cursor, 10)?;
+    ///     all.extend(keys);
+    ///     cursor = next;
+    ///     if cursor == 0 {
+    ///         break;
+    ///     }
+    /// }
+    /// all.sort();
+    /// all.dedup();
+    /// assert_eq!(all.len(), 100);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn scan(&self, database: usize, cursor: u64, count: usize) -> Result<Scanned, Error> {
         let space = self.space(database)?;
         self.reads_whole_keyspace();
@@ -163,10 +209,21 @@ impl Transaction {
         Ok((next, keys))
     }
 
-    /// A key drawn at random, about evenly; `None` if there is none.
+    /// A key drawn at random, about evenly; `None` if there is none. O(1) expected.
+    ///
+    /// In a transaction that writes, it needs the gate; see [`Transaction::needs_gate`].
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`].
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// assert_eq!(store.begin(Mode::Snapshot).random_key(0)?, None);
+    /// store.set("only", "1");
+    /// assert_eq!(store.begin(Mode::Snapshot).random_key(0)?.as_deref(), Some(&b"only"[..]));
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn random_key(&self, database: usize) -> Result<Option<Box<[u8]>>, Error> {
         let space = self.space(database)?;
         self.reads_whole_keyspace();
@@ -189,10 +246,22 @@ impl Transaction {
     }
 
     /// How many keys there are, counted one by one; exact as of where the transaction reads.
-    /// O(keys).
+    /// O(keys). [`Store::key_counts`](crate::Store::key_counts) is O(1) and not exact.
+    ///
+    /// In a transaction that writes, it needs the gate; see [`Transaction::needs_gate`].
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`].
+    ///
+    /// ```
+    /// use darter_storage::Store;
+    /// let store = Store::new();
+    /// store.set("a", "1");
+    /// let before = store.snapshot();
+    /// store.set("b", "1");
+    /// assert_eq!(before.read(|tx| tx.count_keys(0))?, 1);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn count_keys(&self, database: usize) -> Result<u64, Error> {
         let space = self.space(database)?;
         self.reads_whole_keyspace();
@@ -211,8 +280,20 @@ impl Transaction {
 
     /// The key just before `until` in key order (`None`: the last one), if any. O(log n).
     ///
+    /// In a transaction that writes, it needs the gate; see [`Transaction::needs_gate`].
+    ///
     /// # Errors
     /// [`Error::NoSuchDatabase`].
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// ["log:2024", "log:2025", "other"].iter().for_each(|key| store.set(key, ""));
+    /// let tx = store.begin(Mode::Snapshot);
+    /// assert_eq!(tx.last_key_before(0, Some(b"log;"))?.as_deref(), Some(&b"log:2025"[..]));
+    /// assert_eq!(tx.last_key_before(0, Some(b"a"))?, None);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn last_key_before(
         &self,
         database: usize,
@@ -337,10 +418,24 @@ impl crate::keyspace::Keyspace {
 }
 
 impl Transaction {
-    /// The version that a lookup sees is marked as used now, for idle times.
+    /// Marks a key as used now, for idle times; does nothing if it is not there. Not undone when
+    /// the transaction is given up. O(1) expected.
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`].
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Options, Store, TimeSource};
+    /// let store = Store::with_options(Options { time: TimeSource::Manual, ..Options::default() });
+    /// store.set_time(1_000);
+    /// store.set("k", "v");
+    /// store.set_time(60_000);
+    /// store.get("k")?;
+    /// assert_eq!(store.touched_s(0, b"k"), Some(1), "a read alone does not count");
+    /// store.begin(Mode::Direct).touch(0, b"k")?;
+    /// assert_eq!(store.touched_s(0, b"k"), Some(60));
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn touch(&self, database: usize, key: &[u8]) -> Result<(), Error> {
         let space = self.space(database)?;
         let lookup = Lookup {
@@ -353,7 +448,18 @@ impl Transaction {
         Ok(())
     }
 
-    /// When a key that is there was last written or touched, in seconds since 1970.
+    /// When a key was last written or touched, in whole seconds since 1970; `None` if it is not
+    /// there where the transaction reads, or if there is no such database. O(1) expected.
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Options, Store, TimeSource};
+    /// let store = Store::with_options(Options { time: TimeSource::Manual, ..Options::default() });
+    /// store.set_time(90_500);
+    /// store.set("k", "v");
+    /// let tx = store.begin(Mode::Direct);
+    /// assert_eq!(tx.touched_s(0, b"k"), Some(90));
+    /// assert_eq!(tx.touched_s(0, b"missing"), None);
+    /// ```
     pub fn touched_s(&self, database: usize, key: &[u8]) -> Option<u64> {
         use crate::sync::atomic::Ordering::Relaxed;
         let space = self.space(database).ok()?;

@@ -12,6 +12,17 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    ///
+    /// ```
+    /// use darter_storage::Store;
+    /// let store = Store::new();
+    /// store.set("draft", "text");
+    /// assert!(store.transaction(|tx| tx.rename((0, b"draft"), (0, b"final")))?);
+    /// assert_eq!(store.get("draft")?, None);
+    /// assert_eq!(store.get("final")?.as_deref(), Some(&b"text"[..]));
+    /// assert!(!store.transaction(|tx| tx.rename((0, b"draft"), (1, b"final")))?);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn rename(&mut self, from: (usize, &[u8]), to: (usize, &[u8])) -> Result<bool, Error> {
         self.check_writable()?;
         let Some((value, deadline_ms)) = self.get_with_deadline(from.0, from.1)? else {

@@ -110,6 +110,19 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::WrongType`], [`Error::NoSuchDatabase`].
+    ///
+    /// ```
+    /// use darter_storage::{Error, SetValue, Store, Type, Value};
+    /// let store = Store::new();
+    /// store.set("a", "1");
+    /// store.transaction(|tx| {
+    ///     assert_eq!(tx.bytes(0, b"a")?.as_deref(), Some(&b"1"[..]));
+    ///     tx.set(0, b"a", Value::Set(SetValue::new()), darter_storage::Deadline::Never)?;
+    ///     assert_eq!(tx.bytes(0, b"a")?, None, "a collection without elements is not there");
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn bytes(&self, database: usize, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error> {
         match self.get(database, key)? {
             None => Ok(None),

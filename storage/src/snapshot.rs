@@ -39,6 +39,16 @@ unsafe impl Sync for Snapshot {}
 
 impl Store {
     /// The store as of now; see [`Snapshot`]. O(1).
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// store.set("stock", "3");
+    /// let report = store.snapshot();
+    /// let reader = std::thread::spawn(move || report.get("stock"));
+    /// store.remove("stock");
+    /// assert_eq!(reader.join().unwrap()?.as_deref(), Some(&b"3"[..]));
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn snapshot(&self) -> Snapshot {
         self.inner.read_clock();
         let local = self.local();
@@ -55,7 +65,14 @@ impl Store {
 }
 
 impl Snapshot {
-    /// Everything with a number below this one is in the snapshot.
+    /// The snapshot's place in the commit order: everything with a number below this one is in the
+    /// snapshot, nothing else is.
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// let (one, other) = (store.snapshot(), store.snapshot());
+    /// assert!(one.number() < other.number());
+    /// ```
     pub fn number(&self) -> u64 {
         self.number
     }
@@ -82,14 +99,42 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`Error::WrongType`].
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// let before = store.snapshot();
+    /// store.set("k", "v");
+    /// assert_eq!(before.get("k")?, None, "an absence stays as well");
+    /// assert!(store.snapshot().get("k")?.is_some());
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, Error> {
         self.read(|tx| Ok(tx.bytes(0, key.as_ref())?.map(|bytes| bytes.into_owned())))
     }
 
-    /// Calls `view` with what a key of database 0 holds.
+    /// Calls `view` with what a key of database 0 holds (`None`: nothing), without copying it. O(1)
+    /// expected, and what `view` does.
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`] if the store has none.
+    ///
+    /// ```
+    /// use darter_storage::{Error, ListValue, Store, Value, ValueRef};
+    /// let store = Store::new();
+    /// let push = |value: &mut Value| match value {
+    ///     Value::List(list) => Ok(list.push_back(b"x")),
+    ///     other => Err(Error::wrong_type(darter_storage::Type::List, other.kind())),
+    /// };
+    /// store.update("list", || Value::List(ListValue::new()), push)?;
+    /// let before = store.snapshot();
+    /// store.update("list", || Value::List(ListValue::new()), push)?;
+    /// let length = |value: Option<ValueRef<'_>>| match value {
+    ///     Some(ValueRef::List(list)) => list.len(),
+    ///     _ => 0,
+    /// };
+    /// assert_eq!((before.view("list", length)?, store.view("list", length)?), (1, 2));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn view<T>(
         &self,
         key: impl AsRef<[u8]>,
@@ -131,6 +176,18 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`] if the store has none.
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// (0..10).for_each(|n| store.set(format!("day:{n}"), n.to_string()));
+    /// let mut days = Vec::new();
+    /// store.snapshot().range(b"day:3", Some(b"day:7"), |key, _| {
+    ///     days.push(String::from_utf8_lossy(key).into_owned());
+    ///     days.len() < 2 // enough
+    /// })?;
+    /// assert_eq!(days, ["day:3", "day:4"]);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn range(
         &self,
         from: &[u8],
@@ -204,6 +261,13 @@ impl Transaction {
 }
 
 /// The first key behind all that begin with `prefix`; `None` if there is none.
+///
+/// ```
+/// use darter_storage::prefix_end;
+/// assert_eq!(prefix_end(b"user:").as_deref(), Some(&b"user;"[..]));
+/// assert_eq!(prefix_end(b"a\xff\xff").as_deref(), Some(&b"b"[..]));
+/// assert_eq!(prefix_end(b"\xff"), None);
+/// ```
 pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
     let mut end = prefix[..=last].to_vec();

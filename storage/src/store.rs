@@ -21,6 +21,21 @@ use crate::transaction::{Mode, Transaction};
 use crate::version::{ABORTED, Stamp, Version, committed_word, read_stamp};
 
 /// Where the time by which keys expire comes from.
+///
+/// ```
+/// use darter_storage::{Options, Store, TimeSource};
+/// let store = Store::with_options(Options { time: TimeSource::Manual, ..Options::default() });
+/// store.set_time(1_000);
+/// store.transaction(|tx| {
+///     tx.set_integer(0, b"session", 1)?;
+///     tx.set_deadline(0, b"session", 2_000)
+/// })?;
+/// store.set_time(1_999);
+/// assert!(store.get("session")?.is_some());
+/// store.set_time(2_000);
+/// assert!(store.get("session")?.is_none());
+/// # Ok::<(), darter_storage::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimeSource {
     /// The system's clock, read by every transaction.
@@ -31,9 +46,17 @@ pub enum TimeSource {
 }
 
 /// How a store is made.
+///
+/// ```
+/// use darter_storage::{Options, Store, TimeSource};
+/// let options = Options { databases: 4, time: TimeSource::Manual };
+/// let store = Store::with_options(options);
+/// assert_eq!((store.databases(), store.now_ms()), (4, 0));
+/// assert_eq!(Options::default().databases, 16);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How many databases it has, numbered from 0.
+    /// How many databases it has, numbered from 0; 1,024 at most.
     pub databases: usize,
     /// Where its time comes from.
     pub time: TimeSource,
@@ -72,6 +95,25 @@ pub(crate) struct Inner {
 /// An ordered in-memory key-value store with snapshots and strictly serializable transactions.
 ///
 /// A handle: clones are the same store. It may be used from any thread.
+///
+/// ```
+/// use darter_storage::{Error, Store};
+/// let store = Store::new();
+/// std::thread::scope(|scope| {
+///     for _ in 0..2 {
+///         let store = store.clone();
+///         scope.spawn(move || {
+///             store.transaction(|tx| {
+///                 let n = tx.integer(0, b"n")?.unwrap_or(0);
+///                 tx.set_integer(0, b"n", n + 1)
+///             })
+///         });
+///     }
+/// });
+/// assert_eq!(store.get("n")?.as_deref(), Some(&b"2"[..]));
+/// assert_eq!(Store::new().get("n")?, None, "two stores share nothing");
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
@@ -138,6 +180,14 @@ impl Store {
     }
 
     /// How many databases there are.
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// let last = store.databases() - 1;
+    /// store.transaction(|tx| tx.set_integer(last, b"n", 1))?;
+    /// assert!(store.transaction(|tx| tx.set_integer(last + 1, b"n", 1)).is_err());
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn databases(&self) -> usize {
         let local = self.local();
         let guard = local.pin();
@@ -207,7 +257,16 @@ impl Store {
         self.inner.wall_clock.advance(now_ms);
     }
 
-    /// The store's time, in milliseconds since 1970.
+    /// The store's time, in milliseconds since 1970. It never goes back, also if the system's clock
+    /// does.
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// let now_ms = store.now_ms();
+    /// assert!(store.now_ms() >= now_ms);
+    /// store.set_time(now_ms + 1_000_000);
+    /// assert!(store.now_ms() >= now_ms + 1_000_000);
+    /// ```
     pub fn now_ms(&self) -> u64 {
         self.inner.read_clock();
         self.inner.wall_clock.now_ms()

@@ -18,8 +18,16 @@ macro_rules! counters {
         #[derive(Default)]
         pub(crate) struct Counters { $(pub(crate) $name: AtomicU64,)* }
 
-        /// What has happened in a store since it was made, summed over its threads. The gauges
-        /// among them (`keys`, `versions_live`) are differences of such counts.
+        /// What has happened in a store since it was made, summed over its threads. How many
+        /// versions there are now is a difference of two of them.
+        ///
+        /// ```
+        /// let store = darter_storage::Store::new();
+        /// (0..10).for_each(|turn| store.set("k", turn.to_string()));
+        /// while store.maintain(100) {}
+        /// let counts = store.counts();
+        /// assert_eq!(counts.versions_made - counts.versions_freed, 1);
+        /// ```
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Counts { $($(#[$doc])* pub $name: u64,)* }

@@ -27,17 +27,38 @@ use crate::value::{Type, Value, ValueRef};
 use crate::version::{Number, Version};
 
 /// How long a value written stays.
+///
+/// ```
+/// use darter_storage::{Deadline, Mode, Options, Store, StringValue, TimeSource, Value};
+/// let store = Store::with_options(Options { time: TimeSource::Manual, ..Options::default() });
+/// let text = |text: &str| Value::String(StringValue::new(text.as_bytes()));
+/// store.transaction(|tx| tx.set(0, b"k", text("old"), Deadline::At(5_000)))?;
+/// store.transaction(|tx| tx.set(0, b"k", text("new"), Deadline::Keep))?;
+/// store.set_time(5_000);
+/// assert_eq!(store.get("k")?, None);
+/// # Ok::<(), darter_storage::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadline {
     /// For ever.
     Never,
-    /// Until this time, in milliseconds since 1970.
+    /// Until this time, in milliseconds since 1970; 0 means for ever.
     At(u64),
     /// As long as what it replaces would have.
     Keep,
 }
 
-/// Where a transaction reads; see the module's text.
+/// Where a transaction reads; see [`Transaction`].
+///
+/// ```
+/// use darter_storage::{Mode, Store};
+/// let store = Store::new();
+/// let (direct, optimistic) = (store.begin(Mode::Direct), store.begin(Mode::Optimistic));
+/// store.set("k", "v");
+/// assert!(direct.get(0, b"k")?.is_some(), "the newest");
+/// assert!(optimistic.get(0, b"k")?.is_none(), "as of its beginning");
+/// # Ok::<(), darter_storage::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// The newest of each key, compared at the commit.
@@ -50,7 +71,26 @@ pub enum Mode {
     Exclusive,
 }
 
-/// See the module's text. Not `Send`: it belongs to the thread that began it.
+/// Reads and writes of any keys, made part of history at one instant or not at all.
+/// [`Store::transaction`](crate::Store::transaction) and its like hand one to a closure;
+/// [`Store::begin`](crate::Store::begin) and [`Escalation::begin`](crate::Escalation::begin) are
+/// for programs that suspend it in its middle.
+///
+/// There are four kinds, and whoever works with one cannot tell them apart; see [`Mode`]. It sees
+/// its own writes. Dropping it without a commit leaves no trace. Not `Send`: it belongs to the
+/// thread that began it.
+///
+/// ```
+/// use darter_storage::{Mode, Store};
+/// let store = Store::new();
+/// let mut tx = store.begin(Mode::Optimistic);
+/// tx.set_integer(0, b"n", 1)?;
+/// assert_eq!(tx.integer(0, b"n")?, Some(1), "its own write");
+/// assert_eq!(store.get("n")?, None, "nobody else's yet");
+/// drop(tx);
+/// assert_eq!(store.get("n")?, None);
+/// # Ok::<(), darter_storage::Error>(())
+/// ```
 pub struct Transaction {
     pub(crate) inner: Arc<Inner>,
     pub(crate) local: Rc<Local>,
@@ -105,6 +145,19 @@ impl Transaction {
     }
 
     /// Forgets everything and reads from now on as of now. What is read is compared again.
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// let mut tx = store.begin(Mode::Optimistic);
+    /// tx.set_integer(0, b"mine", 1)?;
+    /// store.set("theirs", "2");
+    /// assert_eq!(tx.integer(0, b"theirs")?, None);
+    /// tx.restart();
+    /// assert_eq!(tx.integer(0, b"theirs")?, Some(2));
+    /// assert_eq!(tx.integer(0, b"mine")?, None);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn restart(&mut self) {
         self.forget();
         self.records_reads = matches!(self.mode, Mode::Direct | Mode::Optimistic);
@@ -157,7 +210,8 @@ impl Transaction {
     }
 
     /// Drops what was read and written, the snapshot and the pin, until `restart`: a transaction
-    /// that is kept to be used again holds nobody up meanwhile.
+    /// that is kept to be used again holds nobody up meanwhile. It reads and writes nothing before
+    /// it is restarted.
     ///
     /// ```
     /// use darter_storage::{Mode, Store};
@@ -192,15 +246,42 @@ impl Transaction {
         }
     }
 
-    /// Lets go of the epoch while nothing is being read: a snapshot is held by its number, not by
-    /// a pin. A direct transaction keeps its pin, which is all that protects what it read.
+    /// Lets go of the epoch while nothing is being read: a snapshot is held by its number, not by a
+    /// pin, so memory goes on being freed while the transaction stands still. A direct transaction
+    /// keeps its pin, which is all that protects what it read. Call [`Transaction::pin`] before the
+    /// next read or write; without it that panics.
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// store.set("k", "old");
+    /// let mut tx = store.begin(Mode::Snapshot);
+    /// tx.unpin();
+    /// store.set("k", "new"); // and as much else as there is time for
+    /// tx.pin();
+    /// assert_eq!(tx.bytes(0, b"k")?.as_deref(), Some(&b"old"[..]));
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn unpin(&mut self) {
         if self.mode != Mode::Direct {
             self.guard = None;
         }
     }
 
-    /// Takes the epoch again before the next access.
+    /// Takes the epoch again before the next access, after [`Transaction::unpin`]. Does nothing if
+    /// it is taken.
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// let mut tx = store.begin(Mode::Optimistic);
+    /// tx.set_integer(0, b"n", 1)?;
+    /// tx.unpin();
+    /// tx.pin();
+    /// assert_eq!(tx.integer(0, b"n")?, Some(1));
+    /// assert!(tx.commit().is_ok());
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn pin(&mut self) {
         if self.guard.is_none() {
             self.guard = Some(self.local.pin());
@@ -215,27 +296,67 @@ impl Transaction {
     }
 
     /// Where the transaction reads.
+    ///
+    /// ```
+    /// use darter_storage::{Error, Mode, Store};
+    /// let store = Store::new();
+    /// assert_eq!(store.begin(Mode::Direct).mode(), Mode::Direct);
+    /// let mode = store.exclusive(|tx| Ok::<_, Error>(tx.mode()))?;
+    /// assert_eq!(mode, Mode::Exclusive);
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
     /// The transaction's frozen time, in milliseconds since 1970.
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Options, Store, TimeSource};
+    /// let store = Store::with_options(Options { time: TimeSource::Manual, ..Options::default() });
+    /// store.set_time(1_000);
+    /// let mut tx = store.begin(Mode::Optimistic);
+    /// store.set_time(2_000);
+    /// assert_eq!(tx.now_ms(), 1_000);
+    /// tx.restart();
+    /// assert_eq!(tx.now_ms(), 2_000);
+    /// ```
     pub fn now_ms(&self) -> u64 {
         self.now_ms
     }
 
-    /// Whether the transaction would change anything if it were committed now.
-    pub fn has_writes(&self) -> bool {
-        self.new_table.is_some() || (0..self.entries.len()).any(|index| self.is_write(index))
-    }
-
-    /// Whether only the gate can make what was read hold (a whole keyspace was read).
+    /// Whether only the gate can make what was read hold, because a whole keyspace or a very long
+    /// range was read: the commit of this transaction will meet a conflict unless it is exclusive.
+    ///
+    /// ```
+    /// use darter_storage::{CommitError, Conflict, Mode, Store};
+    /// let store = Store::new();
+    /// let mut tx = store.begin(Mode::Optimistic);
+    /// let count = tx.count_keys(0)?;
+    /// tx.set_integer(0, b"count", count as i64)?;
+    /// assert!(tx.needs_gate());
+    /// assert_eq!(tx.commit(), Err(CommitError::Conflict(Conflict)));
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn needs_gate(&self) -> bool {
         self.needs_gate.get()
     }
 
-    /// What the transaction has read is not compared at its commit. For what reads only one key's
-    /// newest version.
+    /// What the transaction reads from now on is not compared at its commit, until it is restarted.
+    /// For what reads only one key's newest version. What is then written over something that was
+    /// read may undo somebody else's update.
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// let mut tx = store.begin(Mode::Optimistic);
+    /// tx.skip_comparison();
+    /// assert_eq!(tx.integer(0, b"hint")?, None);
+    /// store.set("hint", "1");
+    /// tx.set_integer(0, b"n", 1)?;
+    /// assert!(tx.commit().is_ok(), "what has become of the hint does not matter");
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn skip_comparison(&mut self) {
         self.records_reads = false;
     }
@@ -324,10 +445,25 @@ impl Transaction {
         deadline_ms != 0 && self.now_ms >= deadline_ms
     }
 
-    /// The value of a key and its deadline (0: none). O(1) expected.
+    /// The value of a key and its deadline, in milliseconds since 1970 (0: none); `None` if it is
+    /// not there. O(1) expected.
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`].
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// let deadline_ms = store.now_ms() + 60_000;
+    /// store.transaction(|tx| {
+    ///     tx.set_integer(0, b"code", 1234)?;
+    ///     tx.set_deadline(0, b"code", deadline_ms)
+    /// })?;
+    /// let tx = store.begin(Mode::Direct);
+    /// let found = tx.get_with_deadline(0, b"code")?.map(|(_, deadline_ms)| deadline_ms);
+    /// assert_eq!(found, Some(deadline_ms));
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn get_with_deadline(
         &self,
         database: usize,
@@ -355,20 +491,40 @@ impl Transaction {
         Ok(self.show(index))
     }
 
-    /// The value of a key. O(1) expected.
+    /// The value of a key, not copied; `None` if it is not there. O(1) expected.
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`].
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store, ValueRef};
+    /// let store = Store::new();
+    /// store.set("k", "text");
+    /// let tx = store.begin(Mode::Direct);
+    /// assert!(matches!(tx.get(0, b"k")?, Some(ValueRef::String(text)) if text.len() == 4));
+    /// assert!(tx.get(1, b"k")?.is_none(), "another database");
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn get(&self, database: usize, key: &[u8]) -> Result<Option<ValueRef<'_>>, Error> {
         Ok(self
             .get_with_deadline(database, key)?
             .map(|(value, _)| value))
     }
 
-    /// Which type a key holds.
+    /// Which type a key holds; `None` if it is not there. O(1) expected.
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`].
+    ///
+    /// ```
+    /// use darter_storage::{Deadline, Mode, Store, StreamValue, Type, Value};
+    /// let store = Store::new();
+    /// let mut tx = store.begin(Mode::Optimistic);
+    /// tx.set(0, b"events", Value::Stream(StreamValue::new()), Deadline::Never)?;
+    /// assert_eq!(tx.kind(0, b"events")?, Some(Type::Stream));
+    /// assert_eq!(tx.kind(0, b"missing")?, None);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn kind(&self, database: usize, key: &[u8]) -> Result<Option<Type>, Error> {
         Ok(self.get(database, key)?.map(|value| value.kind()))
     }
@@ -381,10 +537,24 @@ impl Transaction {
         }
     }
 
-    /// Puts a value in a key, whatever is there.
+    /// Puts a value in a key, whatever is there. Nothing is read, unless the deadline is to be
+    /// kept, so it conflicts with nobody. A collection without elements leaves the key absent. O(1)
+    /// expected.
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    ///
+    /// ```
+    /// use darter_storage::{Deadline, Mode, Store, StringValue, Value};
+    /// let store = Store::new();
+    /// let mut tx = store.begin(Mode::Optimistic);
+    /// let text = Value::String(StringValue::new(b"mine"));
+    /// tx.set(0, b"k", text, Deadline::Never)?;
+    /// store.set("k", "theirs");
+    /// assert!(tx.commit().is_ok(), "a blind write");
+    /// assert_eq!(store.get("k")?.as_deref(), Some(&b"mine"[..]));
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn set(
         &mut self,
         database: usize,
@@ -421,11 +591,29 @@ impl Transaction {
             .unwrap_or_else(|| self.entries.add(space, hash, key, Seen::Nothing)))
     }
 
-    /// The key's value, to be changed in place; `None` if it is not there. What is emptied is
-    /// deleted.
+    /// The key's value, to be changed in place, its deadline kept; `None` if it is not there. What
+    /// is emptied is deleted. O(size) while the value is small, else O(1).
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    ///
+    /// ```
+    /// use darter_storage::{Error, ListValue, Store, Value};
+    /// let store = Store::new();
+    /// let take = || store.transaction(|tx| match tx.update(0, b"jobs")? {
+    ///     Some(Value::List(jobs)) => Ok(jobs.pop_front()),
+    ///     Some(other) => Err(Error::wrong_type(darter_storage::Type::List, other.kind())),
+    ///     None => Ok(None),
+    /// });
+    /// assert_eq!(take()?, None);
+    /// store.update("jobs", || Value::List(ListValue::new()), |value| match value {
+    ///     Value::List(jobs) => Ok(jobs.push_back(b"mail")),
+    ///     _ => Ok::<_, Error>(()),
+    /// })?;
+    /// assert_eq!(take()?.as_deref(), Some(&b"mail"[..]));
+    /// assert_eq!(store.key_counts(0), (0, 0));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn update(&mut self, database: usize, key: &[u8]) -> Result<Option<&mut Value>, Error> {
         self.check_writable()?;
         let index = match self
@@ -461,10 +649,26 @@ impl Transaction {
         }
     }
 
-    /// The key's value, to be changed in place; `make()` if it is not there.
+    /// The key's value, to be changed in place; `make()` if it is not there. What is left empty is
+    /// deleted. O(size) while the value is small, else O(1).
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    ///
+    /// ```
+    /// use darter_storage::{Error, HashValue, Store, Value};
+    /// let store = Store::new();
+    /// store.transaction(|tx| {
+    ///     for (user, field) in [(&b"user:1"[..], &b"name"[..]), (b"user:2", b"name")] {
+    ///         if let Value::Hash(hash) = tx.upsert(0, user, || Value::Hash(HashValue::new()))? {
+    ///             hash.insert(field, b"?");
+    ///         }
+    ///     }
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// assert_eq!(store.key_counts(0), (2, 0));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn upsert(
         &mut self,
         database: usize,
@@ -493,10 +697,17 @@ impl Transaction {
         }
     }
 
-    /// Deletes a key. `true` if it was there.
+    /// Deletes a key. `true` if it was there. O(1) expected.
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// store.set("a", "1");
+    /// let deleted = store.transaction(|tx| Ok([tx.delete(0, b"a")?, tx.delete(0, b"a")?]));
+    /// assert_eq!(deleted, Ok::<_, darter_storage::Error>([true, false]));
+    /// ```
     pub fn delete(&mut self, database: usize, key: &[u8]) -> Result<bool, Error> {
         self.check_writable()?;
         if self.get(database, key)?.is_none() {
@@ -507,10 +718,23 @@ impl Transaction {
         Ok(true)
     }
 
-    /// Sets when a key expires (0: never). `true` if it is there.
+    /// Sets when a key expires, in milliseconds since 1970 (0: never). `true` if it is there. From
+    /// that time on it is absent for every transaction that begins. O(size) while the value is
+    /// small, else O(1).
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
+    ///
+    /// ```
+    /// use darter_storage::{Options, Store, TimeSource};
+    /// let store = Store::with_options(Options { time: TimeSource::Manual, ..Options::default() });
+    /// store.set("k", "v");
+    /// assert!(store.transaction(|tx| tx.set_deadline(0, b"k", 3_000))?);
+    /// assert!(!store.transaction(|tx| tx.set_deadline(0, b"missing", 3_000))?);
+    /// store.set_time(3_000);
+    /// assert_eq!(store.get("k")?, None);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn set_deadline(
         &mut self,
         database: usize,
@@ -533,7 +757,24 @@ impl Transaction {
         Ok(true)
     }
 
-    /// Publishes `message` when the transaction is part of history, and only then.
+    /// Publishes `message` when the transaction is part of history, and only then. Those who
+    /// [listen](crate::Store::listen) are told of it in its [`Effect`](crate::Effect).
+    ///
+    /// ```
+    /// use darter_storage::{Error, Message, Store};
+    /// # use std::sync::mpsc;
+    /// # let (sender, receiver) = mpsc::channel();
+    /// let store = Store::new();
+    /// let _listener = store.listen(Box::new(move |effect| drop(sender.send(effect.clone()))));
+    /// let given_up: Result<(), Error> = store.transaction(|tx| {
+    ///     let (channel, payload) = (b"news"[..].into(), b"never"[..].into());
+    ///     tx.publish(Message { channel, payload, sharded: false });
+    ///     Err(Error::NotAnInteger)
+    /// });
+    /// store.merge_effects();
+    /// assert!(given_up.is_err());
+    /// assert_eq!(receiver.try_iter().count(), 0);
+    /// ```
     pub fn publish(&mut self, message: Message) {
         self.messages.push(message);
     }

@@ -29,7 +29,7 @@ const TOMBSTONE: u8 = 0;
 /// Why a version came to be; part of the effects stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// A command wrote or deleted the key.
     Command,
     /// The key's deadline had passed.

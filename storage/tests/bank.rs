@@ -58,7 +58,7 @@ fn sum(read: impl Fn(&[u8]) -> i64) -> i64 {
 }
 
 #[test]
-fn every_sum_is_right_by_every_road() {
+fn i1_every_sum_is_right_by_every_road() {
     let store = opened();
     let stop = AtomicBool::new(false);
     let audits = AtomicU64::new(0);
@@ -122,7 +122,7 @@ fn every_sum_is_right_by_every_road() {
 }
 
 #[test]
-fn one_hot_counter_loses_no_update() {
+fn i4_one_hot_counter_loses_no_update() {
     let store = Store::new();
     std::thread::scope(|scope| {
         for _ in 0..4 {

@@ -1,4 +1,4 @@
-//! I4, I6: what commits do to each other that meet on one key.
+//! I1, I4: what commits do to each other that meet on one key.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -8,7 +8,7 @@ use darter_storage::{Deadline, Error, HashValue, Mode, Store, StringValue, Value
 /// A changed copy of a large value, whose compare-and-swap loses to a commit that is then given
 /// up, goes over the very version that it was made from, and keeps what it shares with it.
 #[test]
-fn a_large_value_outlives_commits_that_fail_over_it() {
+fn i4_a_large_value_outlives_commits_that_fail_over_it() {
     const FIELDS: u32 = 2_000;
     const ROUNDS: u32 = 20_000;
     let store = Store::new();
@@ -58,7 +58,7 @@ fn a_large_value_outlives_commits_that_fail_over_it() {
 
 /// A transaction that is restarted compares what it reads, even if it did not before.
 #[test]
-fn a_restarted_transaction_compares_its_reads_again() {
+fn i1_a_restarted_transaction_compares_its_reads_again() {
     let store = Store::new();
     let mut tx = store.begin(Mode::Direct);
     tx.skip_comparison();
@@ -73,7 +73,7 @@ fn a_restarted_transaction_compares_its_reads_again() {
 
 /// What has failed because of several keys is compared without its writes.
 #[test]
-fn what_is_given_up_is_still_compared() {
+fn i1_what_is_given_up_is_still_compared() {
     let store = Store::new();
     let mut tx = store.begin(Mode::Direct);
     assert_eq!(tx.bytes(0, b"a").expect("absent"), None);

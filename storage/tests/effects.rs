@@ -28,7 +28,7 @@ fn message(text: &str) -> Message {
 }
 
 #[test]
-fn each_commit_is_shown_whole_and_in_order() {
+fn i4_each_commit_is_shown_whole_and_in_order() {
     let store = Store::new();
     store.set("before", "not shown");
     let (_listener, effects) = listening(&store);
@@ -62,7 +62,7 @@ fn each_commit_is_shown_whole_and_in_order() {
 }
 
 #[test]
-fn what_was_given_up_is_not_shown() {
+fn i8_what_was_given_up_is_not_shown() {
     let store = Store::new();
     let (_listener, effects) = listening(&store);
     let mut one = store.begin(Mode::Optimistic);
@@ -112,7 +112,7 @@ fn expiry_is_shown_as_such() {
 
 /// Many threads write; the stream, applied in its order, gives the store's own state.
 #[test]
-fn the_stream_is_a_serial_order_of_the_commits() {
+fn i4_the_stream_is_a_serial_order_of_the_commits() {
     const THREADS: u64 = 3;
     const COMMITS: u64 = 2_000;
     let store = Store::new();

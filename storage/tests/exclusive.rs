@@ -15,7 +15,7 @@ fn closed(store: &Store) -> darter_storage::Transaction {
 }
 
 #[test]
-fn readers_pass_and_see_what_was_committed_before() {
+fn i3_readers_pass_and_see_what_was_committed_before() {
     let store = Store::new();
     store.set("k", "before");
     let mut owner = closed(&store);
@@ -57,7 +57,7 @@ fn writers_are_told_to_wait_and_keep_what_they_did() {
 }
 
 #[test]
-fn an_owner_that_gives_up_leaves_nothing() {
+fn i4_an_owner_that_gives_up_leaves_nothing() {
     let store = Store::new();
     store.set("k", "before");
     let mut owner = closed(&store);

@@ -1,4 +1,4 @@
-//! Every anomaly of Hermitage (Kleppmann, 2014), with its interleaving: none of them happens.
+//! I1: every anomaly of Hermitage (Kleppmann, 2014), with its interleaving: none of them happens.
 
 use darter_storage::{CommitError, Deadline, Error, Mode, Store, StringValue, Transaction, Value};
 
@@ -33,7 +33,7 @@ fn conflicts(tx: &mut Transaction) -> bool {
 
 /// G0, dirty write: two blind writers leave the state of one or the other, not a mixture.
 #[test]
-fn g0_write_cycle() {
+fn i1_g0_write_cycle() {
     let store = opened();
     let (mut one, mut two) = (begin(&store), begin(&store));
     write(&mut one, "1", 11);
@@ -51,7 +51,7 @@ fn g0_write_cycle() {
 
 /// G1a, aborted read: what was given up is seen by nobody.
 #[test]
-fn g1a_aborted_read() {
+fn i1_g1a_aborted_read() {
     let store = opened();
     let mut one = begin(&store);
     write(&mut one, "1", 101);
@@ -62,7 +62,7 @@ fn g1a_aborted_read() {
 
 /// G1b, intermediate read: only the last of several writes of one key is seen.
 #[test]
-fn g1b_intermediate_read() {
+fn i1_g1b_intermediate_read() {
     let store = opened();
     let mut one = begin(&store);
     write(&mut one, "1", 101);
@@ -74,7 +74,7 @@ fn g1b_intermediate_read() {
 
 /// G1c, circular information flow: neither sees the other's write, and one of them fails.
 #[test]
-fn g1c_circular_information_flow() {
+fn i1_g1c_circular_information_flow() {
     let store = opened();
     let (mut one, mut two) = (begin(&store), begin(&store));
     write(&mut one, "1", 11);
@@ -87,7 +87,7 @@ fn g1c_circular_information_flow() {
 
 /// OTV, observed transaction vanishes: a reader sees all of a commit, and goes on seeing it.
 #[test]
-fn otv_observed_transaction_vanishes() {
+fn i1_otv_observed_transaction_vanishes() {
     let store = opened();
     let (mut one, mut two) = (begin(&store), begin(&store));
     write(&mut one, "1", 11);
@@ -103,7 +103,7 @@ fn otv_observed_transaction_vanishes() {
 
 /// PMP, predicate-many-preceders: a range that was empty must still be empty at the commit.
 #[test]
-fn pmp_predicate_many_preceders() {
+fn i1_pmp_predicate_many_preceders() {
     let store = opened();
     let mut one = begin(&store);
     assert_eq!(
@@ -123,7 +123,7 @@ fn pmp_predicate_many_preceders() {
 
 /// P4, lost update: of two that read the same and write it, one fails.
 #[test]
-fn p4_lost_update() {
+fn i4_p4_lost_update() {
     let store = opened();
     let (mut one, mut two) = (begin(&store), begin(&store));
     assert_eq!((read(&one, "1"), read(&two, "1")), (Some(10), Some(10)));
@@ -135,7 +135,7 @@ fn p4_lost_update() {
 
 /// G-single, read skew: a transaction sees one state from its first read to its last.
 #[test]
-fn g_single_read_skew() {
+fn i1_g_single_read_skew() {
     let store = opened();
     let one = begin(&store);
     assert_eq!(read(&one, "1"), Some(10));
@@ -148,7 +148,7 @@ fn g_single_read_skew() {
 
 /// G2-item, write skew: two that read both keys and write one each do not both commit.
 #[test]
-fn g2_item_write_skew() {
+fn i1_g2_item_write_skew() {
     let store = opened();
     let (mut one, mut two) = (begin(&store), begin(&store));
     for tx in [&one, &two] {
@@ -162,7 +162,7 @@ fn g2_item_write_skew() {
 
 /// G2, anti-dependency cycle: the same with ranges.
 #[test]
-fn g2_anti_dependency_cycle() {
+fn i1_g2_anti_dependency_cycle() {
     let store = opened();
     let (mut one, mut two) = (begin(&store), begin(&store));
     for tx in [&one, &two] {
@@ -180,7 +180,7 @@ fn g2_anti_dependency_cycle() {
 
 /// Reading "absent" is a read, also where the key was made and deleted again.
 #[test]
-fn an_absence_is_protected() {
+fn i1_an_absence_is_protected() {
     let store = opened();
     let mut one = begin(&store);
     assert_eq!(read(&one, "3"), None);
@@ -200,7 +200,7 @@ fn an_absence_is_protected() {
 
 /// A direct transaction that only reads is compared as well: it never returns a torn state.
 #[test]
-fn several_newest_versions_are_compared() {
+fn i1_several_newest_versions_are_compared() {
     let store = opened();
     let mut one = store.begin(Mode::Direct);
     assert_eq!(read(&one, "1"), Some(10));
@@ -216,7 +216,7 @@ fn several_newest_versions_are_compared() {
 
 /// A whole keyspace cannot be compared, so only the gate's owner may rely on it.
 #[test]
-fn a_count_of_all_keys_needs_the_gate() {
+fn i1_a_count_of_all_keys_needs_the_gate() {
     let store = opened();
     let count = store.transaction(|tx| {
         let count = tx.count_keys(0)?;

@@ -13,7 +13,7 @@ fn settled(store: &Store) -> u64 {
 }
 
 #[test]
-fn overwriting_leaves_one_version_a_key() {
+fn i5_overwriting_leaves_one_version_a_key() {
     let store = Store::new();
     for round in 0..100 {
         for key in 0..50 {
@@ -24,7 +24,7 @@ fn overwriting_leaves_one_version_a_key() {
 }
 
 #[test]
-fn a_held_snapshot_keeps_what_it_sees_and_nothing_more() {
+fn i5_a_held_snapshot_keeps_what_it_sees_and_nothing_more() {
     let store = Store::new();
     store.set("k", "0");
     let first = store.snapshot();
@@ -51,7 +51,7 @@ fn a_held_snapshot_keeps_what_it_sees_and_nothing_more() {
 }
 
 #[test]
-fn a_key_never_touched_again_is_trimmed_when_its_snapshot_ends() {
+fn i5_a_key_never_touched_again_is_trimmed_when_its_snapshot_ends() {
     let store = Store::new();
     for key in 0..100 {
         store.set(format!("k{key}"), "old");
@@ -66,7 +66,7 @@ fn a_key_never_touched_again_is_trimmed_when_its_snapshot_ends() {
 }
 
 #[test]
-fn deleted_keys_leave_nothing() {
+fn i5_deleted_keys_leave_nothing() {
     let store = Store::new();
     for key in 0..1000 {
         store.set(format!("k{key}"), "v");
@@ -79,7 +79,7 @@ fn deleted_keys_leave_nothing() {
 }
 
 #[test]
-fn expired_keys_are_removed_without_being_touched() {
+fn i5_expired_keys_are_removed_without_being_touched() {
     let options = Options {
         time: TimeSource::Manual,
         ..Options::default()
@@ -103,7 +103,7 @@ fn expired_keys_are_removed_without_being_touched() {
 }
 
 #[test]
-fn a_flushed_database_is_swept_once_no_snapshot_names_it() {
+fn i5_a_flushed_database_is_swept_once_no_snapshot_names_it() {
     let store = Store::new();
     for key in 0..1000 {
         store.set(format!("k{key}"), "v");

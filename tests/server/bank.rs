@@ -82,7 +82,7 @@ fn sum(reply: Reply) -> i64 {
 }
 
 #[test]
-fn every_sum_is_right_by_every_road() {
+fn i1_every_sum_is_right_by_every_road() {
     let server = Server::start();
     let server = &server;
     let names: Vec<String> = (0..ACCOUNTS).map(account).collect();

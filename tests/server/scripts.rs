@@ -187,7 +187,7 @@ fn a_script_may_flush_by_taking_the_gate() {
 
 /// I7, I8: 32 clients, one hot key, a script that reads, computes and writes.
 #[test]
-fn a_hot_counter_is_exact_and_the_queue_takes_the_losers() {
+fn i7_a_hot_counter_is_exact_and_the_queue_takes_the_losers() {
     const CLIENTS: u64 = 32;
     const RUNS: u64 = 10_000;
     let server = Server::start();
@@ -225,7 +225,7 @@ fn a_hot_counter_is_exact_and_the_queue_takes_the_losers() {
 
 /// I8: an attempt that lost leaves no message, whatever it published.
 #[test]
-fn a_message_goes_out_once_however_often_its_script_ran() {
+fn i8_a_message_goes_out_once_however_often_its_script_ran() {
     let server = Server::start();
     let mut subscriber = Client::connect(server.address);
     subscriber.run("SUBSCRIBE news");

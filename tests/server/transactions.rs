@@ -54,7 +54,7 @@ fn a_refused_command_spoils_the_transaction() {
 }
 
 #[test]
-fn a_watched_key_that_changes_spoils_exec() {
+fn i1_a_watched_key_that_changes_spoils_exec() {
     let server = Server::start();
     let mut client = Client::connect(server.address);
     let mut other = Client::connect(server.address);
@@ -101,7 +101,7 @@ fn a_watch_ends_with_exec_discard_and_unwatch() {
 }
 
 #[test]
-fn an_exec_that_meets_a_conflict_runs_again_unseen() {
+fn i8_an_exec_that_meets_a_conflict_runs_again_unseen() {
     let server = Server::start();
     let mut client = Client::connect(server.address);
     for round in 1..=20 {

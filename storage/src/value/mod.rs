@@ -28,7 +28,15 @@ use order::Order;
 use stream::{STREAM_HEAD_BYTES, StreamHead};
 use view::View;
 
-/// The type of a value.
+/// The type of a value. A key may come to hold another type, a value does not.
+///
+/// ```
+/// use darter_storage::{Mode, Store, Type};
+/// let store = Store::new();
+/// store.set("k", "text");
+/// assert_eq!(store.begin(Mode::Direct).kind(0, b"k")?, Some(Type::String));
+/// # Ok::<(), darter_storage::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Type {
@@ -57,7 +65,20 @@ impl Type {
     }
 }
 
-/// A value to be read, borrowed from where it is stored.
+/// A value to be read, borrowed from where it is stored: nothing is copied.
+///
+/// ```
+/// use darter_storage::{Store, ValueRef};
+/// let store = Store::new();
+/// store.set("k", "text");
+/// let length = store.view("k", |value| match value {
+///     Some(ValueRef::String(text)) => text.len(),
+///     Some(ValueRef::List(list)) => list.len(),
+///     Some(_) | None => 0,
+/// })?;
+/// assert_eq!(length, 4);
+/// # Ok::<(), darter_storage::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub enum ValueRef<'a> {
     /// A string.
@@ -75,7 +96,13 @@ pub enum ValueRef<'a> {
 }
 
 impl<'a> ValueRef<'a> {
-    /// Its type.
+    /// Its type. O(1).
+    ///
+    /// ```
+    /// use darter_storage::{HashValue, Type, Value};
+    /// let value = Value::Hash(HashValue::new());
+    /// assert_eq!(value.as_ref().kind(), Type::Hash);
+    /// ```
     pub fn kind(self) -> Type {
         match self {
             ValueRef::String(_) => Type::String,
@@ -98,7 +125,15 @@ impl<'a> ValueRef<'a> {
         }
     }
 
-    /// About how much memory it takes, shared nodes included.
+    /// About how much memory it takes, in bytes, shared nodes included. O(1).
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// store.set("k", "x".repeat(1_000_000));
+    /// let bytes = store.view("k", |value| value.map_or(0, |value| value.memory_bytes()))?;
+    /// assert!((1_000_000..1_500_000).contains(&bytes));
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn memory_bytes(self) -> usize {
         self.view().memory_bytes()
     }
@@ -133,7 +168,22 @@ impl<'a> ValueRef<'a> {
     }
 }
 
-/// A value that one transaction makes or changes; nobody else sees it.
+/// A value that one transaction makes or changes; nobody else sees it until the commit.
+///
+/// ```
+/// use darter_storage::{Error, SetValue, Store, Value};
+/// let store = Store::new();
+/// store.transaction(|tx| {
+///     let value = tx.upsert(0, b"seen", || Value::Set(SetValue::new()))?;
+///     if let Value::Set(set) = value {
+///         set.insert(b"ada");
+///     }
+///     assert!(store.view("seen", |value| value.is_none())?, "not committed yet");
+///     Ok::<_, Error>(())
+/// })?;
+/// assert!(store.view("seen", |value| value.is_some())?);
+/// # Ok::<(), Error>(())
+/// ```
 pub enum Value {
     /// A string.
     String(StringValue),
@@ -162,12 +212,23 @@ pub(crate) enum Stored {
 }
 
 impl Value {
-    /// Its type.
+    /// Its type. O(1).
+    ///
+    /// ```
+    /// use darter_storage::{ListValue, Type, Value};
+    /// assert_eq!(Value::List(ListValue::new()).kind(), Type::List);
+    /// ```
     pub fn kind(&self) -> Type {
         self.as_ref().kind()
     }
 
     /// The value as it is now.
+    ///
+    /// ```
+    /// use darter_storage::{StringValue, Value, ValueRef};
+    /// let value = Value::String(StringValue::new(b"text"));
+    /// assert!(matches!(value.as_ref(), ValueRef::String(text) if text.len() == 4));
+    /// ```
     pub fn as_ref(&self) -> ValueRef<'_> {
         match self {
             Value::String(string) => ValueRef::String(string.as_ref()),
@@ -181,6 +242,12 @@ impl Value {
 
     /// Whether it is a collection without elements, which is to say: not there. Strings and
     /// streams may be empty.
+    ///
+    /// ```
+    /// use darter_storage::{ListValue, StringValue, Value};
+    /// assert!(Value::List(ListValue::new()).is_empty());
+    /// assert!(!Value::String(StringValue::new(b"")).is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         match self.as_ref() {
             ValueRef::String(_) | ValueRef::Stream(_) => false,

@@ -6,7 +6,14 @@ use super::flat::{FlatIter, put_entry};
 use super::order::Order;
 use super::view::{Item, View};
 
-/// Where an entry is in its stream.
+/// Where an entry is in its stream. IDs are ordered by milliseconds, then by sequence.
+///
+/// ```
+/// use darter_storage::StreamId;
+/// let id = |milliseconds, sequence| StreamId { milliseconds, sequence };
+/// assert!(id(5, 9) < id(6, 0));
+/// assert!(id(5, 9) < id(5, 10));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId {
     /// Milliseconds since 1970, usually.
@@ -65,13 +72,33 @@ impl StreamHead {
 }
 
 /// One entry of a stream.
+///
+/// ```
+/// use darter_storage::{StreamId, StreamValue};
+/// let mut stream = StreamValue::new();
+/// let id = StreamId { milliseconds: 5, sequence: 0 };
+/// stream.append(id, &[(b"temperature", b"21")]);
+/// let entry = stream.as_ref().get(id);
+/// assert!(entry.is_some_and(|entry| entry.fields().count() == 1));
+/// ```
 #[derive(Clone, Copy)]
 pub struct StreamEntry<'a> {
     fields: &'a [u8],
 }
 
 impl<'a> StreamEntry<'a> {
-    /// The fields with their values, as they were given.
+    /// The fields with their values, as they were given: in that order, and with repeated fields.
+    ///
+    /// ```
+    /// use darter_storage::{StreamId, StreamValue};
+    /// let mut stream = StreamValue::new();
+    /// let id = StreamId { milliseconds: 5, sequence: 0 };
+    /// stream.append(id, &[(b"tag", b"b"), (b"tag", b"a")]);
+    /// for entry in stream.as_ref().get(id) {
+    ///     let values: Vec<_> = entry.fields().map(|(_, value)| value).collect();
+    ///     assert_eq!(values, [b"b", b"a"]);
+    /// }
+    /// ```
     pub fn fields(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         FlatIter::over(self.fields)
     }
@@ -85,6 +112,22 @@ fn entry(item: Item<'_>) -> (StreamId, StreamEntry<'_>) {
 }
 
 /// A stream to be read.
+///
+/// ```
+/// use darter_storage::{Error, Store, StreamId, StreamValue, Value, ValueRef};
+/// let store = Store::new();
+/// # store.update::<_, Error>("events", || Value::Stream(StreamValue::new()), |value| {
+/// #     if let Value::Stream(stream) = value {
+/// #         stream.append(StreamId { milliseconds: 5, sequence: 0 }, &[(b"kind", b"start")]);
+/// #     }
+/// #     Ok(())
+/// # })?;
+/// store.view("events", |value| {
+///     let Some(ValueRef::Stream(stream)) = value else { panic!("a stream") };
+///     assert_eq!(stream.last_id().milliseconds, 5);
+/// })?;
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct StreamRef<'a> {
     pub(crate) view: View<'a>,
@@ -92,34 +135,94 @@ pub struct StreamRef<'a> {
 }
 
 impl<'a> StreamRef<'a> {
-    /// How many entries there are. O(1).
+    /// How many entries there are now. O(1).
+    ///
+    /// ```
+    /// # use darter_storage::{StreamId, StreamValue};
+    /// # let id = |milliseconds| StreamId { milliseconds, sequence: 0 };
+    /// let mut stream = StreamValue::new();
+    /// stream.append(id(1), &[]);
+    /// stream.append(id(2), &[]);
+    /// stream.remove(id(1));
+    /// assert_eq!(stream.as_ref().len(), 1);
+    /// ```
     pub fn len(self) -> usize {
         self.view.len()
     }
 
-    /// Whether there is no entry.
+    /// Whether there is no entry. O(1). Unlike collections, a stream may be stored empty.
+    ///
+    /// ```
+    /// use darter_storage::{Deadline, Error, Store, StreamValue, Value, ValueRef};
+    /// let store = Store::new();
+    /// let empty = || Value::Stream(StreamValue::new());
+    /// store.transaction(|tx| tx.set(0, b"events", empty(), Deadline::Never))?;
+    /// store.view("events", |value| {
+    ///     assert!(matches!(value, Some(ValueRef::Stream(stream)) if stream.is_empty()));
+    /// })?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// The largest ID ever given.
+    /// The largest ID ever given, also if its entry is gone; 0-0 before the first. O(1).
+    ///
+    /// ```
+    /// # use darter_storage::{StreamId, StreamValue};
+    /// let mut stream = StreamValue::new();
+    /// let id = StreamId { milliseconds: 7, sequence: 1 };
+    /// stream.append(id, &[]);
+    /// stream.remove(id);
+    /// assert_eq!(stream.as_ref().last_id(), id, "no later entry may take it again");
+    /// ```
     pub fn last_id(self) -> StreamId {
         self.head.last_id
     }
 
-    /// The smallest ID there is; 0-0 in an empty stream.
+    /// The smallest ID there is; 0-0 in an empty stream. O(log n).
+    ///
+    /// ```
+    /// # use darter_storage::{StreamId, StreamValue};
+    /// # let id = |milliseconds| StreamId { milliseconds, sequence: 0 };
+    /// let mut stream = StreamValue::new();
+    /// assert_eq!(stream.as_ref().first_id(), StreamId::default());
+    /// (1..=9).for_each(|n| stream.append(id(n), &[]));
+    /// stream.trim_front(3);
+    /// assert_eq!(stream.as_ref().first_id(), id(4));
+    /// ```
     pub fn first_id(self) -> StreamId {
         self.view
             .get(0)
             .map_or(StreamId::default(), |item| StreamId::from_key(item.key))
     }
 
-    /// The largest ID removed by `remove`.
+    /// The largest ID removed by [`StreamValue::remove`]; 0-0 if there is none. Trimming does not
+    /// count. O(1).
+    ///
+    /// ```
+    /// # use darter_storage::{StreamId, StreamValue};
+    /// # let id = |milliseconds| StreamId { milliseconds, sequence: 0 };
+    /// let mut stream = StreamValue::new();
+    /// (1..=9).for_each(|n| stream.append(id(n), &[]));
+    /// stream.remove(id(2));
+    /// stream.trim_front(5);
+    /// assert_eq!(stream.as_ref().max_deleted_id(), id(2));
+    /// ```
     pub fn max_deleted_id(self) -> StreamId {
         self.head.max_deleted_id
     }
 
-    /// How many entries have been added in all.
+    /// How many entries have been added in all, those that are gone included. O(1).
+    ///
+    /// ```
+    /// # use darter_storage::{StreamId, StreamValue};
+    /// # let id = |milliseconds| StreamId { milliseconds, sequence: 0 };
+    /// let mut stream = StreamValue::new();
+    /// (1..=9).for_each(|n| stream.append(id(n), &[]));
+    /// stream.trim_front(9);
+    /// assert_eq!((stream.as_ref().len(), stream.as_ref().entries_added()), (0, 9));
+    /// ```
     pub fn entries_added(self) -> u64 {
         self.head.entries_added
     }
@@ -130,6 +233,15 @@ impl<'a> StreamRef<'a> {
     }
 
     /// The entries not before `id`. O(log n), then O(1) each.
+    ///
+    /// ```
+    /// # use darter_storage::{StreamId, StreamValue};
+    /// # let id = |milliseconds| StreamId { milliseconds, sequence: 0 };
+    /// let mut stream = StreamValue::new();
+    /// [10, 20, 30].into_iter().for_each(|n| stream.append(id(n), &[]));
+    /// let since: Vec<_> = stream.as_ref().iter_from(id(15)).map(|(id, _)| id).collect();
+    /// assert_eq!(since, [id(20), id(30)]);
+    /// ```
     pub fn iter_from(
         self,
         id: StreamId,
@@ -138,6 +250,16 @@ impl<'a> StreamRef<'a> {
     }
 
     /// The entries not behind `id`, backwards. O(log n), then O(1) each.
+    ///
+    /// ```
+    /// # use darter_storage::{StreamId, StreamValue};
+    /// # let id = |milliseconds| StreamId { milliseconds, sequence: 0 };
+    /// let mut stream = StreamValue::new();
+    /// [10, 20, 30].into_iter().for_each(|n| stream.append(id(n), &[]));
+    /// let until: Vec<_> = stream.as_ref().iter_back_from(id(25)).map(|(id, _)| id).collect();
+    /// assert_eq!(until, [id(20), id(10)]);
+    /// assert_eq!(stream.as_ref().iter_back_from(id(5)).count(), 0);
+    /// ```
     pub fn iter_back_from(
         self,
         id: StreamId,
@@ -148,7 +270,17 @@ impl<'a> StreamRef<'a> {
         self.view.iter_back_from(last).take(end).map(entry)
     }
 
-    /// The entry with this ID. O(log n).
+    /// The entry with just this ID, if it is there. O(log n).
+    ///
+    /// ```
+    /// # use darter_storage::{StreamId, StreamValue};
+    /// # let id = |milliseconds| StreamId { milliseconds, sequence: 0 };
+    /// let mut stream = StreamValue::new();
+    /// stream.append(id(10), &[(b"kind", b"start")]);
+    /// let kind = stream.as_ref().get(id(10)).and_then(|entry| entry.fields().next());
+    /// assert_eq!(kind, Some((&b"kind"[..], &b"start"[..])));
+    /// assert!(stream.as_ref().get(id(11)).is_none());
+    /// ```
     pub fn get(self, id: StreamId) -> Option<StreamEntry<'a>> {
         let (rank, found) = self.rank(id);
         if found {
@@ -160,6 +292,22 @@ impl<'a> StreamRef<'a> {
 }
 
 /// A stream that one transaction changes.
+///
+/// ```
+/// use darter_storage::{Error, Store, StreamId, StreamValue, Type, Value};
+/// let store = Store::new();
+/// let last_id = store.update("log", || Value::Stream(StreamValue::new()), |value| match value {
+///     Value::Stream(stream) => {
+///         let mut id = stream.as_ref().last_id();
+///         id.sequence += 1;
+///         stream.append(id, &[(b"level", b"info")]);
+///         Ok(id)
+///     }
+///     other => Err(Error::wrong_type(Type::Stream, other.kind())),
+/// })?;
+/// assert_eq!(last_id, StreamId { milliseconds: 0, sequence: 1 });
+/// # Ok::<(), Error>(())
+/// ```
 pub struct StreamValue {
     pub(crate) body: Body,
     pub(crate) head: StreamHead,
@@ -167,6 +315,12 @@ pub struct StreamValue {
 
 impl StreamValue {
     /// A stream without entries.
+    ///
+    /// ```
+    /// use darter_storage::{StreamId, StreamValue};
+    /// let stream = StreamValue::new();
+    /// assert_eq!(stream.as_ref().last_id(), StreamId::default());
+    /// ```
     pub fn new() -> StreamValue {
         StreamValue {
             body: Body::new(Type::Stream),
@@ -174,7 +328,16 @@ impl StreamValue {
         }
     }
 
-    /// Adds an entry. Its ID must be above `last_id`. O(log n).
+    /// Adds an entry. Its ID must be above [`StreamRef::last_id`]; the caller sees to that, and a
+    /// stream where it does not hold is out of order. O(log n + size of the entry).
+    ///
+    /// ```
+    /// use darter_storage::{StreamId, StreamValue};
+    /// let mut stream = StreamValue::new();
+    /// let id = StreamId { milliseconds: 1_700_000_000_000, sequence: 0 };
+    /// stream.append(id, &[(b"user", b"ada"), (b"did", b"login")]);
+    /// assert_eq!(stream.as_ref().last_id(), id);
+    /// ```
     pub fn append(&mut self, id: StreamId, fields: &[(&[u8], &[u8])]) {
         let mut bytes = Vec::new();
         for (field, value) in fields {
@@ -187,6 +350,15 @@ impl StreamValue {
     }
 
     /// Removes an entry. `true` if it was there. O(log n).
+    ///
+    /// ```
+    /// use darter_storage::{StreamId, StreamValue};
+    /// let mut stream = StreamValue::new();
+    /// let id = StreamId { milliseconds: 5, sequence: 0 };
+    /// stream.append(id, &[]);
+    /// assert!(stream.remove(id));
+    /// assert!(!stream.remove(id));
+    /// ```
     pub fn remove(&mut self, id: StreamId) -> bool {
         let place = self.body.bound(id.milliseconds, &id.to_key());
         if place.found {
@@ -196,13 +368,33 @@ impl StreamValue {
         place.found
     }
 
-    /// Removes the first `count` entries; how many there were. O(log n).
+    /// Removes the first `count` entries, as far as there are any; how many there were. O(log n).
+    ///
+    /// ```
+    /// # use darter_storage::{StreamId, StreamValue};
+    /// # let id = |milliseconds| StreamId { milliseconds, sequence: 0 };
+    /// let mut stream = StreamValue::new();
+    /// (1..=100).for_each(|n| stream.append(id(n), &[]));
+    /// // Keep the newest ten.
+    /// assert_eq!(stream.trim_front(stream.as_ref().len() - 10), 90);
+    /// assert_eq!(stream.as_ref().first_id(), id(91));
+    /// ```
     pub fn trim_front(&mut self, count: usize) -> usize {
         self.body.remove_ranks(0, count)
     }
 
     /// Sets what the stream says of its history; `None` leaves what is there. `last_id` must not
     /// be below the last entry's.
+    ///
+    /// ```
+    /// use darter_storage::{StreamId, StreamValue};
+    /// let mut restored = StreamValue::new();
+    /// let last_id = StreamId { milliseconds: 9, sequence: 2 };
+    /// restored.set_last_id(last_id, Some(500), None);
+    /// let restored = restored.as_ref();
+    /// assert_eq!((restored.last_id(), restored.entries_added()), (last_id, 500));
+    /// assert_eq!(restored.max_deleted_id(), StreamId::default());
+    /// ```
     pub fn set_last_id(
         &mut self,
         last_id: StreamId,
@@ -216,6 +408,16 @@ impl StreamValue {
     }
 
     /// The stream as it is now.
+    ///
+    /// ```
+    /// use darter_storage::{StreamId, StreamValue};
+    /// let mut stream = StreamValue::new();
+    /// for sequence in 0..3 {
+    ///     stream.append(StreamId { milliseconds: 1, sequence }, &[]);
+    /// }
+    /// let sequences = stream.as_ref().iter_from(StreamId::default()).map(|(id, _)| id.sequence);
+    /// assert!(sequences.eq([0, 1, 2]));
+    /// ```
     pub fn as_ref(&self) -> StreamRef<'_> {
         StreamRef {
             view: self.body.view(),

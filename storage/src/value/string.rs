@@ -17,6 +17,17 @@ const FLAT_BYTES_MAX: usize = 64 * 1024;
 const CHUNK_BYTES: usize = 16 * 1024;
 
 /// A string to be read.
+///
+/// ```
+/// use darter_storage::{Store, ValueRef};
+/// let store = Store::new();
+/// store.set("greeting", "hello, world");
+/// store.view("greeting", |value| {
+///     let Some(ValueRef::String(text)) = value else { panic!("a string") };
+///     assert_eq!(&*text.range(7, 12), b"world");
+/// })?;
+/// # Ok::<(), darter_storage::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct StringRef<'a> {
     pub(crate) view: View<'a>,
@@ -41,6 +52,12 @@ impl<'a> Iterator for Parts<'a> {
 
 impl<'a> StringRef<'a> {
     /// How many bytes there are. O(1).
+    ///
+    /// ```
+    /// # use darter_storage::StringValue;
+    /// let text = StringValue::new("né\0".as_bytes());
+    /// assert_eq!(text.as_ref().len(), 4, "bytes, not characters, and any byte");
+    /// ```
     #[inline]
     pub fn len(self) -> usize {
         match self.view.form {
@@ -49,13 +66,32 @@ impl<'a> StringRef<'a> {
         }
     }
 
-    /// Whether there is no byte.
+    /// Whether there is no byte. O(1). Unlike collections, a string may be stored empty.
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// store.set("blank", "");
+    /// let is_empty = store.view("blank", |value| match value {
+    ///     Some(darter_storage::ValueRef::String(text)) => text.is_empty(),
+    ///     _ => false,
+    /// })?;
+    /// assert!(is_empty);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
     /// The bytes, if they lie together: always up to 64 KiB in a value that is stored, and up to
-    /// 16 KiB in one that is being changed.
+    /// 16 KiB in one that is being changed. O(1); never copies.
+    ///
+    /// ```
+    /// # use darter_storage::StringValue;
+    /// let short = StringValue::new(b"short");
+    /// assert_eq!(short.as_ref().as_slice(), Some(&b"short"[..]));
+    /// let long = StringValue::from_vec(vec![b'x'; 100_000]);
+    /// assert_eq!(long.as_ref().as_slice(), None);
+    /// ```
     #[inline]
     pub fn as_slice(self) -> Option<&'a [u8]> {
         match self.view.form {
@@ -65,12 +101,30 @@ impl<'a> StringRef<'a> {
         }
     }
 
-    /// The bytes, copied only if they do not lie together.
+    /// The bytes, copied only if they do not lie together. O(1), or O(length) where they are
+    /// copied.
+    ///
+    /// ```
+    /// # use darter_storage::StringValue;
+    /// use std::borrow::Cow;
+    /// let short = StringValue::new(b"short");
+    /// assert!(matches!(short.as_ref().to_cow(), Cow::Borrowed(b"short")));
+    /// let long = StringValue::from_vec(vec![b'x'; 100_000]);
+    /// assert!(matches!(long.as_ref().to_cow(), Cow::Owned(bytes) if bytes.len() == 100_000));
+    /// ```
     pub fn to_cow(self) -> Cow<'a, [u8]> {
         self.range(0, self.len())
     }
 
-    /// The bytes in the pieces they are stored in.
+    /// The bytes in the pieces they are stored in, in order. O(1) each; never copies.
+    ///
+    /// ```
+    /// # use darter_storage::StringValue;
+    /// let long = StringValue::from_vec(vec![b'x'; 100_000]);
+    /// let mut socket = Vec::new();
+    /// long.as_ref().parts().for_each(|part| socket.extend_from_slice(part));
+    /// assert_eq!(socket, vec![b'x'; 100_000]);
+    /// ```
     pub fn parts(self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         match self.view.form {
             Form::Flat(flat) => Parts::Whole(std::iter::once(flat.bytes())),
@@ -80,6 +134,14 @@ impl<'a> StringRef<'a> {
 
     /// The bytes from `start` to below `end`, as far as there are any. Copied only if they do not
     /// lie together. O(log n + end - start).
+    ///
+    /// ```
+    /// # use darter_storage::StringValue;
+    /// let text = StringValue::new(b"2024-05-17");
+    /// assert_eq!(&*text.as_ref().range(5, 7), b"05");
+    /// assert_eq!(&*text.as_ref().range(8, usize::MAX), b"17");
+    /// assert_eq!(&*text.as_ref().range(7, 5), b"");
+    /// ```
     pub fn range(self, start: usize, end: usize) -> Cow<'a, [u8]> {
         let end = end.min(self.len());
         let start = start.min(end);
@@ -109,23 +171,56 @@ impl<'a> StringRef<'a> {
     }
 
     /// Whether it was changed in part since it was set.
+    ///
+    /// ```
+    /// # use darter_storage::StringValue;
+    /// let mut text = StringValue::new(b"whole");
+    /// assert!(!text.as_ref().is_raw());
+    /// text.append(b"!");
+    /// assert!(text.as_ref().is_raw());
+    /// ```
     pub fn is_raw(self) -> bool {
         self.view.encoding & RAW != 0
     }
 }
 
 /// A string that one transaction changes.
+///
+/// ```
+/// use darter_storage::{Error, Store, StringValue, Type, Value};
+/// let store = Store::new();
+/// for line in [b"one\n", b"two\n"] {
+///     store.update("log", || Value::String(StringValue::new(b"")), |value| match value {
+///         Value::String(text) => Ok(text.append(line)),
+///         other => Err(Error::wrong_type(Type::String, other.kind())),
+///     })?;
+/// }
+/// assert_eq!(store.get("log")?.as_deref(), Some(&b"one\ntwo\n"[..]));
+/// # Ok::<(), Error>(())
+/// ```
 pub struct StringValue {
     pub(crate) body: Body,
 }
 
 impl StringValue {
-    /// A string of these bytes.
+    /// A string of a copy of these bytes. O(length).
+    ///
+    /// ```
+    /// use darter_storage::StringValue;
+    /// let text = StringValue::new("any bytes, \0 too".as_bytes());
+    /// assert_eq!(text.as_ref().to_cow(), "any bytes, \0 too".as_bytes());
+    /// ```
     pub fn new(bytes: &[u8]) -> StringValue {
         StringValue::from_vec(bytes.to_vec())
     }
 
-    /// A string of these bytes.
+    /// A string of these bytes. Copies them only beyond 64 KiB.
+    ///
+    /// ```
+    /// use darter_storage::StringValue;
+    /// let text = StringValue::from_vec(vec![b'-'; 80]);
+    /// assert_eq!(text.as_ref().len(), 80);
+    /// ```
     pub fn from_vec(bytes: Vec<u8>) -> StringValue {
         let mut body = Body::new(Type::String);
         body.form = OwnForm::Flat(FlatBuffer::from_vec(bytes));
@@ -134,7 +229,13 @@ impl StringValue {
         string
     }
 
-    /// Replaces everything.
+    /// Replaces everything. O(length).
+    ///
+    /// ```
+    /// let mut text = darter_storage::StringValue::new(b"a long one");
+    /// text.set(b"short");
+    /// assert_eq!(text.as_ref().as_slice(), Some(&b"short"[..]));
+    /// ```
     pub fn set(&mut self, bytes: &[u8]) {
         self.truncate(0);
         self.write(0, bytes);
@@ -142,12 +243,26 @@ impl StringValue {
     }
 
     /// Puts bytes behind the last. O(log n), and a copy of at most one chunk.
+    ///
+    /// ```
+    /// let mut text = darter_storage::StringValue::new(b"ab");
+    /// text.append(b"c");
+    /// assert_eq!(text.as_ref().as_slice(), Some(&b"abc"[..]));
+    /// ```
     pub fn append(&mut self, bytes: &[u8]) {
         self.write_at(self.as_ref().len(), bytes);
     }
 
     /// Puts bytes over those from `offset` on; zeroes fill a gap before it. O(log n) and a copy of
-    /// each chunk that is changed.
+    /// each chunk that is changed. The string becomes `offset` long at least, so who lets others
+    /// choose `offset` bounds it first.
+    ///
+    /// ```
+    /// let mut text = darter_storage::StringValue::new(b"hello world");
+    /// text.write_at(6, b"there");
+    /// text.write_at(12, b"!");
+    /// assert_eq!(text.as_ref().as_slice(), Some(&b"hello there\0!"[..]));
+    /// ```
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
         self.body.encoding |= RAW;
         self.write(offset, bytes);
@@ -185,7 +300,15 @@ impl StringValue {
         self.body.form = OwnForm::Tree(state);
     }
 
-    /// Removes the bytes from `len` on.
+    /// Removes the bytes from `len` on; does nothing if there are none. O(log n) and a copy of at
+    /// most one chunk.
+    ///
+    /// ```
+    /// let mut text = darter_storage::StringValue::new(b"version 2");
+    /// text.truncate(7);
+    /// text.truncate(100);
+    /// assert_eq!(text.as_ref().as_slice(), Some(&b"version"[..]));
+    /// ```
     pub fn truncate(&mut self, len: usize) {
         if len >= self.as_ref().len() {
             return;
@@ -208,6 +331,13 @@ impl StringValue {
     }
 
     /// The string as it is now.
+    ///
+    /// ```
+    /// use darter_storage::StringValue;
+    /// let text = StringValue::new(b"42");
+    /// let number = std::str::from_utf8(&text.as_ref().to_cow()).ok().and_then(|t| t.parse().ok());
+    /// assert_eq!(number, Some(42));
+    /// ```
     pub fn as_ref(&self) -> StringRef<'_> {
         StringRef {
             view: self.body.view(),
