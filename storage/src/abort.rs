@@ -130,6 +130,8 @@ impl Inner {
                     && take_off(record)
                 {
                     self.remove_if_empty(record, guard);
+                    // A deleted key is not removed while something lies over its tombstone.
+                    self.trim_soon(record);
                 }
                 space.removals.fetch_sub(1, Relaxed);
             }

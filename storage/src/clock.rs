@@ -36,6 +36,8 @@ pub(crate) struct WallClock {
     word: AtomicU64,
     /// Where it goes on when it stands still no longer.
     waiting_ms: AtomicU64,
+    /// Up to which time a number of the commit clock has been drawn since.
+    numbered_ms: AtomicU64,
 }
 
 const STANDS_STILL: u64 = 1;
@@ -45,12 +47,24 @@ impl WallClock {
         WallClock {
             word: AtomicU64::new(0),
             waiting_ms: AtomicU64::new(0),
+            numbered_ms: AtomicU64::new(0),
         }
     }
 
     #[inline]
     pub(crate) fn now_ms(&self) -> u64 {
         self.word.load(Ordering::SeqCst) >> 1
+    }
+
+    /// The time, once a number of `clock` has been drawn since it came: what was decided in time
+    /// before gets a smaller number than what begins with this time.
+    pub(crate) fn numbered_now_ms(&self, clock: &Clock) -> u64 {
+        let now_ms = self.now_ms();
+        if self.numbered_ms.load(Ordering::SeqCst) < now_ms {
+            clock.draw();
+            self.numbered_ms.fetch_max(now_ms, Ordering::SeqCst);
+        }
+        now_ms
     }
 
     /// Moves the clock on to `now_ms`, unless it is there already; later, if it stands still.

@@ -254,6 +254,7 @@ impl Transaction {
                     .iter()
                     .map(|range| range.relied_until_ms),
             )
+            .chain([self.own_until_ms.get()])
             .min()
             .unwrap_or(u64::MAX)
     }
@@ -508,6 +509,7 @@ impl Transaction {
             expect: write.base,
             new: write.new,
         });
+        let ranges = std::mem::take(self.ranges.get_mut());
         let messages = std::mem::take(&mut self.messages);
         let messages = if messages.is_empty() {
             ptr::null_mut()
@@ -517,8 +519,9 @@ impl Transaction {
         Box::new(Descriptor {
             status: AtomicU64::new(State::Installing.word()),
             writes: writes.collect(),
+            draws: !reads.is_empty() || !ranges.is_empty() || self.mode == Mode::Exclusive,
             reads,
-            ranges: std::mem::take(self.ranges.get_mut()),
+            ranges,
             now_ms: self.now_ms,
             relied_until_ms,
             messages: AtomicPtr::new(messages),

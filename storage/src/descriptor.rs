@@ -86,6 +86,9 @@ pub(crate) struct Descriptor {
     pub(crate) writes: Vec<Write>,
     pub(crate) reads: Vec<Read>,
     pub(crate) ranges: Vec<RangeRead>,
+    /// Whether the commit must draw a number of its own: what it only read is compared as of it,
+    /// or, for the gate's owner, comes before whoever overwrites it afterwards.
+    pub(crate) draws: bool,
     /// The frozen time of the transaction: what was expired by it was absent to it.
     pub(crate) now_ms: u64,
     /// The earliest deadline among the live versions that the transaction relied on (`u64::MAX`:
@@ -102,10 +105,3 @@ pub(crate) struct Descriptor {
 unsafe impl Send for Descriptor {}
 // SAFETY: as above.
 unsafe impl Sync for Descriptor {}
-
-impl Descriptor {
-    /// Whether the commit must be numbered before it can be decided.
-    pub(crate) fn has_reads(&self) -> bool {
-        !self.reads.is_empty() || !self.ranges.is_empty()
-    }
-}

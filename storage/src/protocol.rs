@@ -223,17 +223,21 @@ impl Inner {
         }
     }
 
-    /// Draws the number of a READY commit, or decides it if nothing has to be read again.
+    /// Draws the number of a READY commit, or decides it if it needs none of its own.
     fn advance(&self, descriptor: &Descriptor) {
-        if descriptor.has_reads() {
+        if descriptor.draws {
             let number = self.clock.draw();
             self.decide(descriptor, State::Ready, State::Numbered(number));
-        } else if self.in_time(descriptor) {
-            let number = self.clock.now();
-            self.decide(descriptor, State::Ready, State::Committed(number));
-        } else {
-            self.decide(descriptor, State::Ready, State::Failed);
+            return;
         }
+        // The number before the time: whoever sees a later time gets a later number.
+        let number = self.clock.now();
+        let fate = if self.in_time(descriptor) {
+            State::Committed(number)
+        } else {
+            State::Failed
+        };
+        self.decide(descriptor, State::Ready, fate);
     }
 
     /// Whether the live versions that the commit relied on have not expired. Looked at after

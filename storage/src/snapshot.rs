@@ -52,9 +52,8 @@ impl Store {
     pub fn snapshot(&self) -> Snapshot {
         self.inner.read_clock();
         let local = self.local();
-        let (slot, number) = self.inner.register_snapshot(&local);
+        let (slot, number, now_ms) = self.inner.register_snapshot(&local);
         count(&local.state().counters.snapshots, 1);
-        let now_ms = self.inner.wall_clock.now_ms();
         Snapshot {
             inner: Arc::clone(&self.inner),
             slot,

@@ -113,6 +113,8 @@ pub struct Transaction {
     pub(crate) records_reads: bool,
     /// Something was read that no optimistic commit can compare (a whole keyspace): the gate.
     pub(crate) needs_gate: Cell<bool>,
+    /// The earliest deadline among own writes that were seen alive (`u64::MAX`: none).
+    pub(crate) own_until_ms: Cell<u64>,
     pub(crate) gate_ticket: Option<u64>,
 }
 
@@ -140,6 +142,7 @@ impl Transaction {
             messages: Vec::new(),
             records_reads: matches!(mode, Mode::Direct | Mode::Optimistic),
             needs_gate: Cell::new(false),
+            own_until_ms: Cell::new(u64::MAX),
             gate_ticket: None,
         }
     }
@@ -165,11 +168,17 @@ impl Transaction {
         if self.mode != Mode::Direct {
             self.take_snapshot();
         }
-        // After the snapshot is taken, and before any record is looked at.
-        self.now_ms = self.inner.wall_clock.now_ms();
+        // Before any record is looked at.
+        if self.mode == Mode::Direct {
+            self.now_ms = self.inner.transaction_time();
+        }
         let number = (self.mode != Mode::Direct).then_some(self.number);
         if let Some(guard) = &self.guard {
-            self.base_table = self.inner.table(number, guard);
+            let table = self.inner.table(number, guard);
+            if self.inner.effects.is_active() {
+                self.local.saw_lamport(table.lamport);
+            }
+            self.base_table = table;
         }
     }
 
@@ -203,8 +212,9 @@ impl Transaction {
     }
 
     fn take_snapshot(&mut self) {
-        let (slot, number) = self.inner.register_snapshot(&self.local);
+        let (slot, number, now_ms) = self.inner.register_snapshot(&self.local);
         self.number = number;
+        self.now_ms = now_ms;
         self.slot = Some(slot);
         count(&self.local.state().counters.snapshots, 1);
     }
@@ -233,6 +243,7 @@ impl Transaction {
         self.messages.clear();
         self.drop_table();
         self.needs_gate.set(false);
+        self.own_until_ms.set(u64::MAX);
         self.release_slot();
         self.guard = None;
     }
@@ -427,11 +438,13 @@ impl Transaction {
             },
             Written::Value {
                 value, deadline_ms, ..
-            } => (!value.is_empty() && !self.is_past(*deadline_ms))
+            } => (!value.is_empty() && self.stands(*deadline_ms))
                 .then(|| (value.as_ref(), *deadline_ms)),
             Written::Moved {
                 state, deadline_ms, ..
-            } => (!self.is_past(*deadline_ms)).then(|| (ValueRef::from_tree(state), *deadline_ms)),
+            } => self
+                .stands(*deadline_ms)
+                .then(|| (ValueRef::from_tree(state), *deadline_ms)),
             Written::MovedAway(_) | Written::Deleted => None,
         }
     }
@@ -441,8 +454,17 @@ impl Transaction {
         self.show(index).is_some()
     }
 
-    fn is_past(&self, deadline_ms: u64) -> bool {
-        deadline_ms != 0 && self.now_ms >= deadline_ms
+    /// Whether an own write is alive. If so, the transaction relies on that until its commit.
+    fn stands(&self, deadline_ms: u64) -> bool {
+        if deadline_ms == 0 {
+            return true;
+        }
+        let stands = self.now_ms < deadline_ms;
+        if stands {
+            let until_ms = self.own_until_ms.get().min(deadline_ms);
+            self.own_until_ms.set(until_ms);
+        }
+        stands
     }
 
     /// The value of a key and its deadline, in milliseconds since 1970 (0: none); `None` if it is
@@ -803,14 +825,30 @@ impl Transaction {
 }
 
 impl Inner {
-    /// Draws a number for reading and protects it, by a slot of the calling thread's.
-    pub(crate) fn register_snapshot(&self, local: &Local) -> (*const Slot, Number) {
+    /// Draws a number for reading and protects it, by a slot of the calling thread's. Also gives
+    /// the time at which it was drawn: a later one would show keys expired without what was
+    /// committed before they were.
+    pub(crate) fn register_snapshot(&self, local: &Local) -> (*const Slot, Number, u64) {
         let slot = local.state().slots.reserve();
-        slot.protect_from(self.clock.now() + 1);
-        let number = self.clock.draw();
-        slot.protect(number);
-        slot.since_ms.store(self.wall_clock.now_ms(), Relaxed);
-        (slot, number)
+        loop {
+            let now_ms = self.transaction_time();
+            slot.protect_from(self.clock.now() + 1);
+            let number = self.clock.draw();
+            if self.wall_clock.now_ms() == now_ms {
+                slot.protect(number);
+                slot.since_ms.store(now_ms, Relaxed);
+                return (slot, number, now_ms);
+            }
+        }
+    }
+
+    /// The frozen time of a transaction that begins now.
+    fn transaction_time(&self) -> u64 {
+        if self.effects.is_active() {
+            self.wall_clock.numbered_now_ms(&self.clock)
+        } else {
+            self.wall_clock.now_ms()
+        }
     }
 }
 

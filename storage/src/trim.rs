@@ -97,7 +97,8 @@ impl Inner {
         }
     }
 
-    fn trim_soon(&self, record: &Record) {
+    /// Leaves the key to the maintenance.
+    pub(crate) fn trim_soon(&self, record: &Record) {
         if !record.queued.swap(true, SeqCst) {
             self.trim_stack.push(record);
         }
