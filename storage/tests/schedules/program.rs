@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use darter_storage::{
-    CommitError, Escalation, Message, Mode, Options, Store, TimeSource, Transaction,
+    CommitError, Escalation, Listener, Message, Mode, Options, Store, TimeSource, Transaction,
 };
 use shuttle::future::block_on;
+use shuttle::thread::JoinHandle;
 
 use crate::history::{Done, explain, story};
 use crate::operation::{Model, Seen, Step, View, Way};
@@ -38,6 +39,7 @@ pub(crate) struct Program {
 }
 
 /// What all threads of one execution share. Not part of what is scheduled.
+#[derive(Default)]
 struct Record {
     clock: AtomicUsize,
     done: Mutex<Vec<Done>>,
@@ -53,6 +55,30 @@ fn id_of(thread: usize, index: usize) -> i64 {
 impl Program {
     /// Runs the program once, under whatever schedule the scheduler chooses, and checks it.
     pub(crate) fn run(&self) {
+        let stage = Stage::new(&self.before, self.listens);
+        let threads: Vec<_> = (0..)
+            .zip(&self.threads)
+            .map(|(number, actions)| stage.spawn(number, actions))
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        stage.check();
+    }
+}
+
+/// A store, and what is seen of it.
+pub(crate) struct Stage {
+    store: Store,
+    record: Arc<Record>,
+    model: Model,
+    listener: Option<Listener>,
+    /// Commits before the threads begin.
+    commits: u64,
+}
+
+impl Stage {
+    pub(crate) fn new(before: &[Step], listens: bool) -> Stage {
         let store = Store::with_options(Options {
             databases: 1,
             time: TimeSource::Manual,
@@ -60,83 +86,95 @@ impl Program {
         store.set_time(1);
         let mut model = Model::at(1);
         let mut nothing = Vec::new();
-        operate(&store, Way::Direct, &self.before, None);
-        for step in &self.before {
+        operate(&store, Way::Direct, before, None);
+        for step in before {
             step.run(&mut model, &mut nothing);
         }
-        let record = Arc::new(Record {
-            clock: AtomicUsize::new(0),
-            done: Mutex::default(),
-            stream: Mutex::default(),
-            effects: AtomicUsize::new(0),
-        });
-        let listener = self.listens.then(|| listen(&store, &record));
+        let record = Arc::new(Record::default());
+        let listener = listens.then(|| listen(&store, &record));
         let commits = store.counts().commits;
-        let threads: Vec<_> = self
-            .threads
-            .iter()
-            .cloned()
-            .enumerate()
-            .map(|(number, actions)| {
-                let (store, record, listens) = (store.clone(), Arc::clone(&record), self.listens);
-                shuttle::thread::spawn(move || {
-                    for (index, action) in actions.iter().enumerate() {
-                        act(&store, &record, number, index, action, listens);
-                    }
-                })
-            })
-            .collect();
-        for thread in threads {
-            thread.join().unwrap();
+        Stage {
+            store,
+            record,
+            model,
+            listener,
+            commits,
         }
-        store.merge_effects();
-        self.check(&store, &record, &model, commits);
-        drop(listener);
-        check_memory(&store, self);
     }
 
-    fn check(&self, store: &Store, record: &Record, model: &Model, commits: u64) {
-        let commits = store.counts().commits - commits;
-        // The end state is one more operation, after all others.
-        let steps = vec![Step::Keys(0), Step::Get(1), Step::Get(2), Step::Get(3)];
-        let seen = operate(store, Way::Snapshot, &steps, None).unwrap();
-        let mut done = std::mem::take(&mut *record.done.lock().unwrap());
-        let began = record.clock.load(Ordering::Relaxed);
-        done.push(Done {
-            thread: self.threads.len(),
-            way: Way::Snapshot,
-            steps,
-            seen,
-            began,
-            ended: began + 1,
-            time_ms: None,
-            id: None,
-        });
-        let stream = record.stream.lock().unwrap().clone();
-        let story = || story(&done, &stream);
-        if self.listens {
-            let mut published: Vec<i64> = done.iter().filter_map(|done| done.id).collect();
-            let mut told = stream.clone();
-            published.sort_unstable();
-            told.sort_unstable();
-            assert_eq!(told, published, "messages\n{}", story());
-            let effects = record.effects.load(Ordering::Relaxed) as u64;
-            assert!(
-                effects >= commits,
-                "{effects} effects of {commits}\n{}",
-                story()
-            );
-        }
-        assert!(
-            explain(&done, &stream, model).is_ok(),
-            "no serial order explains what {:?} led to\n{}",
-            self,
-            story()
+    pub(crate) fn spawn(&self, number: usize, actions: &[Action]) -> JoinHandle<()> {
+        let (store, record) = (self.store.clone(), Arc::clone(&self.record));
+        let (actions, listens) = (actions.to_vec(), self.listener.is_some());
+        shuttle::thread::spawn(move || {
+            for (index, action) in actions.iter().enumerate() {
+                act(&store, &record, number, index, action, listens);
+            }
+        })
+    }
+
+    /// Checks what has been seen, when all threads have ended.
+    pub(crate) fn check(self) {
+        let Stage {
+            store,
+            record,
+            model,
+            listener,
+            commits,
+        } = self;
+        store.merge_effects();
+        check_history(
+            &store,
+            &record,
+            &model,
+            listener.is_some().then_some(commits),
         );
+        drop(listener);
+        check_memory(&store, &record);
     }
 }
 
-fn listen(store: &Store, record: &Arc<Record>) -> darter_storage::Listener {
+/// `commits_before` if somebody listens.
+fn check_history(store: &Store, record: &Record, model: &Model, commits_before: Option<u64>) {
+    // The end state is one more operation, after all others.
+    let commits = store.counts().commits;
+    let steps = vec![Step::Keys(0), Step::Get(1), Step::Get(2), Step::Get(3)];
+    let seen = operate(store, Way::Snapshot, &steps, None).unwrap();
+    let mut done = record.done.lock().unwrap();
+    let began = record.clock.load(Ordering::Relaxed);
+    done.push(Done {
+        thread: usize::MAX,
+        way: Way::Snapshot,
+        steps,
+        seen,
+        began,
+        ended: began + 1,
+        time_ms: None,
+        id: None,
+    });
+    let stream = record.stream.lock().unwrap().clone();
+    let story = || story(&done, &stream);
+    if let Some(before) = commits_before {
+        let mut published: Vec<i64> = done.iter().filter_map(|done| done.id).collect();
+        let mut told = stream.clone();
+        published.sort_unstable();
+        told.sort_unstable();
+        assert_eq!(told, published, "messages\n{}", story());
+        let effects = record.effects.load(Ordering::Relaxed) as u64;
+        let commits = commits - before;
+        assert!(
+            effects >= commits,
+            "{effects} effects of {commits}\n{}",
+            story()
+        );
+    }
+    assert!(
+        explain(&done, &stream, model).is_ok(),
+        "no serial order explains, from {model:?} on,\n{}",
+        story()
+    );
+}
+
+fn listen(store: &Store, record: &Arc<Record>) -> Listener {
     let record = Arc::clone(record);
     let mut last = 0;
     store.listen(Box::new(move |effect| {
@@ -151,7 +189,7 @@ fn listen(store: &Store, record: &Arc<Record>) -> darter_storage::Listener {
 }
 
 /// At the end, one version of each key is left, and nothing of those that are gone.
-fn check_memory(store: &Store, program: &Program) {
+fn check_memory(store: &Store, record: &Record) {
     store.set_time(1_000_000);
     for _ in 0..4 {
         while store.maintain(1_000) {}
@@ -161,7 +199,8 @@ fn check_memory(store: &Store, program: &Program) {
     assert_eq!(
         counts.versions_made - counts.versions_freed,
         keys,
-        "versions of {counts:?} after {program:?}"
+        "versions of {counts:?} after\n{}",
+        story(&record.done.lock().unwrap(), &[])
     );
     assert_eq!(store.key_counts(0).0, keys, "keys");
 }
