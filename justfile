@@ -17,6 +17,14 @@ test *arguments:
 test-no-directory:
     RUSTFLAGS="--cfg darter_no_directory" cargo test -p darter-storage --target-dir target/no-directory
 
+# The store under a scheduler that decides every step: `just shuttle 100000` for the long form.
+shuttle schedules="300" *arguments:
+    SCHEDULES={{schedules}} RUSTFLAGS="--cfg darter_shuttle" cargo test -p darter-storage --test schedules --target-dir target/shuttle {{arguments}}
+
+# Breaks the store on purpose, one rule at a time, and sees that a test finds it.
+faults *names:
+    tests/faults/run {{names}}
+
 # Real clients and frameworks against a release build.
 clients:
     cargo build --release

@@ -35,6 +35,9 @@ impl Waiter {
     }
 
     fn wake(&self) {
+        if darter_storage::fault!("blocked client's wake-up lost") {
+            return;
+        }
         self.is_due.store(true, Ordering::SeqCst);
         let waker = self
             .waker

@@ -93,6 +93,13 @@ impl Inner {
                     }
                 }
             };
+            if fault!("aborted restored at once") {
+                // SAFETY: reached under the guard.
+                let record = unsafe { &*write.record };
+                let _ = record
+                    .head
+                    .compare_exchange(write.new, write.base, SeqCst, SeqCst);
+            }
             self.afterwards.after_grace(
                 Job::Restore {
                     place,
@@ -131,7 +138,9 @@ impl Inner {
                 {
                     self.remove_if_empty(record, guard);
                     // A deleted key is not removed while something lies over its tombstone.
-                    self.trim_soon(record);
+                    if !fault!("tombstone under an aborted one stays") {
+                        self.trim_soon(record);
+                    }
                 }
                 space.removals.fetch_sub(1, Relaxed);
             }

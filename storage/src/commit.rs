@@ -135,7 +135,8 @@ impl Transaction {
     /// Makes everything that was written part of history at one instant, if all that was read
     /// still holds then. O(keys read and written).
     ///
-    /// After a conflict the transaction is spent: `restart` it and do everything again. After
+    /// After a commit or a conflict the transaction is spent: whatever it is asked then ends in
+    /// [`Error::Ended`](crate::Error::Ended), until it is restarted to do everything again. After
     /// `GateClosed` an optimistic one is as it was and may be committed again later; a direct one
     /// should be restarted, for it holds a pin.
     ///
@@ -168,12 +169,14 @@ impl Transaction {
             return Ok(Committed::Unchanged);
         }
         if self.needs_gate.get() && self.mode != Mode::Exclusive {
+            self.base_table = ptr::null();
             return Err(Conflict.into());
         }
         let inner = std::sync::Arc::clone(&self.inner);
         let local = std::rc::Rc::clone(&self.local);
         inner.keep_ring_short(&local);
-        let owns_gate = self.mode == Mode::Exclusive;
+        let owns_gate =
+            self.mode == Mode::Exclusive || fault!("singles skip the gate") && writes.len() == 1;
         let inside = (!owns_gate).then(|| inner.gate.enter(&local.state().flag));
         if let Some(None) = inside {
             count(&local.state().counters.gate_waits, 1);
@@ -184,8 +187,12 @@ impl Transaction {
         let result = self.commit_inside(&inner, &local, &guard, &writes);
         drop(inside);
         match result {
-            Ok(_) => count(&local.state().counters.commits, 1),
-            Err(_) => count(&local.state().counters.conflicts, 1),
+            Ok(Committed::At(_)) => count(&local.state().counters.commits, 1),
+            Ok(Committed::Unchanged) => {}
+            Err(_) => {
+                self.base_table = ptr::null();
+                count(&local.state().counters.conflicts, 1);
+            }
         }
         inner.run_afterwards(&local, &guard);
         Ok(result?)
@@ -354,7 +361,9 @@ impl Transaction {
         loop {
             // SAFETY: private until the CAS below.
             unsafe { (*new).older.store(base, Relaxed) };
-            let announced = inner.announce_single(record, new, base, local);
+            let early = inner.clock.now();
+            let announced = !fault!("announced after installed")
+                && inner.announce_single(record, new, base, local);
             // SAFETY: `base_of` reached it under the guard.
             let record_ref = unsafe { &*record };
             if record_ref
@@ -362,6 +371,13 @@ impl Transaction {
                 .compare_exchange(head, new, SeqCst, SeqCst)
                 .is_ok()
             {
+                if fault!("clock loaded before installed") {
+                    // SAFETY: installed, and kept by the guard.
+                    unsafe { (*new).stamp.store(committed_word(early), Release) };
+                }
+                if fault!("announced after installed") {
+                    inner.announce_single(record, new, base, local);
+                }
                 break;
             }
             if announced {
@@ -418,13 +434,13 @@ impl Transaction {
         if let Some(slot) = slot {
             inner.trim_waiting(slot.release(), local, guard);
         }
-        // Its own number must not be what keeps the versions that it has just replaced.
-        self.entries.clear();
-        self.release_slot();
         let Some(number) = fate else {
             inner.clean_up_aborted(&prepared, guard);
             return Err(Conflict);
         };
+        // Its own number must not be what keeps the versions that it has just replaced.
+        self.entries.clear();
+        self.release_slot();
         count(&local.state().counters.versions_made, prepared.len() as u64);
         let salt = ptr::from_ref(local).addr() >> 7;
         for write in &prepared {
@@ -479,7 +495,7 @@ impl Transaction {
             } else {
                 // SAFETY: reached under the guard.
                 inner.remove_if_empty(unsafe { &*record }, guard);
-                if self.mode != Mode::Exclusive {
+                if self.mode != Mode::Exclusive && !fault!("nothing to delete not compared") {
                     reads.push(self.read_of(index, ptr::null()));
                 }
             }
@@ -519,7 +535,9 @@ impl Transaction {
         Box::new(Descriptor {
             status: AtomicU64::new(State::Installing.word()),
             writes: writes.collect(),
-            draws: !reads.is_empty() || !ranges.is_empty() || self.mode == Mode::Exclusive,
+            draws: !reads.is_empty()
+                || !ranges.is_empty()
+                || self.mode == Mode::Exclusive && !fault!("exclusive draws nothing"),
             reads,
             ranges,
             now_ms: self.now_ms,
@@ -628,10 +646,20 @@ impl Inner {
             own.shares.fetch_add(1, AcqRel);
             self.announce(Announced::Descriptor(descriptor), local);
         }
+        if fault!("stamped before decided") {
+            let early = committed_word(self.clock.now());
+            own.writes
+                .iter()
+                // SAFETY: private until installed.
+                .for_each(|write| unsafe { (*write.new).stamp.store(early, Release) });
+        }
         let fate = self.help(own, guard);
         // Every version, installed or not: nobody who pins later may meet the descriptor.
         let last = fate.map_or(ABORTED, committed_word);
         for write in &own.writes {
+            if fault!("final stamps left out") {
+                break;
+            }
             // SAFETY: kept by the guard. Release: the outcome goes with it.
             unsafe { (*write.new).stamp.store(last, Release) };
         }

@@ -88,11 +88,7 @@ impl Transaction {
         if self.mode != Mode::Exclusive {
             return Err(Error::NotExclusive);
         }
-        let table = self
-            .new_table
-            .map_or(self.base_table, <*mut Version>::cast_const);
-        // SAFETY: as in `space`.
-        let mut spaces: Vec<_> = table_spaces(unsafe { &*table }).collect();
+        let mut spaces: Vec<_> = table_spaces(self.table()?).collect();
         let (inner, made) = (&self.inner, &mut self.made_spaces);
         change(&mut spaces, &mut || {
             let space = inner.spaces.make().ok_or(Error::TooManyFlushes)?;

@@ -332,7 +332,9 @@ impl Inner {
             {
                 // What the caller has committed keeps its place before all that begins after this,
                 // which gets a later number, although it is not merged yet.
-                self.clock.draw();
+                if !fault!("handed over without a place") {
+                    self.clock.draw();
+                }
                 return;
             }
         }
@@ -388,7 +390,7 @@ impl Inner {
                         let order = taken.len();
                         taken.push(std::cmp::Reverse(Taken {
                             number,
-                            is_loaded: !has_drawn(what),
+                            is_loaded: !has_drawn(what) ^ fault!("loaded before drawn"),
                             lamport: lamport_of(what),
                             order,
                             what,
@@ -427,11 +429,15 @@ impl Inner {
                     match State::of(descriptor.status.load(SeqCst)) {
                         State::Installing => return Fate::Wait,
                         State::Numbered(number) if number >= end => return Fate::Wait,
+                        State::Ready | State::Numbered(_) if fault!("stream settles nothing") => {
+                            return Fate::Wait;
+                        }
                         State::Ready | State::Numbered(_) => {
                             self.help(descriptor, guard);
                         }
                         State::Committed(number) if number < end => return Fate::Take(number),
                         State::Committed(_) => return Fate::Wait,
+                        State::Failed if fault!("aborted are told") => return Fate::Take(end - 1),
                         State::Failed => return Fate::Skip,
                     }
                 }

@@ -37,6 +37,12 @@ pub enum Error {
     /// A change of the databases themselves in a transaction that does not own the gate.
     #[error("the transaction is not exclusive")]
     NotExclusive,
+    /// The transaction rests, was committed, or has lost: it must be restarted first.
+    #[error("the transaction has ended")]
+    Ended,
+    /// The transaction has let go of the epoch: it must be pinned first.
+    #[error("the transaction is unpinned")]
+    Unpinned,
     /// A thousand flushed databases are still being swept.
     #[error("too many flushed databases are still being swept")]
     TooManyFlushes,

@@ -27,6 +27,9 @@ impl Inner {
         // SAFETY: private until the CAS.
         unsafe { (*new).older.store(base, Relaxed) };
         let announced = self.announce_single(record, new, base, local);
+        if announced && fault!("expiry told twice") {
+            self.announce_single(record, new, base, local);
+        }
         if record
             .head
             .compare_exchange(head, new, SeqCst, SeqCst)

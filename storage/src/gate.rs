@@ -119,7 +119,7 @@ impl Gate {
                 waiting.push(waker.clone());
             }
         }
-        !self.is_closed()
+        !fault!("gate's wake-up lost") && !self.is_closed()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Waker>> {

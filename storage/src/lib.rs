@@ -16,6 +16,9 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+#[macro_use]
+mod fault;
+
 mod abort;
 mod afterwards;
 mod clock;
@@ -55,6 +58,8 @@ pub use commit::{CommitError, Committed};
 pub use effects::{Change, ChangeKind, Effect, Message};
 pub use error::{Conflict, Error};
 pub use escalation::{Escalation, TryError};
+#[doc(hidden)]
+pub use fault::fault_is_on;
 pub use listen::Listener;
 pub use range::Scanned;
 pub use snapshot::{Snapshot, prefix_end};

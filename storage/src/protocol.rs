@@ -68,6 +68,9 @@ impl Inner {
             let version = unsafe { &*head };
             let word = version.stamp.load(Acquire);
             match read_stamp(word) {
+                Stamp::Unstamped if fault!("unstamped overwritten") => {
+                    return Settled::Head { head, base: head };
+                }
                 Stamp::Unstamped => self.stamp(version),
                 Stamp::Committed(_) => return Settled::Head { head, base: head },
                 Stamp::Aborted => {
@@ -104,6 +107,10 @@ impl Inner {
             let older = version.older.load(Acquire);
             match read_stamp(version.stamp.load(Acquire)) {
                 Stamp::Committed(_) => return Some(version),
+                // SAFETY: as for an aborted one.
+                Stamp::Unstamped if fault!("get passes unstamped") => {
+                    return unsafe { older.as_ref() };
+                }
                 Stamp::Unstamped => {
                     self.stamp(version);
                     return Some(version);
@@ -114,9 +121,17 @@ impl Inner {
                     // SAFETY: as in `settle`.
                     let descriptor = unsafe { &*descriptor };
                     match State::of(descriptor.status.load(SeqCst)) {
+                        State::Installing | State::Failed if fault!("get loads older late") => {
+                            // SAFETY: as for an aborted one.
+                            return unsafe { version.older.load(Acquire).as_ref() };
+                        }
                         // SAFETY: as for an aborted one.
                         State::Installing | State::Failed => return unsafe { older.as_ref() },
                         State::Committed(_) => return Some(version),
+                        // SAFETY: as for an aborted one.
+                        State::Ready | State::Numbered(_) if fault!("get passes numbered") => {
+                            return unsafe { older.as_ref() };
+                        }
                         State::Ready | State::Numbered(_) => {
                             self.help(descriptor, guard);
                         }
@@ -145,6 +160,7 @@ impl Inner {
             match read_stamp(version.stamp.load(Acquire)) {
                 Stamp::Committed(own) if own < number => return Some(version),
                 Stamp::Committed(_) | Stamp::Aborted => at = older,
+                Stamp::Unstamped if fault!("snapshot passes unstamped") => at = older,
                 Stamp::Unstamped => self.stamp(version),
                 Stamp::Owned(descriptor) => {
                     // SAFETY: as in `settle`.
@@ -154,7 +170,9 @@ impl Inner {
                         State::Installing | State::Failed => at = older,
                         State::Committed(own) if own < number => return Some(version),
                         State::Committed(_) => at = older,
+                        State::Ready if fault!("snapshot passes ready") => at = older,
                         State::Ready => self.advance(descriptor),
+                        State::Numbered(_) if fault!("snapshot passes numbered") => at = older,
                         State::Numbered(own) if own < number => {
                             self.help(descriptor, guard);
                         }
@@ -175,7 +193,9 @@ impl Inner {
                 State::Installing => self.install(descriptor, guard),
                 State::Ready => self.advance(descriptor),
                 State::Numbered(number) => {
-                    let fate = if self.validate(descriptor, number, guard) {
+                    let fate = if fault!("decided before validated")
+                        || self.validate(descriptor, number, guard)
+                    {
                         State::Committed(number)
                     } else {
                         State::Failed
@@ -196,10 +216,11 @@ impl Inner {
 
     /// Puts the versions on their heads, in key order, then says READY.
     fn install(&self, descriptor: &Descriptor, guard: &Guard) {
+        let early = fault!("numbered before ready").then(|| State::Numbered(self.clock.draw()));
         for write in &descriptor.writes {
             while self.install_one(descriptor, write, guard) {}
         }
-        self.decide(descriptor, State::Installing, State::Ready);
+        self.decide(descriptor, State::Installing, early.unwrap_or(State::Ready));
     }
 
     /// One try; `true` if there must be another.
@@ -244,20 +265,20 @@ impl Inner {
     /// READY: whoever saw one of its keys expired before has been waited for by nobody, but
     /// whoever looks at one of them from now on finishes this commit first.
     fn in_time(&self, descriptor: &Descriptor) -> bool {
-        self.wall_clock.now_ms() < descriptor.relied_until_ms
+        fault!("expiry not compared") || self.wall_clock.now_ms() < descriptor.relied_until_ms
     }
 
     /// Whether everything that the commit only read is, as of `number`, what it saw.
     fn validate(&self, descriptor: &Descriptor, number: Number, guard: &Guard) -> bool {
         self.in_time(descriptor)
-            && descriptor
-                .reads
-                .iter()
-                .all(|read| self.read_holds(read, descriptor.now_ms, number, guard))
-            && descriptor
-                .ranges
-                .iter()
-                .all(|range| self.range_holds(range, descriptor.now_ms, number, guard))
+            && descriptor.reads.iter().all(|read| {
+                fault!("reads not compared")
+                    || self.read_holds(read, descriptor.now_ms, number, guard)
+            })
+            && descriptor.ranges.iter().all(|range| {
+                fault!("ranges not compared")
+                    || self.range_holds(range, descriptor.now_ms, number, guard)
+            })
     }
 
     /// Absent, deleted and expired are the same to a reader.
@@ -277,9 +298,12 @@ impl Inner {
         let seen = self
             .keyspace
             .find(space, lookup, guard)
-            .and_then(|record| self.visible(record, number, guard))
+            .and_then(|record| match fault!("newest compared") {
+                true => self.newest(record, guard),
+                false => self.visible(record, number, guard),
+            })
             .filter(|version| version.is_alive(now_ms))
             .map_or(ptr::null(), ptr::from_ref);
-        ptr::eq(seen, read.seen)
+        ptr::eq(seen, read.seen) || fault!("absences not compared") && read.seen.is_null()
     }
 }

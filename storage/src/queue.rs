@@ -118,7 +118,9 @@ impl Queues {
                 heat.store(heat.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
             }
             drop(queue);
-            if let Some(waker) = next {
+            if let Some(waker) = next
+                && !fault!("queue's wake-up lost")
+            {
                 waker.wake();
             }
         }

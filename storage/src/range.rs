@@ -120,7 +120,7 @@ impl Transaction {
                     && self.records_reads
                 {
                     found.push(Box::from(key));
-                    if version.deadline_ms() != 0 {
+                    if version.deadline_ms() != 0 && !fault!("deadlines in ranges not compared") {
                         relied_until_ms = relied_until_ms.min(version.deadline_ms());
                     }
                 }

@@ -307,13 +307,16 @@ impl Scan {
     pub(crate) fn protector(&self, after: Number, upto: Number) -> Option<Protector> {
         if let Some(open) = self.open
             && open.number <= upto
+            && !fault!("cut without the open range")
         {
             return Some(open);
         }
         let first = self.numbers.partition_point(|entry| entry.number <= after);
         self.numbers
             .get(first)
-            .filter(|entry| entry.number <= upto)
+            .filter(|entry| {
+                entry.number < upto || entry.number == upto && !fault!("cut one too many")
+            })
             .copied()
     }
 }

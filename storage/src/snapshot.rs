@@ -255,6 +255,11 @@ impl Transaction {
             };
             Ok::<_, Error>(tx.look(space, lookup).map_or(ptr::null(), ptr::from_ref))
         })?;
+        if fault!("watch blind to ABA") {
+            let value =
+                |tx: &Transaction| Ok::<_, Error>(tx.bytes(database, key)?.map(|b| b.into_owned()));
+            return Ok(value(self)? == snapshot.read(value)?);
+        }
         Ok(ptr::eq(now, then))
     }
 }

@@ -100,7 +100,8 @@ pub struct Transaction {
     pub(crate) slot: Option<*const Slot>,
     pub(crate) number: Number,
     pub(crate) now_ms: u64,
-    /// The table of databases as the transaction found it.
+    /// The table of databases as the transaction found it, and the way to all that it reads: null
+    /// unless the pin or the number protects it.
     pub(crate) base_table: *const Version,
     /// The table as this transaction means to leave it, private until the commit.
     pub(crate) new_table: Option<*mut Version>,
@@ -175,7 +176,7 @@ impl Transaction {
         let number = (self.mode != Mode::Direct).then_some(self.number);
         if let Some(guard) = &self.guard {
             let table = self.inner.table(number, guard);
-            if self.inner.effects.is_active() {
+            if self.inner.effects.is_active() && !fault!("table without its place") {
                 self.local.saw_lamport(table.lamport);
             }
             self.base_table = table;
@@ -188,7 +189,9 @@ impl Transaction {
         local: Rc<Local>,
         ticket: u64,
     ) -> Transaction {
-        inner.wall_clock.stop();
+        if !fault!("time goes on for the gate's owner") {
+            inner.wall_clock.stop();
+        }
         let mut transaction = Transaction::begin(inner, local, Mode::Exclusive);
         transaction.gate_ticket = Some(ticket);
         transaction
@@ -220,15 +223,16 @@ impl Transaction {
     }
 
     /// Drops what was read and written, the snapshot and the pin, until `restart`: a transaction
-    /// that is kept to be used again holds nobody up meanwhile. It reads and writes nothing before
-    /// it is restarted.
+    /// that is kept to be used again holds nobody up meanwhile. Whatever it is asked before it is
+    /// restarted ends in [`Error::Ended`].
     ///
     /// ```
-    /// use darter_storage::{Mode, Store};
+    /// use darter_storage::{Error, Mode, Store};
     /// let store = Store::new();
     /// let mut tx = store.begin(Mode::Optimistic);
     /// tx.rest();
     /// assert_eq!(store.snapshots_held().0, 0);
+    /// assert_eq!(tx.integer(0, b"n"), Err(Error::Ended));
     /// tx.restart();
     /// assert_eq!(store.snapshots_held().0, 1);
     /// ```
@@ -249,7 +253,13 @@ impl Transaction {
     }
 
     pub(crate) fn release_slot(&mut self) {
+        self.base_table = ptr::null();
         if let Some(slot) = self.slot.take() {
+            if fault!("release without trimming") {
+                // SAFETY: as below.
+                drop(unsafe { &*slot }.release());
+                return;
+            }
             let guard = self.local.pin();
             // SAFETY: slots live as long as the store's threads list.
             let keys = unsafe { &*slot }.release();
@@ -260,14 +270,15 @@ impl Transaction {
     /// Lets go of the epoch while nothing is being read: a snapshot is held by its number, not by a
     /// pin, so memory goes on being freed while the transaction stands still. A direct transaction
     /// keeps its pin, which is all that protects what it read. Call [`Transaction::pin`] before the
-    /// next read or write; without it that panics.
+    /// next read or write: without it that ends in [`Error::Unpinned`].
     ///
     /// ```
-    /// use darter_storage::{Mode, Store};
+    /// use darter_storage::{Error, Mode, Store};
     /// let store = Store::new();
     /// store.set("k", "old");
     /// let mut tx = store.begin(Mode::Snapshot);
     /// tx.unpin();
+    /// assert_eq!(tx.bytes(0, b"k"), Err(Error::Unpinned));
     /// store.set("k", "new"); // and as much else as there is time for
     /// tx.pin();
     /// assert_eq!(tx.bytes(0, b"k")?.as_deref(), Some(&b"old"[..]));
@@ -299,6 +310,7 @@ impl Transaction {
         }
     }
 
+    /// The pin of an access. Whoever calls it has been to `table`, which answers an error without.
     pub(crate) fn guard(&self) -> &Guard {
         match &self.guard {
             Some(guard) => guard,
@@ -372,12 +384,25 @@ impl Transaction {
         self.records_reads = false;
     }
 
-    pub(crate) fn space(&self, database: usize) -> Result<&Space, Error> {
+    /// The table of databases as the transaction means to leave it. Every access begins here: what
+    /// is not protected is refused before anything is looked at.
+    pub(crate) fn table(&self) -> Result<&Version, Error> {
+        if self.base_table.is_null() {
+            return Err(Error::Ended);
+        }
+        if self.guard.is_none() {
+            return Err(Error::Unpinned);
+        }
         let table = self
             .new_table
             .map_or(self.base_table, <*mut Version>::cast_const);
-        // SAFETY: the table is protected by the pin (direct) or by the number, or is private.
-        let table = unsafe { &*table };
+        // SAFETY: protected by the pin (direct) or by the number for as long as `base_table` is
+        // not null; a new table is private.
+        Ok(unsafe { &*table })
+    }
+
+    pub(crate) fn space(&self, database: usize) -> Result<&Space, Error> {
+        let table = self.table()?;
         let space = table_space(table, database).ok_or(Error::NoSuchDatabase(database))?;
         // SAFETY: a keyspace that a protected table names is not forgotten.
         Ok(unsafe { &*space })
@@ -460,7 +485,7 @@ impl Transaction {
             return true;
         }
         let stands = self.now_ms < deadline_ms;
-        if stands {
+        if stands && !fault!("own deadlines not compared") {
             let until_ms = self.own_until_ms.get().min(deadline_ms);
             self.own_until_ms.set(until_ms);
         }
@@ -832,12 +857,18 @@ impl Inner {
         let slot = local.state().slots.reserve();
         loop {
             let now_ms = self.transaction_time();
-            slot.protect_from(self.clock.now() + 1);
-            let number = self.clock.draw();
-            if self.wall_clock.now_ms() == now_ms {
+            if fault!("registered after drawn") {
+                slot.protect_from(Number::MAX >> 2);
+            } else {
+                slot.protect_from(self.clock.now() + 1);
+            }
+            let hole = u64::from(fault!("snapshot with holes"));
+            let number = self.clock.draw() + hole;
+            let then_ms = self.wall_clock.now_ms();
+            if then_ms == now_ms || fault!("snapshot later than its number") {
                 slot.protect(number);
-                slot.since_ms.store(now_ms, Relaxed);
-                return (slot, number, now_ms);
+                slot.since_ms.store(then_ms, Relaxed);
+                return (slot, number, then_ms);
             }
         }
     }
@@ -854,9 +885,14 @@ impl Inner {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
+        if fault!("kill leaves a write") && self.mode == Mode::Exclusive && self.slot.is_some() {
+            let _ = self.commit();
+        }
         self.forget();
         if let Some(ticket) = self.gate_ticket.take() {
-            self.inner.wall_clock.go_on();
+            if !fault!("time goes on for the gate's owner") {
+                self.inner.wall_clock.go_on();
+            }
             self.inner.gate.open(ticket);
         }
     }

@@ -33,12 +33,16 @@ enum Trimmed {
 impl Inner {
     /// Cuts what may go of a record's chain. O(versions cut).
     pub(crate) fn trim(&self, record: &Record, local: &Local, guard: &Guard) {
+        if fault!("nothing trimmed") {
+            return;
+        }
         loop {
             match record
                 .trim
                 .compare_exchange(TRIM_FREE, TRIM_BUSY, AcqRel, Acquire)
             {
                 Ok(_) => break,
+                Err(_) if fault!("trimmed by two at once") => break,
                 Err(TRIM_AGAIN) => return,
                 Err(_) => {
                     // Ask the holder to go round again; if it has just left, do it ourselves.
@@ -264,13 +268,16 @@ impl Inner {
             return Trimmed::Done;
         }
         if let Some(stream) = self.effects.slot()
+            && !fault!("tombstone removed before it is told")
             && version
                 .number()
                 .is_none_or(|number| number >= self.effects.closed())
         {
             return Trimmed::Blocked(stream);
         }
-        if record
+        if fault!("removed under a writer") {
+            record.head.store(DEAD, SeqCst);
+        } else if record
             .head
             .compare_exchange(newest, DEAD, SeqCst, SeqCst)
             .is_err()

@@ -90,6 +90,27 @@ fn i7_those_who_lose_run_one_after_the_other() {
     assert!(second.poll(&waker));
 }
 
+/// What is only read is compared at the very end of a commit: who loses there lines up as well.
+#[test]
+fn i7_those_who_lose_by_what_they_only_read_line_up_too() {
+    let store = Store::new();
+    let (mut first, mut second) = (Escalation::new(&store), Escalation::new(&store));
+    lose(&store, &mut first, 1);
+    assert!(first.poll(Waker::noop()), "it heads the line");
+    while store.counts().escalations_queue < 2 {
+        assert!(second.poll(Waker::noop()), "not in the line yet");
+        let mut tx = second.begin(Mode::Optimistic);
+        let n = tx.integer(0, b"k").expect("a number").unwrap_or(0);
+        tx.set_integer(0, b"copy of k", n).expect("writable");
+        assert!(interfere(&store));
+        assert!(tx.commit().is_err());
+        second.failed(&tx);
+    }
+    assert!(!second.poll(Waker::noop()), "the first is not done");
+    drop(first);
+    assert!(second.poll(Waker::noop()));
+}
+
 /// Whoever gives up in the line, as a client does that goes away, does not hold up the rest.
 #[test]
 fn i7_a_place_that_is_given_up_holds_nobody_up() {

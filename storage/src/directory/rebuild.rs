@@ -76,7 +76,12 @@ fn freeze(leaf: &Leaf<'_>) -> Vec<u64> {
     leaf.lines
         .iter()
         .flatten()
-        .map(|slot| slot.fetch_or(FROZEN, SeqCst) & !FROZEN)
+        .map(
+            |slot| match fault!("empty slots not frozen") && slot.load(SeqCst) == 0 {
+                true => 0,
+                false => slot.fetch_or(FROZEN, SeqCst) & !FROZEN,
+            },
+        )
         .filter(|word| word & POINTER != 0)
         .collect()
 }
@@ -92,7 +97,8 @@ fn build_leaf(words: &[u64]) -> u64 {
     // SAFETY: just allocated with 2^lines_log lines, not yet shared.
     let lines = unsafe { std::slice::from_raw_parts(lines, 1 << lines_log) };
     let mask = lines.len() - 1;
-    for &word in words {
+    let lost = usize::from(fault!("entry lost in a resize"));
+    for &word in &words[..words.len() - lost] {
         let home = home_of_tag(tag_of_word(word), lines_log);
         let free = (0..lines.len())
             .flat_map(|step| &lines[(home + step) & mask])

@@ -24,6 +24,13 @@ pub(crate) fn run_with(
     Runner::new(scheduler, config).run(body);
 }
 
+/// Runs `body` under schedules with few switches, at the places where they hurt most.
+pub(crate) fn rare(body: impl Fn() + Send + Sync + 'static) {
+    let (seed, schedules) = (number("SEED", 0), schedules());
+    println!("SEED={seed} SCHEDULES={schedules}");
+    run_with(PctScheduler::new_from_seed(seed, 5, schedules), body);
+}
+
 /// Runs `body` under many schedules: half of them any, half of them with few switches at the
 /// places where they hurt most (PCT).
 pub(crate) fn many(body: impl Fn() + Send + Sync + Clone + 'static) {

@@ -1,0 +1,138 @@
+//! What a program that embeds the store may do wrong: it is told so, and nothing else happens.
+
+use darter_storage::{CommitError, Conflict, Error, Mode, Store, Transaction};
+
+/// Whatever a transaction may be asked for, with the answer of each.
+fn ask(tx: &mut Transaction) -> Vec<Result<(), Error>> {
+    vec![
+        tx.get(0, b"a").map(drop),
+        tx.integer(0, b"new").map(drop),
+        tx.keys(0, b"", None, 10).map(drop),
+        tx.scan(0, 0, 10).map(drop),
+        tx.random_key(0).map(drop),
+        tx.count_keys(0).map(drop),
+        tx.last_key_before(0, None).map(drop),
+        tx.touch(0, b"a"),
+        tx.update(0, b"a").map(drop),
+        tx.set_integer(0, b"a", 1),
+        tx.delete(0, b"a").map(drop),
+        tx.set_deadline(0, b"a", 1).map(drop),
+        tx.rename((0, b"a"), (0, b"b")).map(drop),
+        tx.copy((0, b"a"), (0, b"b")).map(drop),
+    ]
+}
+
+/// Replaces the table of databases, and frees the one that was there.
+fn flush(store: &Store) {
+    store.set("a", "1");
+    store.exclusive(|tx| tx.flush(0)).expect("a database");
+    for _ in 0..100 {
+        store.maintain(100);
+    }
+    store.set("a", "2");
+}
+
+#[test]
+fn a_transaction_at_rest_refuses_everything_until_it_is_restarted() {
+    let store = Store::new();
+    for mode in [Mode::Direct, Mode::Snapshot, Mode::Optimistic] {
+        let mut tx = store.begin(mode);
+        tx.rest();
+        flush(&store);
+        for pinned in [false, true] {
+            let answers = ask(&mut tx);
+            let expected = |answer: &Result<(), Error>| match answer {
+                Err(Error::ReadOnly) => mode == Mode::Snapshot,
+                other => *other == Err(Error::Ended),
+            };
+            assert!(answers.iter().all(expected), "{pinned} {answers:?}");
+            assert_eq!(tx.touched_s(0, b"a"), None);
+            tx.pin();
+        }
+        tx.restart();
+        assert_eq!(tx.integer(0, b"a"), Ok(Some(2)));
+    }
+}
+
+#[test]
+fn an_exclusive_transaction_at_rest_leaves_the_databases_alone() {
+    let store = Store::new();
+    let done = store.exclusive(|tx| {
+        tx.rest();
+        assert_eq!(tx.flush(0), Err(Error::Ended));
+        assert_eq!(tx.swap(0, 1), Err(Error::Ended));
+        tx.restart();
+        tx.set_integer(0, b"a", 7)?;
+        tx.swap(0, 1)
+    });
+    assert_eq!(done, Ok(()));
+    assert_eq!(store.begin(Mode::Direct).integer(1, b"a"), Ok(Some(7)));
+}
+
+#[test]
+fn a_transaction_without_a_pin_refuses_everything_but_keeps_what_it_did() {
+    let store = Store::new();
+    store.set("a", "0");
+    let mut tx = store.begin(Mode::Optimistic);
+    tx.set_integer(0, b"mine", 5).expect("writable");
+    assert_eq!(tx.integer(0, b"a"), Ok(Some(0)));
+    tx.unpin();
+    let answers = ask(&mut tx);
+    assert!(
+        answers.iter().all(|answer| *answer == Err(Error::Unpinned)),
+        "{answers:?}"
+    );
+    tx.pin();
+    assert_eq!(tx.integer(0, b"a"), Ok(Some(0)));
+    assert!(tx.commit().is_ok());
+    assert_eq!(
+        store.get("mine").expect("a string").as_deref(),
+        Some(&b"5"[..])
+    );
+}
+
+/// What protected a transaction's reads ends with its commit.
+#[test]
+fn a_transaction_that_is_over_refuses_everything_until_it_is_restarted() {
+    let store = Store::new();
+    for mode in [Mode::Direct, Mode::Optimistic] {
+        for keys in [&[&b"x"[..]][..], &[b"x", b"y"]] {
+            let mut tx = store.begin(mode);
+            for key in keys {
+                tx.set_integer(0, key, 1).expect("writable");
+            }
+            assert!(tx.commit().is_ok());
+            refuses_until_restarted(&store, &mut tx);
+        }
+    }
+}
+
+#[test]
+fn a_transaction_that_has_lost_refuses_everything_until_it_is_restarted() {
+    let store = Store::new();
+    // It loses by the key that it writes, by one that it only reads, or by all keys.
+    for (written, counts) in [(&b"read"[..], false), (b"other", false), (b"other", true)] {
+        let mut tx = store.begin(Mode::Optimistic);
+        tx.integer(0, b"read").expect("a number");
+        tx.set_integer(0, written, 1).expect("writable");
+        if counts {
+            tx.count_keys(0).expect("a database");
+        }
+        store.set("read", "2");
+        assert_eq!(tx.commit(), Err(CommitError::Conflict(Conflict)));
+        refuses_until_restarted(&store, &mut tx);
+    }
+}
+
+fn refuses_until_restarted(store: &Store, tx: &mut Transaction) {
+    tx.unpin();
+    flush(store);
+    tx.pin();
+    let answers = ask(tx);
+    assert!(
+        answers.iter().all(|answer| *answer == Err(Error::Ended)),
+        "{answers:?}"
+    );
+    tx.restart();
+    assert_eq!(tx.integer(0, b"a"), Ok(Some(2)));
+}
