@@ -20,6 +20,8 @@ impl Transaction {
     /// # Ok::<(), darter_storage::Error>(())
     /// ```
     pub fn copy(&mut self, from: (usize, &[u8]), to: (usize, &[u8])) -> Result<bool, Error> {
+        self.check_writable()?;
+        self.space(to.0)?;
         let Some((value, deadline_ms)) = self.get_with_deadline(from.0, from.1)? else {
             return Ok(false);
         };

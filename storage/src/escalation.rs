@@ -9,7 +9,7 @@ use std::task::{Wake, Waker};
 
 use crate::error::Error;
 use crate::queue::Place;
-use crate::store::{Inner, Store};
+use crate::store::{Inner, Store, refuse_exclusive};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread;
 use crate::thread::count;
@@ -24,9 +24,11 @@ const QUEUED_ATTEMPTS: u32 = 16;
 enum Stage {
     Free,
     Queued(Place),
-    /// Waits for the gate, or has closed it and waits for the calls in flight.
+    /// Waits for the gate, or has closed it and waits for the calls in flight; alone once none
+    /// is left.
     Gate {
         ticket: Option<u64>,
+        is_alone: bool,
     },
 }
 
@@ -168,7 +170,10 @@ impl Escalation {
     pub fn take_gate(&mut self) {
         if !matches!(self.stage, Stage::Gate { .. }) {
             self.leave();
-            self.stage = Stage::Gate { ticket: None };
+            self.stage = Stage::Gate {
+                ticket: None,
+                is_alone: false,
+            };
         }
     }
 
@@ -206,13 +211,20 @@ impl Escalation {
         match &mut self.stage {
             Stage::Free => true,
             Stage::Queued(place) => inner.queues.poll(place, waker),
-            Stage::Gate { ticket } => inner.poll_closed(ticket, waker),
+            Stage::Gate { ticket, is_alone } => {
+                *is_alone = inner.poll_closed(ticket, waker);
+                *is_alone
+            }
         }
     }
 
     /// Begins the next attempt, once [`Escalation::poll`] has said `true`: in `mode` (not
     /// [`Mode::Exclusive`]), or exclusive if it has come to that. The gate opens again when the
     /// transaction is dropped.
+    ///
+    /// # Panics
+    /// If `mode` is [`Mode::Exclusive`]. If it is to be exclusive, and [`Escalation::poll`] has not
+    /// said `true` since the last attempt began: others may be committing.
     ///
     /// ```
     /// use darter_storage::{Escalation, Mode, Store};
@@ -228,12 +240,15 @@ impl Escalation {
     /// # Ok::<(), darter_storage::Error>(())
     /// ```
     pub fn begin(&mut self, mode: Mode) -> Transaction {
+        refuse_exclusive(mode);
         let inner = &self.store.inner;
         let local = self.store.local();
         match &mut self.stage {
-            Stage::Gate { ticket } => {
-                let Some(ticket) = ticket.take() else {
-                    unreachable!("begun before poll said so")
+            Stage::Gate { ticket, is_alone } => {
+                let polled = std::mem::take(is_alone);
+                let ticket = ticket.take_if(|_| polled);
+                let Some(ticket) = ticket else {
+                    panic!("an exclusive transaction was begun before `poll` said that it may")
                 };
                 inner.read_clock();
                 count(&local.state().counters.exclusives, 1);
@@ -247,7 +262,7 @@ impl Escalation {
         match std::mem::replace(&mut self.stage, Stage::Free) {
             Stage::Free => {}
             Stage::Queued(place) => self.store.inner.queues.leave(place),
-            Stage::Gate { ticket } => open(&self.store.inner, ticket),
+            Stage::Gate { ticket, .. } => open(&self.store.inner, ticket),
         }
     }
 }

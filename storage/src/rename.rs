@@ -25,6 +25,8 @@ impl Transaction {
     /// ```
     pub fn rename(&mut self, from: (usize, &[u8]), to: (usize, &[u8])) -> Result<bool, Error> {
         self.check_writable()?;
+        // Before anything is moved: whoever gets an error has changed nothing.
+        self.space(to.0)?;
         let Some((value, deadline_ms)) = self.get_with_deadline(from.0, from.1)? else {
             return Ok(false);
         };

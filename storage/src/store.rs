@@ -203,6 +203,10 @@ impl Store {
     /// The closures of [`Store::transaction`] are the easier way; this one is for programs that
     /// must suspend a transaction in its middle.
     ///
+    /// # Panics
+    /// If `mode` is [`Mode::Exclusive`]: only an [`Escalation`](crate::Escalation) leads there, for
+    /// the gate must be closed first.
+    ///
     /// ```
     /// use darter_storage::{Deadline, Mode, Store, StringValue, Value};
     /// let store = Store::new();
@@ -212,11 +216,7 @@ impl Store {
     /// # Ok::<(), darter_storage::Error>(())
     /// ```
     pub fn begin(&self, mode: Mode) -> Transaction {
-        debug_assert_ne!(
-            mode,
-            Mode::Exclusive,
-            "an exclusive transaction begins at the gate"
-        );
+        refuse_exclusive(mode);
         self.inner.read_clock();
         Transaction::begin(&self.inner, self.local(), mode)
     }
@@ -345,6 +345,14 @@ impl Store {
     pub fn touched_s(&self, database: usize, key: &[u8]) -> Option<u64> {
         self.begin(Mode::Direct).touched_s(database, key)
     }
+}
+
+/// Nobody is exclusive by asking for it: without the gate, updates would be lost.
+pub(crate) fn refuse_exclusive(mode: Mode) {
+    assert!(
+        mode != Mode::Exclusive,
+        "an exclusive transaction begins at the gate: use `Escalation::exclusive`"
+    );
 }
 
 impl Inner {

@@ -1,6 +1,9 @@
 //! What a program that embeds the store may do wrong: it is told so, and nothing else happens.
 
-use darter_storage::{CommitError, Conflict, Error, Mode, Store, Transaction};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
+
+use darter_storage::{CommitError, Conflict, Error, Escalation, Mode, Store, Transaction};
 
 /// Whatever a transaction may be asked for, with the answer of each.
 fn ask(tx: &mut Transaction) -> Vec<Result<(), Error>> {
@@ -135,4 +138,58 @@ fn refuses_until_restarted(store: &Store, tx: &mut Transaction) {
     );
     tx.restart();
     assert_eq!(tx.integer(0, b"a"), Ok(Some(2)));
+}
+
+/// What a panic says.
+fn panic_of<T>(call: impl FnOnce() -> T) -> String {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(call)) else {
+        return "no panic".to_owned();
+    };
+    match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => (*panic.downcast::<&str>().expect("a text")).to_owned(),
+    }
+}
+
+#[test]
+fn nobody_is_exclusive_without_the_gate() {
+    let store = Store::new();
+    assert!(panic_of(|| store.begin(Mode::Exclusive)).contains("begins at the gate"));
+    let mut free = Escalation::new(&store);
+    assert!(panic_of(|| free.begin(Mode::Exclusive)).contains("begins at the gate"));
+    let begin = |escalation: &mut Escalation| panic_of(|| escalation.begin(Mode::Optimistic));
+    let mut first = Escalation::exclusive(&store);
+    assert!(begin(&mut first).contains("before `poll`"), "not asked");
+    assert!(first.poll(Waker::noop()));
+    let mut second = Escalation::exclusive(&store);
+    assert!(!second.poll(Waker::noop()));
+    assert!(begin(&mut second).contains("before `poll`"), "told to wait");
+    drop(first.begin(Mode::Optimistic));
+    assert!(
+        begin(&mut first).contains("before `poll`"),
+        "that was the attempt before"
+    );
+    assert!(second.poll(Waker::noop()));
+    assert_eq!(second.begin(Mode::Optimistic).mode(), Mode::Exclusive);
+    store.set("k", "v");
+}
+
+#[test]
+fn what_is_to_go_where_no_database_is_stays() {
+    let store = Store::new();
+    store.set("a", "1");
+    let nowhere = store.databases();
+    let stays = store.transaction(|tx| {
+        let error = Err(Error::NoSuchDatabase(nowhere));
+        for from in [&b"a"[..], b"missing"] {
+            assert_eq!(tx.rename((0, from), (nowhere, b"b")), error);
+            assert_eq!(tx.copy((0, from), (nowhere, b"b")), error);
+        }
+        tx.integer(0, b"a")
+    });
+    assert_eq!(stays, Ok(Some(1)));
+    assert_eq!(
+        store.get("a").expect("a string").as_deref(),
+        Some(&b"1"[..])
+    );
 }
