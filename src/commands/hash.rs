@@ -125,7 +125,7 @@ fn set_fields(view: &mut View<'_>, args: &Args<'_>, name: &str) -> Result<i64, C
     if !rest.is_empty() {
         return Err(CommandError::Arity(name.into()));
     }
-    let hash = view.hash_or_new(&args[1])?;
+    let mut hash = view.hash_or_new(&args[1])?;
     let is_new = pairs
         .iter()
         .map(|[field, value]| i64::from(hash.insert(field, value)));
@@ -179,7 +179,7 @@ fn hmget(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
 
 fn hdel(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let mut removed = 0;
-    if let Some(hash) = view.hash_mut(&args[1])? {
+    if let Some(mut hash) = view.hash_mut(&args[1])? {
         for field in args.from(2) {
             removed += i64::from(hash.remove(field));
         }

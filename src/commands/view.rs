@@ -4,9 +4,9 @@
 use std::cell::Cell;
 
 use darter_storage::{
-    Deadline, HashRef, HashValue, ListRef, ListValue, Message, SetRef, SetValue, SortedSetRef,
-    SortedSetValue, StreamRef, StreamValue, StringRef, StringValue, Transaction, Type, Value,
-    ValueRef,
+    Deadline, HashMut, HashRef, HashValue, ListMut, ListRef, ListValue, Message, SetMut, SetRef,
+    SetValue, SortedSetMut, SortedSetRef, SortedSetValue, StreamMut, StreamRef, StreamValue,
+    StringMut, StringRef, StringValue, Transaction, Type, Value, ValueMut, ValueRef,
 };
 
 use super::error::CommandError;
@@ -27,7 +27,8 @@ pub struct View<'t> {
 
 /// Typed access to one kind of value.
 macro_rules! typed {
-    ($read:ident, $existing:ident, $upsert:ident, $variant:ident, $reference:ident, $value:ident) => {
+    ($read:ident, $existing:ident, $upsert:ident, $variant:ident, $reference:ident, $change:ident,
+     $value:ident) => {
         /// The value of a key, if it is there.
         ///
         /// # Errors
@@ -44,12 +45,12 @@ macro_rules! typed {
         ///
         /// # Errors
         /// [`CommandError::WrongType`].
-        pub fn $existing(&mut self, key: &[u8]) -> Result<Option<&mut $value>, CommandError> {
+        pub fn $existing(&mut self, key: &[u8]) -> Result<Option<$change<'_>>, CommandError> {
             if self.$read(key)?.is_none() {
                 return Ok(None);
             }
             match self.transaction.update(self.database, key)? {
-                Some(Value::$variant(value)) => Ok(Some(value)),
+                Some(ValueMut::$variant(value)) => Ok(Some(value)),
                 _ => Ok(None),
             }
         }
@@ -58,11 +59,11 @@ macro_rules! typed {
         ///
         /// # Errors
         /// [`CommandError::WrongType`].
-        pub fn $upsert(&mut self, key: &[u8]) -> Result<&mut $value, CommandError> {
+        pub fn $upsert(&mut self, key: &[u8]) -> Result<$change<'_>, CommandError> {
             self.$read(key)?;
             let make = || Value::$variant($value::new());
             match self.transaction.upsert(self.database, key, make)? {
-                Value::$variant(value) => Ok(value),
+                ValueMut::$variant(value) => Ok(value),
                 _ => Err(CommandError::WrongType),
             }
         }
@@ -85,15 +86,32 @@ impl<'t> View<'t> {
         }
     }
 
-    typed!(hash, hash_mut, hash_or_new, Hash, HashRef, HashValue);
-    typed!(list, list_mut, list_or_new, List, ListRef, ListValue);
-    typed!(set_of, set_mut, set_or_new, Set, SetRef, SetValue);
+    typed!(
+        hash,
+        hash_mut,
+        hash_or_new,
+        Hash,
+        HashRef,
+        HashMut,
+        HashValue
+    );
+    typed!(
+        list,
+        list_mut,
+        list_or_new,
+        List,
+        ListRef,
+        ListMut,
+        ListValue
+    );
+    typed!(set_of, set_mut, set_or_new, Set, SetRef, SetMut, SetValue);
     typed!(
         sorted_set,
         sorted_set_mut,
         sorted_set_or_new,
         SortedSet,
         SortedSetRef,
+        SortedSetMut,
         SortedSetValue
     );
     typed!(
@@ -102,6 +120,7 @@ impl<'t> View<'t> {
         stream_or_new,
         Stream,
         StreamRef,
+        StreamMut,
         StreamValue
     );
 
@@ -121,11 +140,11 @@ impl<'t> View<'t> {
     ///
     /// # Errors
     /// [`CommandError::WrongType`].
-    pub fn string_or_new(&mut self, key: &[u8]) -> Result<&mut StringValue, CommandError> {
+    pub fn string_or_new(&mut self, key: &[u8]) -> Result<StringMut<'_>, CommandError> {
         self.string(key)?;
         let make = || Value::String(StringValue::new(b""));
         match self.transaction.upsert(self.database, key, make)? {
-            Value::String(value) => Ok(value),
+            ValueMut::String(value) => Ok(value),
             _ => Err(CommandError::WrongType),
         }
     }

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use darter_storage::{Error, HashValue, Mode, SortedSetValue, Store, Value};
+use darter_storage::{Error, HashValue, Mode, SortedSetValue, Store, Value, ValueMut};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -123,8 +123,12 @@ fn collections(criterion: &mut Criterion) {
                     || make(KEYS),
                     |value| {
                         match value {
-                            Value::Hash(hash) => drop(hash.insert(&key(number), &[b'w'; 16])),
-                            Value::SortedSet(set) => drop(set.insert(&key(number), number as f64)),
+                            ValueMut::Hash(mut hash) => {
+                                hash.insert(&key(number), &[b'w'; 16]);
+                            }
+                            ValueMut::SortedSet(mut set) => {
+                                set.insert(&key(number), number as f64);
+                            }
                             _ => {}
                         }
                         Ok(())

@@ -2,14 +2,14 @@
 
 use darter_storage::{
     Error, HashValue, ListValue, SetValue, SortedSetValue, Store, StreamId, StreamValue, Type,
-    Value, ValueRef,
+    Value, ValueMut, ValueRef,
 };
 
 /// The collection that a key must hold, or an error.
 macro_rules! expect {
     ($value:expr, $kind:ident) => {
         match $value {
-            Value::$kind(value) => value,
+            ValueMut::$kind(value) => value,
             other => return Err(Error::wrong_type(Type::$kind, other.kind())),
         }
     };

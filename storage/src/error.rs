@@ -52,11 +52,11 @@ impl Error {
     /// The key holds `found` where `wanted` is needed.
     ///
     /// ```
-    /// use darter_storage::{Error, ListValue, Store, Type, Value};
+    /// use darter_storage::{Error, ListValue, Store, Type, Value, ValueMut};
     /// let store = Store::new();
     /// store.set("jobs", "not a list");
     /// let result = store.update("jobs", || Value::List(ListValue::new()), |value| match value {
-    ///     Value::List(list) => Ok(list.push_back(b"job")),
+    ///     ValueMut::List(mut list) => Ok(list.push_back(b"job")),
     ///     other => Err(Error::wrong_type(Type::List, other.kind())),
     /// });
     /// assert_eq!(result, Err(Error::WrongType { wanted: Type::List, found: Type::String }));

@@ -67,7 +67,7 @@ pub use store::{Options, Store, TimeSource};
 pub use thread::Counts;
 pub use transaction::{Deadline, Mode, Transaction};
 pub use value::{
-    HashRef, HashValue, ListRef, ListValue, SetEncoding, SetRef, SetValue, SortedSetRef,
-    SortedSetValue, StreamEntry, StreamId, StreamRef, StreamValue, StringRef, StringValue, Type,
-    Value, ValueRef,
+    HashMut, HashRef, HashValue, ListMut, ListRef, ListValue, SetEncoding, SetMut, SetRef,
+    SetValue, SortedSetMut, SortedSetRef, SortedSetValue, StreamEntry, StreamId, StreamMut,
+    StreamRef, StreamValue, StringMut, StringRef, StringValue, Type, Value, ValueMut, ValueRef,
 };

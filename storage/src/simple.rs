@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::error::Error;
 use crate::store::Store;
 use crate::transaction::{Deadline, Mode, Transaction};
-use crate::value::{StringValue, Value, ValueRef};
+use crate::value::{StringValue, Value, ValueMut, ValueRef};
 
 impl Store {
     /// The bytes of a string; `None` if the key is not there. O(length).
@@ -87,10 +87,10 @@ impl Store {
     /// What `change` returned.
     ///
     /// ```
-    /// use darter_storage::{Error, HashValue, Store, Value};
+    /// use darter_storage::{Error, HashValue, Store, Value, ValueMut};
     /// let store = Store::new();
     /// store.update("user:1", || Value::Hash(HashValue::new()), |value| match value {
-    ///     Value::Hash(hash) => Ok(hash.insert(b"name", b"Ada")),
+    ///     ValueMut::Hash(mut hash) => Ok(hash.insert(b"name", b"Ada")),
     ///     other => Err(Error::wrong_type(darter_storage::Type::Hash, other.kind())),
     /// })?;
     /// # Ok::<(), Error>(())
@@ -99,7 +99,7 @@ impl Store {
         &self,
         key: impl AsRef<[u8]>,
         make: impl Fn() -> Value,
-        mut change: impl FnMut(&mut Value) -> Result<T, E>,
+        mut change: impl FnMut(ValueMut<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         self.transaction(|tx| change(tx.upsert(0, key.as_ref(), &make)?))
     }

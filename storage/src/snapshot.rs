@@ -118,10 +118,10 @@ impl Snapshot {
     /// [`Error::NoSuchDatabase`] if the store has none.
     ///
     /// ```
-    /// use darter_storage::{Error, ListValue, Store, Value, ValueRef};
+    /// use darter_storage::{Error, ListValue, Store, Value, ValueMut, ValueRef};
     /// let store = Store::new();
-    /// let push = |value: &mut Value| match value {
-    ///     Value::List(list) => Ok(list.push_back(b"x")),
+    /// let push = |value: ValueMut<'_>| match value {
+    ///     ValueMut::List(mut list) => Ok(list.push_back(b"x")),
     ///     other => Err(Error::wrong_type(darter_storage::Type::List, other.kind())),
     /// };
     /// store.update("list", || Value::List(ListValue::new()), push)?;

@@ -23,7 +23,7 @@ use crate::store::Inner;
 use crate::sync::Guard;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::thread::{Local, count};
-use crate::value::{Type, Value, ValueRef};
+use crate::value::{Type, Value, ValueMut, ValueRef};
 use crate::version::{Number, Version};
 
 /// How long a value written stays.
@@ -645,23 +645,23 @@ impl Transaction {
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
     ///
     /// ```
-    /// use darter_storage::{Error, ListValue, Store, Value};
+    /// use darter_storage::{Error, ListValue, Store, Value, ValueMut};
     /// let store = Store::new();
     /// let take = || store.transaction(|tx| match tx.update(0, b"jobs")? {
-    ///     Some(Value::List(jobs)) => Ok(jobs.pop_front()),
+    ///     Some(ValueMut::List(mut jobs)) => Ok(jobs.pop_front()),
     ///     Some(other) => Err(Error::wrong_type(darter_storage::Type::List, other.kind())),
     ///     None => Ok(None),
     /// });
     /// assert_eq!(take()?, None);
     /// store.update("jobs", || Value::List(ListValue::new()), |value| match value {
-    ///     Value::List(jobs) => Ok(jobs.push_back(b"mail")),
+    ///     ValueMut::List(mut jobs) => Ok(jobs.push_back(b"mail")),
     ///     _ => Ok::<_, Error>(()),
     /// })?;
     /// assert_eq!(take()?.as_deref(), Some(&b"mail"[..]));
     /// assert_eq!(store.key_counts(0), (0, 0));
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn update(&mut self, database: usize, key: &[u8]) -> Result<Option<&mut Value>, Error> {
+    pub fn update(&mut self, database: usize, key: &[u8]) -> Result<Option<ValueMut<'_>>, Error> {
         self.check_writable()?;
         let index = match self
             .entries
@@ -691,7 +691,7 @@ impl Transaction {
             };
         }
         match &mut entry.written {
-            Written::Value { value, .. } => Ok(Some(value)),
+            Written::Value { value, .. } => Ok(Some(value.to_mut())),
             _ => Ok(None),
         }
     }
@@ -703,11 +703,11 @@ impl Transaction {
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
     ///
     /// ```
-    /// use darter_storage::{Error, HashValue, Store, Value};
+    /// use darter_storage::{Error, HashValue, Store, Value, ValueMut};
     /// let store = Store::new();
     /// store.transaction(|tx| {
     ///     for (user, field) in [(&b"user:1"[..], &b"name"[..]), (b"user:2", b"name")] {
-    ///         if let Value::Hash(hash) = tx.upsert(0, user, || Value::Hash(HashValue::new()))? {
+    ///         if let ValueMut::Hash(mut hash) = tx.upsert(0, user, || Value::Hash(HashValue::new()))? {
     ///             hash.insert(field, b"?");
     ///         }
     ///     }
@@ -721,7 +721,7 @@ impl Transaction {
         database: usize,
         key: &[u8],
         make: impl FnOnce() -> Value,
-    ) -> Result<&mut Value, Error> {
+    ) -> Result<ValueMut<'_>, Error> {
         if self.update(database, key)?.is_none() {
             self.check_writable()?;
             let index = self.write_entry(database, key)?;
@@ -736,10 +736,10 @@ impl Transaction {
         self.made_value(database, key)
     }
 
-    fn made_value(&mut self, database: usize, key: &[u8]) -> Result<&mut Value, Error> {
+    fn made_value(&mut self, database: usize, key: &[u8]) -> Result<ValueMut<'_>, Error> {
         let index = self.write_entry(database, key)?;
         match &mut self.entries.get_mut(index).written {
-            Written::Value { value, .. } => Ok(value),
+            Written::Value { value, .. } => Ok(value.to_mut()),
             _ => unreachable!("found or just made by upsert"),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use darter_storage::{Deadline, Error, HashValue, Mode, Store, StringValue, Value};
+use darter_storage::{Deadline, Error, HashValue, Mode, Store, StringValue, Value, ValueMut};
 
 /// A changed copy of a large value, whose compare-and-swap loses to a commit that is then given
 /// up, goes over the very version that it was made from, and keeps what it shares with it.
@@ -12,8 +12,8 @@ fn i4_a_large_value_outlives_commits_that_fail_over_it() {
     const FIELDS: u32 = 2_000;
     const ROUNDS: u32 = 20_000;
     let store = Store::new();
-    let insert = |value: &mut Value, field: u32, to: u32| match value {
-        Value::Hash(hash) => {
+    let insert = |value: ValueMut<'_>, field: u32, to: u32| match value {
+        ValueMut::Hash(mut hash) => {
             hash.insert(&field.to_be_bytes(), &to.to_be_bytes());
             Ok(())
         }

@@ -1,6 +1,8 @@
 //! I2, I5: what snapshots saw of large values stays as it was, and is freed when they end.
 
-use darter_storage::{Error, HashValue, ListValue, SortedSetValue, Store, Value, ValueRef};
+use darter_storage::{
+    Error, HashValue, ListValue, SortedSetValue, Store, Value, ValueMut, ValueRef,
+};
 
 const ELEMENTS: usize = 50_000;
 
@@ -15,7 +17,7 @@ fn hash() -> Value {
 fn change(store: &Store, number: usize, text: &[u8]) {
     store
         .update::<_, Error>("large", hash, |value| {
-            if let Value::Hash(hash) = value {
+            if let ValueMut::Hash(mut hash) = value {
                 hash.insert(format!("field:{number}").as_bytes(), text);
             }
             Ok(())
@@ -76,10 +78,10 @@ fn i2_large_lists_and_sorted_sets_keep_their_order_under_snapshots() {
     for number in 0..5_000_u32 {
         store
             .transaction(|tx| {
-                if let Value::List(list) = tx.upsert(0, b"list", empty_list)? {
+                if let ValueMut::List(mut list) = tx.upsert(0, b"list", empty_list)? {
                     list.push_back(&number.to_be_bytes());
                 }
-                if let Value::SortedSet(set) = tx.upsert(0, b"set", empty_set)? {
+                if let ValueMut::SortedSet(mut set) = tx.upsert(0, b"set", empty_set)? {
                     set.insert(&number.to_be_bytes(), f64::from(number % 100));
                 }
                 Ok::<_, Error>(())
@@ -90,7 +92,7 @@ fn i2_large_lists_and_sorted_sets_keep_their_order_under_snapshots() {
     for _ in 0..2_500 {
         store
             .update::<_, Error>("list", empty_list, |value| {
-                if let Value::List(list) = value {
+                if let ValueMut::List(mut list) = value {
                     list.pop_front();
                 }
                 Ok(())

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use darter_storage::{
     Error, HashValue, ListValue, Mode, SetValue, SortedSetValue, Store, StreamId, StreamValue,
-    StringValue, Value,
+    StringValue, Value, ValueMut,
 };
 
 /// Counts what each thread allocates and frees, so that tests beside each other do not mix.
@@ -99,7 +99,7 @@ fn i6_a_snapshot_costs_the_same_however_much_it_sees() {
 struct Kind {
     name: &'static str,
     make: fn() -> Value,
-    put: fn(&mut Value, u32, u8),
+    put: fn(&mut ValueMut<'_>, u32, u8),
 }
 
 const STRING_STEP: usize = 100;
@@ -109,7 +109,7 @@ const KINDS: &[Kind] = &[
         name: "string",
         make: || Value::String(StringValue::new(b"")),
         put: |value, at, byte| {
-            if let Value::String(string) = value {
+            if let ValueMut::String(string) = value {
                 string.write_at(at as usize * STRING_STEP, &[byte; STRING_STEP]);
             }
         },
@@ -118,7 +118,7 @@ const KINDS: &[Kind] = &[
         name: "list",
         make: || Value::List(ListValue::new()),
         put: |value, at, byte| {
-            if let Value::List(list) = value
+            if let ValueMut::List(list) = value
                 && !list.set(at as usize, &[byte; 16])
             {
                 list.push_back(&[byte; 16]);
@@ -129,7 +129,7 @@ const KINDS: &[Kind] = &[
         name: "set",
         make: || Value::Set(SetValue::new()),
         put: |value, at, byte| {
-            if let Value::Set(set) = value {
+            if let ValueMut::Set(set) = value {
                 set.insert(format!("member:{at}:{byte}").as_bytes());
             }
         },
@@ -138,7 +138,7 @@ const KINDS: &[Kind] = &[
         name: "sorted set",
         make: || Value::SortedSet(SortedSetValue::new()),
         put: |value, at, byte| {
-            if let Value::SortedSet(set) = value {
+            if let ValueMut::SortedSet(set) = value {
                 set.insert(format!("member:{at}").as_bytes(), f64::from(byte));
             }
         },
@@ -147,7 +147,7 @@ const KINDS: &[Kind] = &[
         name: "hash",
         make: || Value::Hash(HashValue::new()),
         put: |value, at, byte| {
-            if let Value::Hash(hash) = value {
+            if let ValueMut::Hash(hash) = value {
                 hash.insert(format!("field:{at}").as_bytes(), &[byte; 16]);
             }
         },
@@ -156,7 +156,7 @@ const KINDS: &[Kind] = &[
         name: "stream",
         make: || Value::Stream(StreamValue::new()),
         put: |value, _, byte| {
-            if let Value::Stream(stream) = value {
+            if let ValueMut::Stream(stream) = value {
                 let mut id: StreamId = stream.as_ref().last_id();
                 id.sequence += 1;
                 stream.append(id, &[(b"field", &[byte; 16])]);
@@ -172,8 +172,8 @@ fn i6_writers_of_large_values_do_not_copy_them_for_held_snapshots() {
     const CHANGES: u32 = 20;
     for Kind { name, make, put } in KINDS {
         let store = Store::new();
-        let filled = store.update::<_, Error>("large", make, |value| {
-            (0..ELEMENTS).for_each(|at| put(value, at, 0));
+        let filled = store.update::<_, Error>("large", make, |mut value| {
+            (0..ELEMENTS).for_each(|at| put(&mut value, at, 0));
             Ok(())
         });
         assert_eq!(filled, Ok(()));
@@ -187,8 +187,8 @@ fn i6_writers_of_large_values_do_not_copy_them_for_held_snapshots() {
         let paid_bytes = allocated_by(|| {
             for change in 0..CHANGES {
                 store
-                    .update::<_, Error>("large", make, |value| {
-                        put(value, change * (ELEMENTS / CHANGES), 1);
+                    .update::<_, Error>("large", make, |mut value| {
+                        put(&mut value, change * (ELEMENTS / CHANGES), 1);
                         Ok(())
                     })
                     .expect("writable");

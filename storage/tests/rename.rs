@@ -2,7 +2,7 @@
 //! each value is right and every node is freed once.
 
 use darter_storage::{
-    Deadline, Error, HashValue, Store, StringValue, Transaction, Value, ValueRef,
+    Deadline, Error, HashValue, Store, StringValue, Transaction, Value, ValueMut, ValueRef,
 };
 
 const FIELDS: usize = 5000;
@@ -69,7 +69,7 @@ fn a_moved_value_survives_what_follows_in_the_same_transaction() {
         store.transaction(step).expect("writable");
         store
             .update::<_, Error>("b", large, |value| {
-                if let Value::Hash(hash) = value {
+                if let ValueMut::Hash(mut hash) = value {
                     hash.remove(b"field:7");
                 }
                 Ok(())

@@ -5,7 +5,7 @@ mod read;
 mod take;
 mod write;
 
-use darter_storage::ListValue;
+use darter_storage::ListMut;
 
 use super::args::Args;
 use super::command::{Command, Group, Keys, flag};
@@ -197,14 +197,14 @@ impl End {
         }
     }
 
-    fn push(self, list: &mut ListValue, element: &[u8]) {
+    fn push(self, list: &mut ListMut<'_>, element: &[u8]) {
         match self {
             End::Left => list.push_front(element),
             End::Right => list.push_back(element),
         }
     }
 
-    fn pop(self, list: &mut ListValue) -> Option<Vec<u8>> {
+    fn pop(self, list: &mut ListMut<'_>) -> Option<Vec<u8>> {
         match self {
             End::Left => list.pop_front(),
             End::Right => list.pop_back(),

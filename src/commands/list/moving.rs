@@ -19,17 +19,17 @@ fn move_element(
     }
     // Nothing is taken that cannot be put.
     view.list(destination)?;
-    let Some(list) = view.list_mut(source)? else {
+    let Some(mut list) = view.list_mut(source)? else {
         return Ok(None);
     };
-    let Some(element) = from.pop(list) else {
+    let Some(element) = from.pop(&mut list) else {
         return Ok(None);
     };
     if source == destination {
         // Through the same value, which thus is never seen empty and keeps its deadline.
-        to.push(list, &element);
+        to.push(&mut list, &element);
     } else {
-        to.push(view.list_or_new(destination)?, &element);
+        to.push(&mut view.list_or_new(destination)?, &element);
     }
     Ok(Some(element))
 }

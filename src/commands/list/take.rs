@@ -14,7 +14,7 @@ fn take(
     (end, count): (End, usize),
     reply: &mut dyn Reply,
 ) -> Result<bool, CommandError> {
-    let Some(list) = view.list_mut(key)? else {
+    let Some(mut list) = view.list_mut(key)? else {
         return Ok(false);
     };
     let length = list.as_ref().len();
@@ -57,7 +57,7 @@ fn pop(
         }
         return Ok(());
     }
-    match view.list_mut(key)?.and_then(|list| end.pop(list)) {
+    match view.list_mut(key)?.and_then(|mut list| end.pop(&mut list)) {
         Some(element) => reply.bulk(&element),
         None => reply.null(),
     }
@@ -135,7 +135,7 @@ fn blocking_pop(
     let timeout_ms = timeout_ms(&args[last])?;
     let keys = &args.all()[1..last];
     for key in keys {
-        if let Some(element) = view.list_mut(key)?.and_then(|list| end.pop(list)) {
+        if let Some(element) = view.list_mut(key)?.and_then(|mut list| end.pop(&mut list)) {
             reply.array(2);
             reply.bulk(key);
             reply.bulk(&element);

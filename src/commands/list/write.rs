@@ -18,9 +18,9 @@ fn push(
         reply.integer(0);
         return Ok(());
     }
-    let list = view.list_or_new(key)?;
+    let mut list = view.list_or_new(key)?;
     for element in args.from(2) {
-        end.push(list, element);
+        end.push(&mut list, element);
     }
     reply.integer(list.as_ref().len() as i64);
     Ok(())
@@ -66,7 +66,7 @@ pub(super) fn lset(
     let key = &args[1];
     let length = view.list(key)?.ok_or(CommandError::NoSuchKey)?.len();
     let index = position(args.integer(2)?, length).ok_or(CommandError::IndexOutOfRange)?;
-    if let Some(list) = view.list_mut(key)? {
+    if let Some(mut list) = view.list_mut(key)? {
         list.set(index, &args[3]);
     }
     reply.status("OK");
@@ -89,7 +89,7 @@ pub(super) fn linsert(
     };
     let pivot = list.iter_from(0).position(|element| *element == args[3]);
     match (pivot, view.list_mut(key)?) {
-        (Some(pivot), Some(list)) => {
+        (Some(pivot), Some(mut list)) => {
             list.insert(pivot + usize::from(is_after), &args[4]);
             reply.integer(list.as_ref().len() as i64);
         }
@@ -132,7 +132,7 @@ pub(super) fn lrem(
     };
     found.sort_unstable_by(|one, other| other.cmp(one));
     if !found.is_empty()
-        && let Some(list) = view.list_mut(key)?
+        && let Some(mut list) = view.list_mut(key)?
     {
         for at in &found {
             list.remove_range(*at, at + 1);
@@ -148,7 +148,7 @@ pub(super) fn ltrim(
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
     let (first, last) = (args.integer(2)?, args.integer(3)?);
-    if let Some(list) = view.list_mut(&args[1])? {
+    if let Some(mut list) = view.list_mut(&args[1])? {
         let length = list.as_ref().len();
         let kept = positions(first, last, length);
         list.remove_range(kept.end, length);

@@ -139,7 +139,7 @@ pub const COMMANDS: &[Command] = &[
 type Done = Result<(), CommandError>;
 
 fn sadd(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    let set = view.set_or_new(&args[1])?;
+    let mut set = view.set_or_new(&args[1])?;
     let mut added = 0;
     for member in args.from(2) {
         added += i64::from(set.insert(member));
@@ -150,7 +150,7 @@ fn sadd(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
 
 fn srem(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let mut removed = 0;
-    if let Some(set) = view.set_mut(&args[1])? {
+    if let Some(mut set) = view.set_mut(&args[1])? {
         for member in args.from(2) {
             removed += i64::from(set.remove(member));
         }
@@ -199,7 +199,7 @@ fn smove(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
         }
     };
     if moves && from != to {
-        if let Some(set) = view.set_mut(from)? {
+        if let Some(mut set) = view.set_mut(from)? {
             set.remove(member);
         }
         view.set_or_new(to)?.insert(member);
@@ -234,7 +234,7 @@ fn spop(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
         reply.set(taken.len());
     }
     taken.iter().for_each(|member| reply.bulk(member));
-    if let Some(set) = view.set_mut(key)? {
+    if let Some(mut set) = view.set_mut(key)? {
         taken.iter().for_each(|member| {
             set.remove(member);
         });

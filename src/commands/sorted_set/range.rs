@@ -168,7 +168,7 @@ pub(super) fn remove(
         .map_or(0..0, |set| bounds.ranks(set, false));
     let count = ranks.len();
     if count > 0
-        && let Some(set) = view.sorted_set_mut(key)?
+        && let Some(mut set) = view.sorted_set_mut(key)?
     {
         set.remove_ranks(ranks.start, ranks.end);
     }

@@ -23,7 +23,7 @@ fn take<'r>(
     (end, count): (End, usize),
     begin: impl FnOnce(usize) -> Elements<'r>,
 ) -> Result<bool, CommandError> {
-    let Some(set) = view.sorted_set_mut(key)? else {
+    let Some(mut set) = view.sorted_set_mut(key)? else {
         return Ok(false);
     };
     let length = set.as_ref().len();

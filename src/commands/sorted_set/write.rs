@@ -1,6 +1,6 @@
 //! Commands that give members scores, and remove them.
 
-use darter_storage::SortedSetValue;
+use darter_storage::SortedSetMut;
 
 use crate::commands::args::Args;
 use crate::commands::error::CommandError;
@@ -73,7 +73,7 @@ impl Rules {
 
     fn apply(
         self,
-        set: &mut SortedSetValue,
+        set: &mut SortedSetMut<'_>,
         member: &[u8],
         argument: f64,
     ) -> Result<Outcome, CommandError> {
@@ -132,9 +132,9 @@ fn add(
         Some(view.sorted_set_or_new(key)?)
     };
     let (mut added, mut changed, mut last) = (0, 0, None);
-    if let Some(set) = set {
+    if let Some(mut set) = set {
         for ([_, member], score) in pairs.iter().zip(scores) {
-            match rules.apply(set, member, score)? {
+            match rules.apply(&mut set, member, score)? {
                 Outcome::Added(score) => (added, last) = (added + 1, Some(score)),
                 Outcome::Changed(score) => (changed, last) = (changed + 1, Some(score)),
                 Outcome::Same(score) => last = Some(score),
@@ -177,7 +177,7 @@ pub(super) fn zrem(
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
     let mut removed = 0;
-    if let Some(set) = view.sorted_set_mut(&args[1])? {
+    if let Some(mut set) = view.sorted_set_mut(&args[1])? {
         for member in args.from(2) {
             removed += i64::from(set.remove(member).is_some());
         }

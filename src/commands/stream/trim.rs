@@ -1,6 +1,6 @@
 //! How XADD and XTRIM shorten a stream.
 
-use darter_storage::{StreamId, StreamValue};
+use darter_storage::{StreamId, StreamMut};
 
 use super::id::parse_exact;
 use crate::commands::args::Options;
@@ -92,7 +92,7 @@ impl Trim {
     }
 
     /// Shortens a stream; how many entries have gone.
-    pub(super) fn apply(&self, stream: &mut StreamValue) -> usize {
+    pub(super) fn apply(&self, stream: &mut StreamMut<'_>) -> usize {
         let entries = stream.as_ref();
         let length = entries.len();
         let excess = match self.keep {

@@ -82,9 +82,9 @@ pub(super) fn xadd(
         .iter()
         .map(|[field, value]| (*field, *value))
         .collect();
-    let stream = view.stream_or_new(key)?;
+    let mut stream = view.stream_or_new(key)?;
     stream.append(id, &fields);
-    add.trim.apply(stream);
+    add.trim.apply(&mut stream);
     id::write(id, reply);
     Ok(())
 }
@@ -103,7 +103,7 @@ pub(super) fn xtrim(
     }
     trim.check(true)?;
     let removed = match view.stream_mut(&args[1])? {
-        Some(stream) => trim.apply(stream),
+        Some(mut stream) => trim.apply(&mut stream),
         None => 0,
     };
     reply.integer(removed as i64);
@@ -116,7 +116,7 @@ pub(super) fn xdel(
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
     let mut removed = 0;
-    if let Some(stream) = view.stream_mut(&args[1])? {
+    if let Some(mut stream) = view.stream_mut(&args[1])? {
         // All IDs are read before any goes.
         let ids: Vec<StreamId> = args
             .from(2)
@@ -167,7 +167,7 @@ pub(super) fn xsetid(
 ) -> Result<(), CommandError> {
     let last_id = parse_exact(&args[2], 0)?;
     let (entries_added, max_deleted_id) = setid_options(args, last_id)?;
-    let stream = view.stream_mut(&args[1])?.ok_or(CommandError::NoSuchKey)?;
+    let mut stream = view.stream_mut(&args[1])?.ok_or(CommandError::NoSuchKey)?;
     let now = stream.as_ref();
     if last_id < now.max_deleted_id() {
         return Err(CommandError::text(

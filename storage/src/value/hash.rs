@@ -12,10 +12,10 @@ pub(crate) const COMPACT_ELEMENT_BYTES_MAX: usize = 64;
 /// A hash to be read.
 ///
 /// ```
-/// use darter_storage::{Error, HashValue, Store, Value, ValueRef};
+/// use darter_storage::{Error, HashValue, Store, Value, ValueMut, ValueRef};
 /// let store = Store::new();
 /// # store.update::<_, Error>("user", || Value::Hash(HashValue::new()), |value| {
-/// #     if let Value::Hash(hash) = value {
+/// #     if let ValueMut::Hash(mut hash) = value {
 /// #         hash.insert(b"name", b"Ada");
 /// #     }
 /// #     Ok(())
@@ -49,10 +49,10 @@ impl<'a> HashRef<'a> {
     /// deleted.
     ///
     /// ```
-    /// # use darter_storage::{Error, HashValue, Store, Value};
+    /// # use darter_storage::{Error, HashValue, Store, Value, ValueMut};
     /// let store = Store::new();
     /// store.update("h", || Value::Hash(HashValue::new()), |value| {
-    ///     let Value::Hash(hash) = value else { panic!("a hash") };
+    ///     let ValueMut::Hash(mut hash) = value else { panic!("a hash") };
     ///     hash.insert(b"field", b"1");
     ///     hash.remove(b"field");
     ///     assert!(hash.as_ref().is_empty());

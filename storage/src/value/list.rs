@@ -11,10 +11,10 @@ const COMPACT_BYTES_MAX: usize = 8 * 1024;
 /// A list to be read.
 ///
 /// ```
-/// use darter_storage::{Error, ListValue, Store, Value, ValueRef};
+/// use darter_storage::{Error, ListValue, Store, Value, ValueMut, ValueRef};
 /// let store = Store::new();
 /// # store.update::<_, Error>("jobs", || Value::List(ListValue::new()), |value| {
-/// #     if let Value::List(list) = value {
+/// #     if let ValueMut::List(mut list) = value {
 /// #         list.push_back(b"first");
 /// #         list.push_back(b"second");
 /// #     }
@@ -121,11 +121,11 @@ impl<'a> ListRef<'a> {
 /// A list that one transaction changes.
 ///
 /// ```
-/// use darter_storage::{Error, ListValue, Store, Value};
+/// use darter_storage::{Error, ListValue, Store, Value, ValueMut};
 /// let store = Store::new();
 /// store.transaction(|tx| {
 ///     match tx.upsert(0, b"jobs", || Value::List(ListValue::new()))? {
-///         Value::List(list) => Ok(list.push_back(b"mail")),
+///         ValueMut::List(mut list) => Ok(list.push_back(b"mail")),
 ///         other => Err(Error::wrong_type(darter_storage::Type::List, other.kind())),
 ///     }
 /// })?;

@@ -1,9 +1,11 @@
-//! Values: what a key holds, to be read (`ValueRef`) or changed by one transaction (`Value`).
+//! Values: what a key holds, to be read (`ValueRef`) or changed by one transaction (`ValueMut`), and
+//! what is made to be put there (`Value`).
 //!
 //! A small value is one buffer inside its version and is copied to be changed. A large one is a
 //! tree of nodes that versions share; see `tree` for who frees them.
 
 mod body;
+mod changing;
 mod flat;
 mod hash;
 mod list;
@@ -15,6 +17,7 @@ mod string;
 mod tree;
 mod view;
 
+pub use changing::{HashMut, ListMut, SetMut, SortedSetMut, StreamMut, StringMut, ValueMut};
 pub use hash::{HashRef, HashValue};
 pub use list::{ListRef, ListValue};
 pub use set::{SetEncoding, SetRef, SetValue};
@@ -168,21 +171,22 @@ impl<'a> ValueRef<'a> {
     }
 }
 
-/// A value that one transaction makes or changes; nobody else sees it until the commit.
+/// A value that is being made, to be put in a key by
+/// [`Transaction::set`](crate::Transaction::set) or its like. What a key holds already is changed
+/// as a [`ValueMut`].
 ///
 /// ```
-/// use darter_storage::{Error, SetValue, Store, Value};
+/// use darter_storage::{Deadline, Error, SetValue, Store, Value};
 /// let store = Store::new();
-/// store.transaction(|tx| {
-///     let value = tx.upsert(0, b"seen", || Value::Set(SetValue::new()))?;
-///     if let Value::Set(set) = value {
-///         set.insert(b"ada");
-///     }
-///     assert!(store.view("seen", |value| value.is_none())?, "not committed yet");
-///     Ok::<_, Error>(())
+/// let mut set = SetValue::new();
+/// set.insert(b"ada");
+/// let mut made = Some(Value::Set(set));
+/// store.try_transaction(|tx| match made.take() {
+///     Some(value) => tx.set(0, b"seen", value, Deadline::Never),
+///     None => Ok(()),
 /// })?;
 /// assert!(store.view("seen", |value| value.is_some())?);
-/// # Ok::<(), Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub enum Value {
     /// A string.

@@ -35,10 +35,10 @@ pub enum SetEncoding {
 /// A set to be read.
 ///
 /// ```
-/// use darter_storage::{Error, SetValue, Store, Value, ValueRef};
+/// use darter_storage::{Error, SetValue, Store, Value, ValueMut, ValueRef};
 /// let store = Store::new();
 /// # store.update::<_, Error>("tags", || Value::Set(SetValue::new()), |value| {
-/// #     if let Value::Set(set) = value {
+/// #     if let ValueMut::Set(mut set) = value {
 /// #         set.insert(b"red");
 /// #     }
 /// #     Ok(())

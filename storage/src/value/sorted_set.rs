@@ -12,10 +12,10 @@ const LARGE: u8 = 1;
 /// A sorted set to be read.
 ///
 /// ```
-/// use darter_storage::{Error, SortedSetValue, Store, Value, ValueRef};
+/// use darter_storage::{Error, SortedSetValue, Store, Value, ValueMut, ValueRef};
 /// let store = Store::new();
 /// # store.update::<_, Error>("scores", || Value::SortedSet(SortedSetValue::new()), |value| {
-/// #     if let Value::SortedSet(set) = value {
+/// #     if let ValueMut::SortedSet(mut set) = value {
 /// #         set.insert(b"ada", 36.0);
 /// #         set.insert(b"bob", 12.5);
 /// #     }
@@ -236,10 +236,10 @@ impl<'a> SortedSetRef<'a> {
 /// A sorted set that one transaction changes.
 ///
 /// ```
-/// use darter_storage::{Error, SortedSetValue, Store, Value};
+/// use darter_storage::{Error, SortedSetValue, Store, Value, ValueMut};
 /// let store = Store::new();
 /// let hit = || store.update("hits", || Value::SortedSet(SortedSetValue::new()), |value| {
-///     let Value::SortedSet(set) = value else { panic!("a sorted set") };
+///     let ValueMut::SortedSet(mut set) = value else { panic!("a sorted set") };
 ///     let hits = set.as_ref().score(b"/index").unwrap_or(0.0) + 1.0;
 ///     set.insert(b"/index", hits);
 ///     Ok::<_, Error>(hits)

@@ -114,10 +114,10 @@ fn entry(item: Item<'_>) -> (StreamId, StreamEntry<'_>) {
 /// A stream to be read.
 ///
 /// ```
-/// use darter_storage::{Error, Store, StreamId, StreamValue, Value, ValueRef};
+/// use darter_storage::{Error, Store, StreamId, StreamValue, Value, ValueMut, ValueRef};
 /// let store = Store::new();
 /// # store.update::<_, Error>("events", || Value::Stream(StreamValue::new()), |value| {
-/// #     if let Value::Stream(stream) = value {
+/// #     if let ValueMut::Stream(mut stream) = value {
 /// #         stream.append(StreamId { milliseconds: 5, sequence: 0 }, &[(b"kind", b"start")]);
 /// #     }
 /// #     Ok(())
@@ -294,10 +294,10 @@ impl<'a> StreamRef<'a> {
 /// A stream that one transaction changes.
 ///
 /// ```
-/// use darter_storage::{Error, Store, StreamId, StreamValue, Type, Value};
+/// use darter_storage::{Error, Store, StreamId, StreamValue, Type, Value, ValueMut};
 /// let store = Store::new();
 /// let last_id = store.update("log", || Value::Stream(StreamValue::new()), |value| match value {
-///     Value::Stream(stream) => {
+///     ValueMut::Stream(mut stream) => {
 ///         let mut id = stream.as_ref().last_id();
 ///         id.sequence += 1;
 ///         stream.append(id, &[(b"level", b"info")]);

@@ -187,11 +187,11 @@ impl<'a> StringRef<'a> {
 /// A string that one transaction changes.
 ///
 /// ```
-/// use darter_storage::{Error, Store, StringValue, Type, Value};
+/// use darter_storage::{Error, Store, StringValue, Type, Value, ValueMut};
 /// let store = Store::new();
 /// for line in [b"one\n", b"two\n"] {
 ///     store.update("log", || Value::String(StringValue::new(b"")), |value| match value {
-///         Value::String(text) => Ok(text.append(line)),
+///         ValueMut::String(mut text) => Ok(text.append(line)),
 ///         other => Err(Error::wrong_type(Type::String, other.kind())),
 ///     })?;
 /// }
