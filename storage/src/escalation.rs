@@ -4,6 +4,7 @@
 //! takes the gate; on keys where many lost lately it lines up sooner. The policy is here once, for
 //! the store's own closures and for programs that suspend transactions in their middle.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
@@ -12,7 +13,7 @@ use crate::queue::Place;
 use crate::store::{Inner, Store, refuse_exclusive};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread;
-use crate::thread::count;
+use crate::thread::{Local, count, local};
 use crate::transaction::{Mode, Transaction};
 
 /// Attempts before a transaction lines up, on keys without recent conflicts and with many.
@@ -30,6 +31,37 @@ enum Stage {
         ticket: Option<u64>,
         is_alone: bool,
     },
+}
+
+/// What a closure holds while it runs, and with it whatever its thread does meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Held {
+    #[default]
+    Nothing,
+    /// A place in the queues of its keys.
+    Place,
+    /// The gate.
+    Gate,
+}
+
+/// Says so for as long as the closure runs.
+struct Holding {
+    local: Rc<Local>,
+    before: Held,
+}
+
+impl Holding {
+    fn new(local: Rc<Local>, held: Held) -> Holding {
+        let before = local.held.get();
+        local.held.set(before.max(held));
+        Holding { local, before }
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.local.held.set(self.before);
+    }
 }
 
 /// One transaction's way to its commit, over all its attempts. Not tied to a thread; dropping it
@@ -258,6 +290,25 @@ impl Escalation {
         }
     }
 
+    fn held(&self) -> Held {
+        match self.stage {
+            Stage::Free => Held::Nothing,
+            Stage::Queued(_) => Held::Place,
+            Stage::Gate { .. } => Held::Gate,
+        }
+    }
+
+    /// Waits on the calling thread until the next attempt may begin. Inside a closure that has a
+    /// place in the queues, nobody lines up: it might be behind that place. The queues are
+    /// advisory, so going ahead costs at most another attempt.
+    fn wait(&mut self) {
+        let inner = Arc::clone(&self.store.inner);
+        block_on(&inner, |waker| {
+            self.poll(waker)
+                || self.held() == Held::Place && local(&inner).held.get() == Held::Place
+        });
+    }
+
     fn leave(&mut self) {
         match std::mem::replace(&mut self.stage, Stage::Free) {
             Stage::Free => {}
@@ -292,10 +343,14 @@ impl Inner {
         true
     }
 
-    /// Runs `work` while no commit is in flight; waits on the calling thread.
-    pub(crate) fn with_gate_closed(&self, work: impl FnOnce()) {
+    /// Runs `work` while no commit is in flight; waits on the calling thread, unless that has the
+    /// gate already.
+    pub(crate) fn with_gate_closed(self: &Arc<Inner>, work: impl FnOnce()) {
+        if local(self).held.get() == Held::Gate {
+            return work();
+        }
         let mut ticket = None;
-        block_on(|waker| self.poll_closed(&mut ticket, waker));
+        block_on(self, |waker| self.poll_closed(&mut ticket, waker));
         work();
         open(self, ticket);
     }
@@ -319,10 +374,17 @@ impl Wake for Unpark {
 }
 
 /// Waits on the calling thread until `poll` says `true`.
-pub(crate) fn block_on(mut poll: impl FnMut(&Waker) -> bool) {
+///
+/// # Panics
+/// Where it would wait while a closure of this thread owns the gate: it would be for ever.
+fn block_on(inner: &Arc<Inner>, mut poll: impl FnMut(&Waker) -> bool) {
     if poll(Waker::noop()) {
         return;
     }
+    assert!(
+        local(inner).held.get() != Held::Gate,
+        "a write waits for the exclusive transaction that it is made in: write through that one"
+    );
     let unpark = Arc::new(Unpark(thread::current(), AtomicBool::new(false)));
     let waker = Waker::from(Arc::clone(&unpark));
     while !poll(&waker) {
@@ -358,11 +420,15 @@ impl Store {
     /// Runs `body` as one transaction, again and again until what it read still holds at its
     /// commit; it always commits in the end. `Err` from the body ends it without a trace. Waits
     /// only in the queue of its keys and for the gate. The body writes to this store through its
-    /// transaction alone: another write from inside would be a conflict with itself, and once the
-    /// transaction owns the gate, it would wait for ever.
+    /// transaction alone: another write from inside would be a conflict with itself.
     ///
     /// # Errors
     /// What `body` returned.
+    ///
+    /// # Panics
+    /// If the body writes by another road once its transaction has lost so often that it owns the
+    /// gate: that write would wait for its own end. Also where the call is itself made inside such a
+    /// body.
     ///
     /// ```
     /// use darter_storage::{Error, Store};
@@ -382,14 +448,15 @@ impl Store {
     ) -> Result<T, E> {
         let mut escalation = Escalation::new(self);
         loop {
-            block_on(|waker| escalation.poll(waker));
+            escalation.wait();
             if let Some(done) = self.attempt(&mut escalation, &mut body) {
                 return done;
             }
         }
     }
 
-    /// As [`Store::transaction`], for use inside a runtime: where it must wait, it yields.
+    /// As [`Store::transaction`], for use inside a runtime: where it must wait for its turn, it
+    /// yields.
     ///
     /// # Errors
     /// What `body` returned.
@@ -422,10 +489,14 @@ impl Store {
     }
 
     /// Runs `body` while nobody else commits; readers go on. For what reads or changes so much
-    /// that it would always lose.
+    /// that it would always lose. The body writes to this store through its transaction alone.
     ///
     /// # Errors
     /// What `body` returned.
+    ///
+    /// # Panics
+    /// If the body writes by another road: that write would wait for its own end. Also where the
+    /// call is itself made inside such a body.
     ///
     /// ```
     /// let store = darter_storage::Store::new();
@@ -440,7 +511,7 @@ impl Store {
     ) -> Result<T, E> {
         let mut escalation = Escalation::exclusive(self);
         loop {
-            block_on(|waker| escalation.poll(waker));
+            escalation.wait();
             if let Some(done) = self.attempt(&mut escalation, &mut body) {
                 return done;
             }
@@ -453,7 +524,10 @@ impl Store {
         escalation: &mut Escalation,
         body: &mut impl FnMut(&mut Transaction) -> Result<T, E>,
     ) -> Option<Result<T, E>> {
+        let held = escalation.held();
         let mut transaction = escalation.begin(Mode::Optimistic);
+        // Looked at only by whoever would have to wait.
+        let _holding = (held != Held::Nothing).then(|| Holding::new(self.local(), held));
         match body(&mut transaction) {
             Ok(value) => match transaction.try_commit() {
                 Ok(_) => Some(Ok(value)),
@@ -471,6 +545,9 @@ impl Store {
     /// # Errors
     /// [`TryError::Conflict`] if somebody else changed what it read meanwhile, else what `body`
     /// returned.
+    ///
+    /// # Panics
+    /// Inside the closure of a transaction that owns the gate; see [`Store::transaction`].
     ///
     /// ```
     /// use darter_storage::{Error, Store, TryError};
@@ -526,7 +603,7 @@ impl Transaction {
                 Err(CommitError::GateClosed) => {
                     let inner = Arc::clone(&self.inner);
                     self.unpin();
-                    block_on(|waker| inner.gate.poll_open(waker));
+                    block_on(&inner, |waker| inner.gate.poll_open(waker));
                     self.pin();
                 }
             }

@@ -28,6 +28,9 @@ impl Store {
 
     /// Puts a string in a key, whatever is there.
     ///
+    /// # Panics
+    /// Inside the closure of a transaction that owns the gate; see [`Store::transaction`].
+    ///
     /// ```
     /// let store = darter_storage::Store::new();
     /// store.set("a", "1");
@@ -46,6 +49,9 @@ impl Store {
     }
 
     /// Deletes a key. `true` if it was there.
+    ///
+    /// # Panics
+    /// Inside the closure of a transaction that owns the gate; see [`Store::transaction`].
     ///
     /// ```
     /// let store = darter_storage::Store::new();
@@ -85,6 +91,9 @@ impl Store {
     ///
     /// # Errors
     /// What `change` returned.
+    ///
+    /// # Panics
+    /// Inside the closure of a transaction that owns the gate; see [`Store::transaction`].
     ///
     /// ```
     /// use darter_storage::{Error, HashValue, Store, Value, ValueMut};

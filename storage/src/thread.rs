@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
+use crate::escalation::Held;
 use crate::gate::Flag;
 use crate::registry::{Scan, Slots, Vacant};
 use crate::ring::Ring;
@@ -159,6 +160,8 @@ pub(crate) struct Local {
     pub(crate) scan: RefCell<Scan>,
     /// The highest Lamport number that this thread has read or written.
     pub(crate) lamport: Cell<u64>,
+    /// What a closure that runs on this thread holds: who waited for it would wait for ever.
+    pub(crate) held: Cell<Held>,
 }
 
 impl Local {
@@ -169,6 +172,7 @@ impl Local {
             handle: store.collector.register(),
             scan: RefCell::new(Scan::default()),
             lamport: Cell::new(0),
+            held: Cell::default(),
         }
     }
 

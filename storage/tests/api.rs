@@ -1,9 +1,10 @@
 //! What a program that embeds the store may do wrong: it is told so, and nothing else happens.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
 use std::task::Waker;
 
-use darter_storage::{CommitError, Conflict, Error, Escalation, Mode, Store, Transaction};
+use darter_storage::{CommitError, Conflict, Effect, Error, Escalation, Mode, Store, Transaction};
 
 /// Whatever a transaction may be asked for, with the answer of each.
 fn ask(tx: &mut Transaction) -> Vec<Result<(), Error>> {
@@ -192,4 +193,110 @@ fn what_is_to_go_where_no_database_is_stays() {
         store.get("a").expect("a string").as_deref(),
         Some(&b"1"[..])
     );
+}
+
+/// How another road to a write looks.
+type Road = fn(&Store);
+
+/// Roads on which a write would wait for the gate.
+const ROADS: &[Road] = &[
+    |store| store.set("k", "v"),
+    |store| drop(store.transaction(|tx| tx.set_integer(0, b"k", 1))),
+    |store| drop(store.try_transaction(|tx| tx.set_integer(0, b"k", 1))),
+    |store| drop(store.exclusive(|tx| tx.set_integer(0, b"k", 1))),
+];
+
+#[test]
+fn a_write_that_would_wait_for_its_own_end_panics() {
+    let store = Store::new();
+    store.set("other", "1");
+    for road in ROADS {
+        let text = panic_of(|| {
+            store.exclusive(|tx| {
+                tx.set_integer(0, b"mine", 1)?;
+                assert!(store.get("other")?.is_some(), "reads go on");
+                store.transaction(|inner| inner.integer(0, b"other"))?;
+                Store::new().exclusive(|tx| tx.flush(0))?;
+                road(&store);
+                Ok::<_, Error>(())
+            })
+        });
+        assert!(
+            text.contains("the exclusive transaction that it is made in"),
+            "{text}"
+        );
+        assert_eq!(store.get("mine"), Ok(None), "it has left no trace");
+        road(&store);
+    }
+}
+
+#[test]
+fn a_transaction_that_is_always_in_its_own_way_panics_once_it_owns_the_gate() {
+    let store = Store::new();
+    let mut attempts = 0;
+    let text = panic_of(|| {
+        store.transaction(|tx| {
+            attempts += 1;
+            let n = tx.integer(0, b"k")?.unwrap_or(0);
+            store.set("k", attempts.to_string());
+            tx.set_integer(0, b"k", n + 1)
+        })
+    });
+    assert!(
+        text.contains("the exclusive transaction that it is made in"),
+        "{text}"
+    );
+    assert_eq!(store.counts().escalations_gate, 1);
+    assert_eq!(
+        store.get("k").expect("a string"),
+        Some((attempts - 1).to_string().into_bytes())
+    );
+}
+
+/// A transaction inside another that heads the line does not line up behind it.
+#[test]
+fn a_transaction_inside_one_that_lines_up_does_not_wait_for_it() {
+    let store = Store::new();
+    let lose = |attempt: u32| {
+        if attempt <= 3 {
+            store.set("k", attempt.to_string());
+        }
+    };
+    let (mut outer, mut inner) = (0, 0);
+    let done = store.transaction(|tx| {
+        outer += 1;
+        tx.integer(0, b"k")?;
+        lose(outer);
+        if store.counts().escalations_queue > 0 {
+            store.transaction(|tx| {
+                inner += 1;
+                tx.integer(0, b"k")?;
+                lose(inner);
+                tx.set_integer(0, b"inner", 1)
+            })?;
+        }
+        tx.set_integer(0, b"outer", 1)
+    });
+    assert_eq!(done, Ok(()));
+    assert!(store.counts().escalations_queue >= 2, "both lined up");
+}
+
+#[test]
+fn the_stream_of_effects_may_begin_where_the_gate_is_owned() {
+    let store = Store::new();
+    let (sender, receiver) = mpsc::channel();
+    let mut listener = None;
+    let done = store.exclusive(|tx| {
+        let sender = sender.clone();
+        let tell = move |effect: &Effect| {
+            sender
+                .send(effect.changes.len())
+                .expect("the receiver is there");
+        };
+        listener = Some(store.listen(Box::new(tell)));
+        tx.set_integer(0, b"a", 1)
+    });
+    assert_eq!(done, Ok(()));
+    store.merge_effects();
+    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [1]);
 }
