@@ -86,6 +86,7 @@ impl From<darter_storage::Error> for CommandError {
             darter_storage::Error::WrongType { .. } => CommandError::WrongType,
             darter_storage::Error::NoSuchDatabase(_) => CommandError::NoSuchDatabase,
             darter_storage::Error::NotAnInteger => CommandError::NotAnInteger,
+            darter_storage::Error::StringTooLong => CommandError::StringTooLong,
             other => CommandError::err(other.to_string()),
         }
     }

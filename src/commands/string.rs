@@ -319,7 +319,7 @@ fn setrange(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done
         return Ok(());
     }
     check_length(view, offset, bytes.len())?;
-    view.string_or_new(key)?.write_at(offset, bytes);
+    view.string_or_new(key)?.write_at(offset, bytes)?;
     reply.integer(before.max(offset + bytes.len()) as i64);
     Ok(())
 }

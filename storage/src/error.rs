@@ -31,6 +31,9 @@ pub enum Error {
     /// The key does not hold a decimal integer of 64 bits.
     #[error("the value is not an integer")]
     NotAnInteger,
+    /// A string would be longer than memory can be.
+    #[error("the string would be too long")]
+    StringTooLong,
     /// A write in a transaction that only reads.
     #[error("the transaction is read-only")]
     ReadOnly,

@@ -6,9 +6,10 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 
-use crate::error::Error;
+use crate::commit::{CommitError, Committed};
+use crate::error::{Conflict, Error};
 use crate::queue::Place;
 use crate::store::{Inner, Store, refuse_exclusive};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -398,6 +399,25 @@ fn block_on(inner: &Arc<Inner>, mut poll: impl FnMut(&Waker) -> bool) {
     }
 }
 
+/// Yields until `poll` says `true`.
+async fn wait_async(mut poll: impl FnMut(&Waker) -> bool) {
+    std::future::poll_fn(|context| match poll(context.waker()) {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
+    })
+    .await;
+}
+
+/// How one attempt of a closure ended.
+enum Attempt<T, E> {
+    /// For good.
+    Ended(Result<T, E>),
+    /// With a conflict.
+    Lost,
+    /// At a closed gate.
+    GateClosed,
+}
+
 impl Store {
     /// Whether the gate is open. If not, `waker` is woken when it is worth asking again. A commit
     /// that ended in [`CommitError::GateClosed`](crate::CommitError::GateClosed) may be tried anew
@@ -449,14 +469,14 @@ impl Store {
         let mut escalation = Escalation::new(self);
         loop {
             escalation.wait();
-            if let Some(done) = self.attempt(&mut escalation, &mut body) {
+            let attempt = self.attempt(&mut escalation, &mut body, Transaction::commit_patiently);
+            if let Attempt::Ended(done) = attempt {
                 return done;
             }
         }
     }
 
-    /// As [`Store::transaction`], for use inside a runtime: where it must wait for its turn, it
-    /// yields.
+    /// As [`Store::transaction`], for use inside a runtime: where it must wait, it yields.
     ///
     /// # Errors
     /// What `body` returned.
@@ -476,14 +496,19 @@ impl Store {
         mut body: impl FnMut(&mut Transaction) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut escalation = Escalation::new(self);
+        let mut closed = 0;
         loop {
-            std::future::poll_fn(|context| match escalation.poll(context.waker()) {
-                true => std::task::Poll::Ready(()),
-                false => std::task::Poll::Pending,
-            })
-            .await;
-            if let Some(done) = self.attempt(&mut escalation, &mut body) {
-                return done;
+            wait_async(|waker| escalation.poll(waker)).await;
+            match self.attempt(&mut escalation, &mut body, Transaction::commit) {
+                Attempt::Ended(done) => return done,
+                Attempt::Lost => {}
+                // The transaction belongs to this thread, and the future may go on in another: it
+                // begins anew. It would do so for each of a row of exclusive ones.
+                Attempt::GateClosed if closed == FREE_ATTEMPTS => escalation.take_gate(),
+                Attempt::GateClosed => {
+                    closed += 1;
+                    wait_async(|waker| self.poll_open(waker)).await;
+                }
             }
         }
     }
@@ -512,31 +537,35 @@ impl Store {
         let mut escalation = Escalation::exclusive(self);
         loop {
             escalation.wait();
-            if let Some(done) = self.attempt(&mut escalation, &mut body) {
+            let attempt = self.attempt(&mut escalation, &mut body, Transaction::commit_patiently);
+            if let Attempt::Ended(done) = attempt {
                 return done;
             }
         }
     }
 
-    /// One attempt; `None` if it must be made again.
+    /// One attempt, with `commit` at its end.
     fn attempt<T, E>(
         &self,
         escalation: &mut Escalation,
         body: &mut impl FnMut(&mut Transaction) -> Result<T, E>,
-    ) -> Option<Result<T, E>> {
+        commit: impl FnOnce(&mut Transaction) -> Result<Committed, CommitError>,
+    ) -> Attempt<T, E> {
         let held = escalation.held();
         let mut transaction = escalation.begin(Mode::Optimistic);
         // Looked at only by whoever would have to wait.
         let _holding = (held != Held::Nothing).then(|| Holding::new(self.local(), held));
-        match body(&mut transaction) {
-            Ok(value) => match transaction.try_commit() {
-                Ok(_) => Some(Ok(value)),
-                Err(_) => {
-                    escalation.failed(&transaction);
-                    None
-                }
-            },
-            Err(error) => Some(Err(error)),
+        let value = match body(&mut transaction) {
+            Ok(value) => value,
+            Err(error) => return Attempt::Ended(Err(error)),
+        };
+        match commit(&mut transaction) {
+            Ok(_) => Attempt::Ended(Ok(value)),
+            Err(CommitError::Conflict(_)) => {
+                escalation.failed(&transaction);
+                Attempt::Lost
+            }
+            Err(CommitError::GateClosed) => Attempt::GateClosed,
         }
     }
 
@@ -565,8 +594,10 @@ impl Store {
     ) -> Result<T, TryError<E>> {
         let mut transaction = self.begin(Mode::Optimistic);
         let value = body(&mut transaction).map_err(TryError::Body)?;
-        transaction.try_commit().map_err(TryError::Conflict)?;
-        Ok(value)
+        match transaction.commit_patiently() {
+            Ok(_) => Ok(value),
+            Err(_) => Err(TryError::Conflict(Conflict)),
+        }
     }
 }
 
@@ -586,7 +617,7 @@ impl Store {
 pub enum TryError<E> {
     /// Somebody else changed what it read.
     #[error(transparent)]
-    Conflict(crate::error::Conflict),
+    Conflict(Conflict),
     /// The closure gave up.
     #[error("{0}")]
     Body(E),
@@ -594,19 +625,16 @@ pub enum TryError<E> {
 
 impl Transaction {
     /// Commits; waits on the calling thread while the gate is closed.
-    fn try_commit(&mut self) -> Result<crate::commit::Committed, crate::error::Conflict> {
-        use crate::commit::CommitError;
+    fn commit_patiently(&mut self) -> Result<Committed, CommitError> {
         loop {
-            match self.commit() {
-                Ok(committed) => return Ok(committed),
-                Err(CommitError::Conflict(conflict)) => return Err(conflict),
-                Err(CommitError::GateClosed) => {
-                    let inner = Arc::clone(&self.inner);
-                    self.unpin();
-                    block_on(&inner, |waker| inner.gate.poll_open(waker));
-                    self.pin();
-                }
+            let result = self.commit();
+            if result != Err(CommitError::GateClosed) {
+                return result;
             }
+            let inner = Arc::clone(&self.inner);
+            self.unpin();
+            block_on(&inner, |waker| inner.gate.poll_open(waker));
+            self.pin();
         }
     }
 
@@ -614,8 +642,8 @@ impl Transaction {
     /// expected.
     ///
     /// # Errors
-    /// [`Error::WrongType`]; [`Error::NotAnInteger`] if the text is not a decimal number of 64
-    /// bits; [`Error::NoSuchDatabase`].
+    /// [`Error::WrongType`]; [`Error::NotAnInteger`] if the text is not what
+    /// [`Transaction::set_integer`] writes for a number of 64 bits; [`Error::NoSuchDatabase`].
     ///
     /// ```
     /// use darter_storage::{Error, Mode, Store};
@@ -626,14 +654,14 @@ impl Transaction {
     /// assert_eq!(tx.integer(0, b"n"), Ok(Some(-7)));
     /// assert_eq!(tx.integer(0, b"missing"), Ok(None));
     /// assert_eq!(tx.integer(0, b"huge"), Err(Error::NotAnInteger));
+    /// store.set("padded", "07");
+    /// assert_eq!(store.begin(Mode::Direct).integer(0, b"padded"), Err(Error::NotAnInteger));
     /// ```
     pub fn integer(&self, database: usize, key: &[u8]) -> Result<Option<i64>, Error> {
         let Some(bytes) = self.bytes(database, key)? else {
             return Ok(None);
         };
-        std::str::from_utf8(&bytes)
-            .ok()
-            .and_then(|text| text.parse().ok())
+        crate::value::parse_integer(&bytes)
             .map(Some)
             .ok_or(Error::NotAnInteger)
     }

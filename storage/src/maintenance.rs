@@ -170,9 +170,6 @@ impl Inner {
     /// many that another one pays at once.
     fn expire_some(&self, keys: usize, local: &Local, guard: &Guard) -> bool {
         let databases = crate::space::table_spaces(self.table(None, guard)).count();
-        if databases == 0 {
-            return false;
-        }
         let Some(inside) = self.gate.enter(&local.state().flag) else {
             return false;
         };

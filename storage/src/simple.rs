@@ -37,8 +37,7 @@ impl Store {
     /// ```
     pub fn set(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let (key, value) = (key.as_ref(), value.as_ref());
-        // Nothing in it can fail: database 0 is there, and a blind write has no type to clash.
-        let _ = self.transaction(|tx| {
+        let done: Result<(), Error> = self.transaction(|tx| {
             tx.set(
                 0,
                 key,
@@ -46,6 +45,9 @@ impl Store {
                 Deadline::Never,
             )
         });
+        if let Err(error) = done {
+            unreachable!("database 0 is there, and a blind write clashes with nothing: {error}");
+        }
     }
 
     /// Deletes a key. `true` if it was there.

@@ -20,8 +20,10 @@ use crate::thread::Local;
 use crate::value::{Type, ValueRef};
 use crate::version::{Number, Version};
 
-/// Keyspaces that may exist at once, those still being swept included.
-const SPACES_MAX: usize = 1024;
+/// Databases of one store.
+pub(crate) const DATABASES_MAX: usize = 1024;
+/// Keyspaces that may exist at once: those of all databases, and a thousand still being swept.
+const SPACES_MAX: usize = 2 * DATABASES_MAX;
 /// Counters per keyspace, so that threads seldom share a line.
 const STRIPES: usize = 8;
 

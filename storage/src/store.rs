@@ -12,7 +12,7 @@ use crate::keyspace::Keyspace;
 use crate::queue::Queues;
 use crate::record::{DEAD, SpaceId};
 use crate::registry::KeyStack;
-use crate::space::{Spaces, table_version};
+use crate::space::{DATABASES_MAX, Spaces, table_version};
 use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
 use crate::sync::{Collector, RandomState, random_state};
@@ -56,7 +56,7 @@ pub enum TimeSource {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How many databases it has, numbered from 0; 1,024 at most.
+    /// How many databases it has, numbered from 0: from 1 to 1,024.
     pub databases: usize,
     /// Where its time comes from.
     pub time: TimeSource,
@@ -139,12 +139,20 @@ impl Store {
 
     /// An empty store.
     ///
+    /// # Panics
+    /// If it is to have no database, or more than 1,024.
+    ///
     /// ```
     /// use darter_storage::{Options, Store};
     /// let store = Store::with_options(Options { databases: 1, ..Options::default() });
     /// assert_eq!(store.databases(), 1);
     /// ```
     pub fn with_options(options: Options) -> Store {
+        assert!(
+            (1..=DATABASES_MAX).contains(&options.databases),
+            "a store has from 1 to {DATABASES_MAX} databases, not {}",
+            options.databases
+        );
         let collector = Collector::new();
         let inner = Inner {
             clock: Clock::new(),

@@ -1,10 +1,16 @@
 //! What a program that embeds the store may do wrong: it is told so, and nothing else happens.
 
+use std::cell::RefCell;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::mpsc;
-use std::task::Waker;
+use std::task::{Context, Waker};
 
-use darter_storage::{CommitError, Conflict, Effect, Error, Escalation, Mode, Store, Transaction};
+use darter_storage::{
+    CommitError, Conflict, Effect, Error, Escalation, Mode, Options, SortedSetValue, Store,
+    StreamId, StreamValue, StringValue, Transaction,
+};
 
 /// Whatever a transaction may be asked for, with the answer of each.
 fn ask(tx: &mut Transaction) -> Vec<Result<(), Error>> {
@@ -299,4 +305,158 @@ fn the_stream_of_effects_may_begin_where_the_gate_is_owned() {
     assert_eq!(done, Ok(()));
     store.merge_effects();
     assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn a_store_has_a_database_and_no_more_than_it_can_flush() {
+    let with = |databases| {
+        Store::with_options(Options {
+            databases,
+            ..Options::default()
+        })
+    };
+    for databases in [0, 1_025, usize::MAX] {
+        assert!(panic_of(|| with(databases)).contains("from 1 to 1024 databases"));
+    }
+    let store = with(1_024);
+    let fill = |database: usize| {
+        store
+            .transaction(|tx| tx.set_integer(database, b"k", 1))
+            .expect("writable");
+    };
+    (0..1_024).for_each(fill);
+    let flushed = store.exclusive(|tx| (0..1_024).try_for_each(|database| tx.flush(database)));
+    assert_eq!(flushed, Ok(()));
+    assert_eq!(
+        store
+            .begin(Mode::Snapshot)
+            .get(1_023, b"k")
+            .expect("a database")
+            .map(drop),
+        None
+    );
+}
+
+#[test]
+fn numbers_are_what_prints_back_the_same() {
+    let store = Store::new();
+    for text in [
+        "+5",
+        "05",
+        "-0",
+        " 5",
+        "5 ",
+        "",
+        "-",
+        "1e3",
+        "9223372036854775808",
+    ] {
+        store.set("n", text);
+        let number = store.begin(Mode::Direct).integer(0, b"n");
+        assert_eq!(number, Err(Error::NotAnInteger), "{text:?}");
+    }
+    for number in [i64::MIN, -1, 0, 10, i64::MAX] {
+        store.set("n", number.to_string());
+        assert_eq!(store.begin(Mode::Direct).integer(0, b"n"), Ok(Some(number)));
+    }
+}
+
+#[test]
+fn a_rank_by_no_number_is_nothing() {
+    let mut set = SortedSetValue::new();
+    for size in [1, 1_000] {
+        for n in 0..size {
+            set.insert(&u32::to_be_bytes(n), f64::from(n));
+        }
+        for score in [
+            f64::NAN,
+            -f64::NAN,
+            f64::from_bits(u64::MAX >> 1),
+            f64::from_bits(u64::MAX),
+        ] {
+            assert_eq!(
+                [false, true].map(|equal| set.as_ref().rank_of_score(score, equal)),
+                [0, 0]
+            );
+        }
+    }
+}
+
+#[test]
+fn a_string_beyond_memory_is_refused() {
+    for mut text in [
+        StringValue::new(b"short"),
+        StringValue::from_vec(vec![b'x'; 100_000]),
+    ] {
+        let length = text.as_ref().len();
+        for offset in [usize::MAX, usize::MAX - 1, isize::MAX as usize] {
+            assert_eq!(text.write_at(offset, b"x"), Err(Error::StringTooLong));
+        }
+        assert_eq!(
+            (text.as_ref().len(), text.as_ref().is_raw()),
+            (length, false)
+        );
+    }
+}
+
+#[test]
+fn a_stream_stays_in_order() {
+    let id = |sequence| StreamId {
+        milliseconds: 5,
+        sequence,
+    };
+    let mut stream = StreamValue::new();
+    assert!(
+        !stream.append(StreamId::default(), &[]),
+        "below every entry"
+    );
+    assert!(stream.append(id(7), &[]));
+    for refused in [0, 6, 7] {
+        assert!(!stream.append(id(refused), &[(b"field", b"value")]));
+    }
+    assert!(!stream.set_last_id(id(6), Some(9), None));
+    let entries: Vec<_> = stream.as_ref().iter_from(id(0)).map(|(id, _)| id).collect();
+    assert_eq!((entries, stream.as_ref().entries_added()), (vec![id(7)], 1));
+    assert!(stream.set_last_id(id(9), Some(u64::MAX), None));
+    assert!(!stream.append(id(9), &[]));
+    assert!(stream.append(id(10), &[]));
+    assert_eq!(stream.as_ref().entries_added(), u64::MAX);
+}
+
+/// A runtime's thread that waited for a gate whose owner is another of its tasks would wait for
+/// ever.
+#[test]
+fn a_task_yields_where_it_meets_a_closed_gate() {
+    let store = Store::new();
+    let owner = |store: &Store| {
+        let mut escalation = Escalation::exclusive(store);
+        assert!(escalation.poll(Waker::noop()));
+        escalation.begin(Mode::Optimistic)
+    };
+    let gate = RefCell::new(None);
+    let mut future = pin!(store.transaction_async(|tx| {
+        if tx.mode() != Mode::Exclusive {
+            *gate.borrow_mut() = Some(owner(&store));
+        }
+        tx.set_integer(0, b"n", 1)
+    }));
+    let mut poll = || {
+        future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+    };
+    let mut yields = 0;
+    while poll().is_pending() {
+        yields += 1;
+        assert!(poll().is_pending(), "the gate is closed");
+        assert!(
+            gate.borrow_mut().take().is_some(),
+            "it goes on once the gate is open"
+        );
+    }
+    assert_eq!(yields, 4, "then it took the gate itself");
+    assert_eq!(
+        store.get("n").expect("a string").as_deref(),
+        Some(&b"1"[..])
+    );
 }

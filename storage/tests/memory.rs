@@ -110,7 +110,10 @@ const KINDS: &[Kind] = &[
         make: || Value::String(StringValue::new(b"")),
         put: |value, at, byte| {
             if let ValueMut::String(string) = value {
-                string.write_at(at as usize * STRING_STEP, &[byte; STRING_STEP]);
+                let offset = at as usize * STRING_STEP;
+                string
+                    .write_at(offset, &[byte; STRING_STEP])
+                    .expect("short");
             }
         },
     },

@@ -9,6 +9,12 @@ use crate::commands::error::CommandError;
 use crate::commands::view::View;
 use crate::resp::reply::Reply;
 
+const NOT_ABOVE: CommandError = CommandError::text(
+    "ERR The ID specified in XADD is equal or smaller than the target stream top item",
+);
+const BELOW_TOP: CommandError =
+    CommandError::text("ERR The ID specified in XSETID is smaller than the target stream top item");
+
 /// What XADD is asked for besides the fields, and where these begin.
 struct Add {
     makes_stream: bool,
@@ -72,18 +78,15 @@ pub(super) fn xadd(
             "ERR The stream has exhausted the last possible ID, unable to add more items",
         ));
     }
-    let id = add
-        .id
-        .resolve(last, view.now_ms())
-        .ok_or(CommandError::text(
-            "ERR The ID specified in XADD is equal or smaller than the target stream top item",
-        ))?;
+    let id = add.id.resolve(last, view.now_ms()).ok_or(NOT_ABOVE)?;
     let fields: Vec<(&[u8], &[u8])> = fields
         .iter()
         .map(|[field, value]| (*field, *value))
         .collect();
     let mut stream = view.stream_or_new(key)?;
-    stream.append(id, &fields);
+    if !stream.append(id, &fields) {
+        return Err(NOT_ABOVE);
+    }
     add.trim.apply(&mut stream);
     id::write(id, reply);
     Ok(())
@@ -176,9 +179,7 @@ pub(super) fn xsetid(
     }
     if let Some((top, _)) = now.iter_back_from(id::MAX).next() {
         if last_id < top {
-            return Err(CommandError::text(
-                "ERR The ID specified in XSETID is smaller than the target stream top item",
-            ));
+            return Err(BELOW_TOP);
         }
         if entries_added.is_some_and(|added| added < now.len() as u64) {
             return Err(CommandError::text(
@@ -187,7 +188,9 @@ pub(super) fn xsetid(
             ));
         }
     }
-    stream.set_last_id(last_id, entries_added, max_deleted_id);
+    if !stream.set_last_id(last_id, entries_added, max_deleted_id) {
+        return Err(BELOW_TOP);
+    }
     reply.status("OK");
     Ok(())
 }

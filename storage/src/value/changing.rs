@@ -11,6 +11,7 @@ use super::{
     HashValue, ListValue, SetValue, SortedSetValue, StreamId, StreamValue, StringValue, Type,
     Value, ValueRef,
 };
+use crate::error::Error;
 
 /// A type's changing methods, each listed once, and all of its reading ones.
 macro_rules! changed_in_place {
@@ -59,7 +60,7 @@ changed_in_place! {
     pub struct StringMut(StringValue) {
         fn set(bytes: &[u8]);
         fn append(bytes: &[u8]);
-        fn write_at(offset: usize, bytes: &[u8]);
+        fn write_at(offset: usize, bytes: &[u8]) -> Result<(), Error>;
         fn truncate(len: usize);
     }
 
@@ -166,14 +167,14 @@ changed_in_place! {
     /// # Ok::<(), Error>(())
     /// ```
     pub struct StreamMut(StreamValue) {
-        fn append(id: StreamId, fields: &[(&[u8], &[u8])]);
+        fn append(id: StreamId, fields: &[(&[u8], &[u8])]) -> bool;
         fn remove(id: StreamId) -> bool;
         fn trim_front(count: usize) -> usize;
         fn set_last_id(
             last_id: StreamId,
             entries_added: Option<u64>,
             max_deleted_id: Option<StreamId>
-        );
+        ) -> bool;
     }
 }
 

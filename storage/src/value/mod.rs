@@ -20,6 +20,7 @@ mod view;
 pub use changing::{HashMut, ListMut, SetMut, SortedSetMut, StreamMut, StringMut, ValueMut};
 pub use hash::{HashRef, HashValue};
 pub use list::{ListRef, ListValue};
+pub(crate) use set::parse_integer;
 pub use set::{SetEncoding, SetRef, SetValue};
 pub use sorted_set::{SortedSetRef, SortedSetValue};
 pub use stream::{StreamEntry, StreamId, StreamRef, StreamValue};

@@ -176,7 +176,7 @@ fn encoding_of(view: View<'_>) -> SetEncoding {
 }
 
 /// The number that a member is the canonical decimal form of.
-fn parse_integer(bytes: &[u8]) -> Option<i64> {
+pub(crate) fn parse_integer(bytes: &[u8]) -> Option<i64> {
     let (negative, digits) = match bytes {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),

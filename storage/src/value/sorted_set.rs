@@ -147,8 +147,8 @@ impl<'a> SortedSetRef<'a> {
         self.view.iter_back_from(rank).map(element)
     }
 
-    /// How many elements have a score below `score` (not NaN), or, `after_equal`, at most `score`.
-    /// O(log n).
+    /// How many elements have a score below `score`, or, `after_equal`, at most `score`: none, if
+    /// it is NaN. O(log n).
     ///
     /// ```
     /// # use darter_storage::SortedSetValue;
@@ -160,8 +160,12 @@ impl<'a> SortedSetRef<'a> {
     /// assert_eq!(set.rank_of_score(2.0, false), 1);
     /// let between = set.rank_of_score(2.0, true) - set.rank_of_score(2.0, false);
     /// assert_eq!(between, 2, "members with a score of just 2");
+    /// assert_eq!(set.rank_of_score(f64::NAN, true), 0);
     /// ```
     pub fn rank_of_score(self, score: f64, after_equal: bool) -> usize {
+        if score.is_nan() {
+            return 0;
+        }
         let word = score_word(score);
         // The words of scores stay below the largest.
         let word = if after_equal { word + 1 } else { word };

@@ -187,7 +187,9 @@ impl<'a> StreamRef<'a> {
     /// # let id = |milliseconds| StreamId { milliseconds, sequence: 0 };
     /// let mut stream = StreamValue::new();
     /// assert_eq!(stream.as_ref().first_id(), StreamId::default());
-    /// (1..=9).for_each(|n| stream.append(id(n), &[]));
+    /// for n in 1..=9 {
+    ///     stream.append(id(n), &[]);
+    /// }
     /// stream.trim_front(3);
     /// assert_eq!(stream.as_ref().first_id(), id(4));
     /// ```
@@ -204,7 +206,9 @@ impl<'a> StreamRef<'a> {
     /// # use darter_storage::{StreamId, StreamValue};
     /// # let id = |milliseconds| StreamId { milliseconds, sequence: 0 };
     /// let mut stream = StreamValue::new();
-    /// (1..=9).for_each(|n| stream.append(id(n), &[]));
+    /// for n in 1..=9 {
+    ///     stream.append(id(n), &[]);
+    /// }
     /// stream.remove(id(2));
     /// stream.trim_front(5);
     /// assert_eq!(stream.as_ref().max_deleted_id(), id(2));
@@ -219,7 +223,9 @@ impl<'a> StreamRef<'a> {
     /// # use darter_storage::{StreamId, StreamValue};
     /// # let id = |milliseconds| StreamId { milliseconds, sequence: 0 };
     /// let mut stream = StreamValue::new();
-    /// (1..=9).for_each(|n| stream.append(id(n), &[]));
+    /// for n in 1..=9 {
+    ///     stream.append(id(n), &[]);
+    /// }
     /// stream.trim_front(9);
     /// assert_eq!((stream.as_ref().len(), stream.as_ref().entries_added()), (0, 9));
     /// ```
@@ -238,7 +244,9 @@ impl<'a> StreamRef<'a> {
     /// # use darter_storage::{StreamId, StreamValue};
     /// # let id = |milliseconds| StreamId { milliseconds, sequence: 0 };
     /// let mut stream = StreamValue::new();
-    /// [10, 20, 30].into_iter().for_each(|n| stream.append(id(n), &[]));
+    /// for n in [10, 20, 30] {
+    ///     stream.append(id(n), &[]);
+    /// }
     /// let since: Vec<_> = stream.as_ref().iter_from(id(15)).map(|(id, _)| id).collect();
     /// assert_eq!(since, [id(20), id(30)]);
     /// ```
@@ -255,7 +263,9 @@ impl<'a> StreamRef<'a> {
     /// # use darter_storage::{StreamId, StreamValue};
     /// # let id = |milliseconds| StreamId { milliseconds, sequence: 0 };
     /// let mut stream = StreamValue::new();
-    /// [10, 20, 30].into_iter().for_each(|n| stream.append(id(n), &[]));
+    /// for n in [10, 20, 30] {
+    ///     stream.append(id(n), &[]);
+    /// }
     /// let until: Vec<_> = stream.as_ref().iter_back_from(id(25)).map(|(id, _)| id).collect();
     /// assert_eq!(until, [id(20), id(10)]);
     /// assert_eq!(stream.as_ref().iter_back_from(id(5)).count(), 0);
@@ -328,17 +338,21 @@ impl StreamValue {
         }
     }
 
-    /// Adds an entry. Its ID must be above [`StreamRef::last_id`]; the caller sees to that, and a
-    /// stream where it does not hold is out of order. O(log n + size of the entry).
+    /// Adds an entry. `false` if its ID is not above [`StreamRef::last_id`]: nothing is added then.
+    /// O(log n + size of the entry).
     ///
     /// ```
     /// use darter_storage::{StreamId, StreamValue};
     /// let mut stream = StreamValue::new();
     /// let id = StreamId { milliseconds: 1_700_000_000_000, sequence: 0 };
-    /// stream.append(id, &[(b"user", b"ada"), (b"did", b"login")]);
+    /// assert!(stream.append(id, &[(b"user", b"ada"), (b"did", b"login")]));
     /// assert_eq!(stream.as_ref().last_id(), id);
+    /// assert!(!stream.append(id, &[]), "IDs go up");
     /// ```
-    pub fn append(&mut self, id: StreamId, fields: &[(&[u8], &[u8])]) {
+    pub fn append(&mut self, id: StreamId, fields: &[(&[u8], &[u8])]) -> bool {
+        if id <= self.head.last_id {
+            return false;
+        }
         let mut bytes = Vec::new();
         for (field, value) in fields {
             put_entry(&mut bytes, field, value);
@@ -346,7 +360,8 @@ impl StreamValue {
         let place = self.body.gap(self.as_ref().len());
         self.body.insert(&place, &id.to_key(), &bytes);
         self.head.last_id = id;
-        self.head.entries_added += 1;
+        self.head.entries_added = self.head.entries_added.saturating_add(1);
+        true
     }
 
     /// Removes an entry. `true` if it was there. O(log n).
@@ -374,7 +389,9 @@ impl StreamValue {
     /// # use darter_storage::{StreamId, StreamValue};
     /// # let id = |milliseconds| StreamId { milliseconds, sequence: 0 };
     /// let mut stream = StreamValue::new();
-    /// (1..=100).for_each(|n| stream.append(id(n), &[]));
+    /// for n in 1..=100 {
+    ///     stream.append(id(n), &[]);
+    /// }
     /// // Keep the newest ten.
     /// assert_eq!(stream.trim_front(stream.as_ref().len() - 10), 90);
     /// assert_eq!(stream.as_ref().first_id(), id(91));
@@ -383,14 +400,14 @@ impl StreamValue {
         self.body.remove_ranks(0, count)
     }
 
-    /// Sets what the stream says of its history; `None` leaves what is there. `last_id` must not
-    /// be below the last entry's.
+    /// Sets what the stream says of its history; `None` leaves what is there. `false` if `last_id`
+    /// is below the last entry's: nothing is set then. O(log n).
     ///
     /// ```
     /// use darter_storage::{StreamId, StreamValue};
     /// let mut restored = StreamValue::new();
     /// let last_id = StreamId { milliseconds: 9, sequence: 2 };
-    /// restored.set_last_id(last_id, Some(500), None);
+    /// assert!(restored.set_last_id(last_id, Some(500), None));
     /// let restored = restored.as_ref();
     /// assert_eq!((restored.last_id(), restored.entries_added()), (last_id, 500));
     /// assert_eq!(restored.max_deleted_id(), StreamId::default());
@@ -400,11 +417,16 @@ impl StreamValue {
         last_id: StreamId,
         entries_added: Option<u64>,
         max_deleted_id: Option<StreamId>,
-    ) {
+    ) -> bool {
+        let last_entry = self.body.view().iter_back_from(usize::MAX).next();
+        if last_entry.is_some_and(|item| last_id < StreamId::from_key(item.key)) {
+            return false;
+        }
         self.body.changed = true;
         self.head.last_id = last_id;
         self.head.entries_added = entries_added.unwrap_or(self.head.entries_added);
         self.head.max_deleted_id = max_deleted_id.unwrap_or(self.head.max_deleted_id);
+        true
     }
 
     /// The stream as it is now.

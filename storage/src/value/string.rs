@@ -8,6 +8,7 @@ use super::body::{Body, OwnForm};
 use super::flat::FlatBuffer;
 use super::tree::{MAIN, OwnTree, TreeState};
 use super::view::{EntryIter, Form, View};
+use crate::error::Error;
 
 /// Sticky: the string has been changed in part, so that Redis would keep it raw.
 const RAW: u8 = 1;
@@ -250,12 +251,16 @@ impl StringValue {
     /// assert_eq!(text.as_ref().as_slice(), Some(&b"abc"[..]));
     /// ```
     pub fn append(&mut self, bytes: &[u8]) {
-        self.write_at(self.as_ref().len(), bytes);
+        self.body.encoding |= RAW;
+        self.write(self.as_ref().len(), bytes);
     }
 
     /// Puts bytes over those from `offset` on; zeroes fill a gap before it. O(log n) and a copy of
     /// each chunk that is changed. The string becomes `offset` long at least, so who lets others
     /// choose `offset` bounds it first.
+    ///
+    /// # Errors
+    /// [`Error::StringTooLong`] if no memory could hold it.
     ///
     /// ```
     /// let mut text = darter_storage::StringValue::new(b"hello world");
@@ -263,9 +268,14 @@ impl StringValue {
     /// text.write_at(12, b"!");
     /// assert_eq!(text.as_ref().as_slice(), Some(&b"hello there\0!"[..]));
     /// ```
-    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
+    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        let end = offset.checked_add(bytes.len());
+        if end.is_none_or(|end| end > isize::MAX as usize) {
+            return Err(Error::StringTooLong);
+        }
         self.body.encoding |= RAW;
         self.write(offset, bytes);
+        Ok(())
     }
 
     fn write(&mut self, offset: usize, bytes: &[u8]) {

@@ -136,7 +136,7 @@ fn change_string(value: &mut StringValue, model: &mut Vec<u8>, random: &mut Rand
             model.extend_from_slice(&bytes);
         }
         _ if !bytes.is_empty() => {
-            value.write_at(offset, &bytes);
+            assert_eq!(value.write_at(offset, &bytes), Ok(()));
             let end = offset + bytes.len();
             model.resize(model.len().max(end), 0);
             model[offset..end].copy_from_slice(&bytes);
@@ -260,7 +260,8 @@ fn change_stream(
             .map(|_| (random.element(100), random.element(40)))
             .collect();
         let borrowed: Vec<_> = fields.iter().map(|(f, v)| (&f[..], &v[..])).collect();
-        value.append(id, &borrowed);
+        assert!(!value.append(last, &borrowed));
+        assert!(value.append(id, &borrowed));
         assert_eq!(value.as_ref().last_id(), id);
         model.insert(id, fields);
     }
