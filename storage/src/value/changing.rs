@@ -170,11 +170,7 @@ changed_in_place! {
         fn append(id: StreamId, fields: &[(&[u8], &[u8])]) -> bool;
         fn remove(id: StreamId) -> bool;
         fn trim_front(count: usize) -> usize;
-        fn set_last_id(
-            last_id: StreamId,
-            entries_added: Option<u64>,
-            max_deleted_id: Option<StreamId>
-        ) -> bool;
+        fn set_last_id(last_id: StreamId, added: Option<u64>, deleted: Option<StreamId>) -> bool;
     }
 }
 
