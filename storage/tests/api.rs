@@ -460,3 +460,32 @@ fn a_task_yields_where_it_meets_a_closed_gate() {
         Some(&b"1"[..])
     );
 }
+
+#[test]
+fn a_task_may_go_on_in_another_thread() {
+    let store = Store::new();
+    let mut escalation = Escalation::exclusive(&store);
+    assert!(escalation.poll(Waker::noop()));
+    let gate = escalation.begin(Mode::Optimistic);
+    let mut future = Box::pin(store.transaction_async(|tx| tx.set_integer(0, b"n", 1)));
+    assert!(
+        future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
+    );
+    drop(gate);
+    std::thread::scope(|scope| {
+        let go_on = move || {
+            future
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+        };
+        let done = scope.spawn(go_on).join().expect("no panic");
+        assert!(matches!(done, std::task::Poll::Ready(Ok::<(), Error>(()))));
+    });
+    assert_eq!(
+        store.get("n").expect("a string").as_deref(),
+        Some(&b"1"[..])
+    );
+}
