@@ -212,9 +212,10 @@ fn nothing_is_left_unfinished() {
     }
 }
 
-/// The names that the storage crate hands out.
+/// The names that the storage crate hands out, but for hidden ones.
 fn exported_names() -> Vec<String> {
     let text = fs::read_to_string(root().join("storage/src/lib.rs")).expect("readable");
+    let text = text.replace("#[doc(hidden)]\npub use", "");
     let statements = text.split("pub use ").skip(1);
     let names = statements.filter_map(|statement| statement.split(';').next()?.split_once("::"));
     names

@@ -107,8 +107,8 @@ impl Inner {
             let older = version.older.load(Acquire);
             match read_stamp(version.stamp.load(Acquire)) {
                 Stamp::Committed(_) => return Some(version),
-                // SAFETY: as for an aborted one.
                 Stamp::Unstamped if fault!("get passes unstamped") => {
+                    // SAFETY: as for an aborted one.
                     return unsafe { older.as_ref() };
                 }
                 Stamp::Unstamped => {
@@ -128,8 +128,8 @@ impl Inner {
                         // SAFETY: as for an aborted one.
                         State::Installing | State::Failed => return unsafe { older.as_ref() },
                         State::Committed(_) => return Some(version),
-                        // SAFETY: as for an aborted one.
                         State::Ready | State::Numbered(_) if fault!("get passes numbered") => {
+                            // SAFETY: as for an aborted one.
                             return unsafe { older.as_ref() };
                         }
                         State::Ready | State::Numbered(_) => {
