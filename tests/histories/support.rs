@@ -1,0 +1,7 @@
+//! What these tests share with others; each uses a part of it.
+
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../support/client.rs"]
+pub(crate) mod client;
+#[path = "../support/server.rs"]
+pub(crate) mod server;
