@@ -163,7 +163,8 @@ impl Effects {
 /// A taken announcement, before it is sorted.
 struct Taken {
     number: Number,
-    single: bool,
+    /// Whether the number is its own: nobody who loaded it afterwards was seen by this commit.
+    is_drawn: bool,
     lamport: u64,
     order: usize,
     what: Announced,
@@ -171,7 +172,7 @@ struct Taken {
 
 impl Taken {
     fn key(&self) -> (Number, bool, u64, usize) {
-        (self.number, self.single, self.lamport, self.order)
+        (self.number, !self.is_drawn, self.lamport, self.order)
     }
 }
 
@@ -306,7 +307,7 @@ impl Inner {
                         let order = taken.len();
                         taken.push(std::cmp::Reverse(Taken {
                             number,
-                            single: matches!(what, Announced::Single(..)),
+                            is_drawn: is_drawn(what),
                             lamport: lamport_of(what),
                             order,
                             what,
@@ -447,6 +448,14 @@ impl Inner {
             key: record.key().into(),
             kind,
         }
+    }
+}
+
+fn is_drawn(what: Announced) -> bool {
+    match what {
+        Announced::Single(..) => false,
+        // SAFETY: the stream's share keeps it.
+        Announced::Descriptor(descriptor) => unsafe { (*descriptor).has_reads() },
     }
 }
 
