@@ -455,10 +455,11 @@ impl Transaction {
             new: write.new,
         });
         let messages = std::mem::take(&mut self.messages);
-        let messages = if messages.is_empty() {
-            ptr::null_mut()
-        } else {
+        let has_messages = !messages.is_empty();
+        let messages = if has_messages {
             Box::into_raw(Box::new(messages))
+        } else {
+            ptr::null_mut()
         };
         Box::new(Descriptor {
             status: AtomicU64::new(State::Installing.word()),
@@ -467,6 +468,7 @@ impl Transaction {
             ranges: std::mem::take(self.ranges.get_mut()),
             now_ms: self.now_ms,
             relied_until_ms,
+            has_messages,
             messages: AtomicPtr::new(messages),
             shares: AtomicU8::new(1),
         })

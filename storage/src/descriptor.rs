@@ -90,6 +90,9 @@ pub(crate) struct Descriptor {
     /// The earliest deadline among the live versions that the transaction relied on (`u64::MAX`:
     /// none): it may only commit before.
     pub(crate) relied_until_ms: u64,
+    /// Messages are heard in the order of numbers, so who sends some draws its own: one that is
+    /// loaded may be shared, and says nothing about real time.
+    pub(crate) has_messages: bool,
     /// Messages to publish with the commit; taken by the stream's consumer.
     pub(crate) messages: AtomicPtr<Vec<Message>>,
     /// The owner's share and, if announced, the stream's: the last to drop its own retires it.
@@ -104,7 +107,7 @@ unsafe impl Sync for Descriptor {}
 
 impl Descriptor {
     /// Whether the commit must be numbered before it can be decided.
-    pub(crate) fn has_reads(&self) -> bool {
-        !self.reads.is_empty() || !self.ranges.is_empty()
+    pub(crate) fn draws_number(&self) -> bool {
+        !self.reads.is_empty() || !self.ranges.is_empty() || self.has_messages
     }
 }

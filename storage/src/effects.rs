@@ -455,7 +455,7 @@ fn is_drawn(what: Announced) -> bool {
     match what {
         Announced::Single(..) => false,
         // SAFETY: the stream's share keeps it.
-        Announced::Descriptor(descriptor) => unsafe { (*descriptor).has_reads() },
+        Announced::Descriptor(descriptor) => unsafe { (*descriptor).draws_number() },
     }
 }
 

@@ -224,9 +224,9 @@ impl Inner {
         }
     }
 
-    /// Draws the number of a READY commit, or decides it if nothing has to be read again.
+    /// Draws the number of a READY commit, or decides it if it needs none of its own.
     fn advance(&self, descriptor: &Descriptor) {
-        if descriptor.has_reads() {
+        if descriptor.draws_number() {
             let number = self.clock.draw();
             self.decide(descriptor, State::Ready, State::Numbered(number));
         } else if self.in_time(descriptor) {

@@ -246,3 +246,30 @@ fn who_did_not_see_a_write_is_shown_before_it() {
         .collect();
     assert_eq!(told, [message("x is absent"), message("x is there")]);
 }
+
+/// Messages come in the order of their commits, whether or not anything was written beside them.
+#[test]
+fn a_message_by_itself_keeps_its_place() {
+    let store = Store::new();
+    let (_listener, effects) = listening(&store);
+    let commit = |text: &str, key: Option<&str>| {
+        let mut tx = store.begin(Mode::Direct);
+        tx.publish(message(text));
+        if let Some(key) = key {
+            tx.set_integer(0, key.as_bytes(), 1).expect("writable");
+        }
+        tx.commit().expect("nobody else is here");
+    };
+    commit("first", Some("x"));
+    commit("second", None);
+    // Another thread, which has committed nothing before.
+    thread::scope(|scope| {
+        scope.spawn(|| commit("third", Some("y")));
+    });
+    store.merge_effects();
+    let told: Vec<Message> = effects
+        .try_iter()
+        .flat_map(|effect| effect.messages)
+        .collect();
+    assert_eq!(told, ["first", "second", "third"].map(message));
+}

@@ -163,7 +163,9 @@ fn dirty_writes() {
 #[test]
 fn aborted_reads() {
     let reads = Written::of([vec![read(x(), &[11])]]);
-    reads.aborted(vec![append(x(), 11)]).is_only(Class::AbortedRead);
+    reads
+        .aborted(vec![append(x(), 11)])
+        .is_only(Class::AbortedRead);
     let cell = object(Family::Cell, 0);
     Written::of([vec![state(cell, 11)]])
         .aborted(vec![write(cell, 0, 11)])
@@ -342,8 +344,12 @@ fn reads_that_disagree() {
         value: 11,
         length: Some(2),
     };
-    Written::of([vec![told], vec![append(x(), 12)], vec![read(x(), &[11, 12])]])
-        .is_only(Class::IncompatibleOrder);
+    Written::of([
+        vec![told],
+        vec![append(x(), 12)],
+        vec![read(x(), &[11, 12])],
+    ])
+    .is_only(Class::IncompatibleOrder);
 }
 
 #[test]
@@ -503,7 +509,11 @@ fn good_histories_are_good() {
     // A deadline makes a key absent without anybody's doing.
     let mortal = object(Family::Mortal, 0);
     Written::default()
-        .at(0, 10, vec![write(mortal, BORN, 11), Event::MayExpire { object: mortal }])
+        .at(
+            0,
+            10,
+            vec![write(mortal, BORN, 11), Event::MayExpire { object: mortal }],
+        )
         .at(20, 30, vec![state(mortal, 11)])
         .at(40, 50, vec![state(mortal, GONE), append(x(), 21)])
         .finally(vec![state(mortal, GONE), read(x(), &[21])])

@@ -82,7 +82,12 @@ impl<'s> Connection<'s> {
         self.record(program, (self.invoked_ns, completed_ns), &ran);
     }
 
-    pub(crate) fn record(&mut self, program: &Program, (invoked, completed): (u64, u64), ran: &Ran) {
+    pub(crate) fn record(
+        &mut self,
+        program: &Program,
+        (invoked, completed): (u64, u64),
+        ran: &Ran,
+    ) {
         let (outcome, events) = match ran {
             Ran::Replies(replies) => (Outcome::Committed, program.decode(replies)),
             Ran::Kept => (Outcome::Committed, program.intents()),
@@ -110,7 +115,10 @@ impl<'s> Connection<'s> {
 
     /// Sends commands in one write.
     pub(crate) fn send(&mut self, commands: &[Command]) {
-        let bytes: Vec<u8> = commands.iter().flat_map(|command| encode(command)).collect();
+        let bytes: Vec<u8> = commands
+            .iter()
+            .flat_map(|command| encode(command))
+            .collect();
         self.client.send_bytes(&bytes);
     }
 

@@ -76,13 +76,17 @@ impl Program {
     /// The step's commands that only read.
     pub(crate) fn reads_of(&self, step: &Step) -> Vec<Command> {
         let templates = step.operation.reads.iter();
-        templates.map(|text| self.expand(text, Some(step))).collect()
+        templates
+            .map(|text| self.expand(text, Some(step)))
+            .collect()
     }
 
     /// The step's commands that write.
     pub(crate) fn writes_of(&self, step: &Step) -> Vec<Command> {
         let templates = step.operation.writes.iter();
-        templates.map(|text| self.expand(text, Some(step))).collect()
+        templates
+            .map(|text| self.expand(text, Some(step)))
+            .collect()
     }
 
     fn tell_commands(&self) -> Vec<Command> {
@@ -137,7 +141,11 @@ impl Program {
             events.extend((step.operation.decode)(step.object, step.value, own));
             rest = others;
         }
-        assert_eq!(rest.len(), self.tells.len(), "replies that nobody asked for");
+        assert_eq!(
+            rest.len(),
+            self.tells.len(),
+            "replies that nobody asked for"
+        );
         let channels = self.tells.iter().copied();
         events.extend(channels.map(|channel| Event::Effect { channel }));
         events
@@ -149,9 +157,7 @@ impl Program {
         for step in &self.steps {
             let (object, value) = (step.object, step.value);
             let to = match object.family {
-                Family::Mortal if step.operation.intent == Intent::Delete => {
-                    crate::history::GONE
-                }
+                Family::Mortal if step.operation.intent == Intent::Delete => crate::history::GONE,
                 _ => value,
             };
             events.extend(match step.operation.intent {
@@ -276,7 +282,9 @@ impl Generator {
         Object {
             family,
             slot: base + self.rng.u16(..slots),
-            generation: self.window.generation(family, is_hot || is_alone, self.made),
+            generation: self
+                .window
+                .generation(family, is_hot || is_alone, self.made),
         }
     }
 

@@ -149,5 +149,8 @@ fn what_all_clients_saw_has_an_order() {
 fn long() {
     let seed = seed();
     println!("SEED={seed}");
-    run(seed, from_environment("OPERATIONS").unwrap_or(10_000_000) as usize);
+    run(
+        seed,
+        from_environment("OPERATIONS").unwrap_or(10_000_000) as usize,
+    );
 }

@@ -120,9 +120,8 @@ fn read_object(snapshot: &Snapshot, window: u32, object: Object) -> Event {
         Family::Keys | Family::Count => {
             let database = usize::from(object.family == Family::Count);
             let until = prefix_end(key.as_bytes());
-            let found = snapshot.read(|tx| {
-                tx.keys(database, key.as_bytes(), until.as_deref(), usize::MAX)
-            });
+            let found =
+                snapshot.read(|tx| tx.keys(database, key.as_bytes(), until.as_deref(), usize::MAX));
             let member = |name: &[u8]| number(&name[key.len()..]);
             let values = found.unwrap().iter().map(|name| member(name)).collect();
             Event::Read { object, values }

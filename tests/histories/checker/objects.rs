@@ -60,9 +60,7 @@ pub(super) fn order(
                 Family::List => list(&mut scope, own),
                 Family::Count => count(&mut scope, own),
                 Family::Keys => keys(&mut scope, own),
-                Family::Cell | Family::Mortal | Family::Pair => {
-                    registers::order(&mut scope, own)
-                }
+                Family::Cell | Family::Mortal | Family::Pair => registers::order(&mut scope, own),
             }
         })
         .collect()
@@ -72,7 +70,8 @@ impl Scope<'_, '_> {
     pub(super) fn tell(&mut self, class: Class, what: &str, transactions: &[usize]) {
         let told = tell_all(self.history, transactions, &[self.object]);
         let object = self.object;
-        self.report.add(class, format!("  {object}: {what}\n{told}"));
+        self.report
+            .add(class, format!("  {object}: {what}\n{told}"));
     }
 
     /// The transaction that wrote a value which `reader` saw; `None`, reported, if nobody did whose
@@ -134,7 +133,11 @@ fn list(scope: &mut Scope<'_, '_>, own: &[Access<'_>]) -> Versions {
             What::Append { value, position } => {
                 let at = place.get(value).copied();
                 if at.is_none() && is_final {
-                    scope.tell(Class::LostWrite, &format!("{value} is gone"), &[transaction]);
+                    scope.tell(
+                        Class::LostWrite,
+                        &format!("{value} is gone"),
+                        &[transaction],
+                    );
                 } else if let (Some(at), Some(position)) = (at, position)
                     && at != *position
                 {
@@ -250,9 +253,8 @@ fn count(scope: &mut Scope<'_, '_>, own: &[Access<'_>]) -> Versions {
             _ => {}
         }
     }
-    let writer = |(_, _, transaction): &(usize, Value, usize)| {
-        vec![Writer::Transaction(*transaction)]
-    };
+    let writer =
+        |(_, _, transaction): &(usize, Value, usize)| vec![Writer::Transaction(*transaction)];
     Versions {
         object: scope.object,
         writers: order.iter().map(writer).collect(),
@@ -304,7 +306,9 @@ fn keys(scope: &mut Scope<'_, '_>, own: &[Access<'_>]) -> Versions {
             versions.writers.push(writers);
         }
         last = (members, reader);
-        versions.reads.push((reader, Seen::At(versions.writers.len())));
+        versions
+            .reads
+            .push((reader, Seen::At(versions.writers.len())));
     }
     let is_final = scope.has_final_read(own);
     for access in own {
@@ -339,11 +343,17 @@ fn torn_adds(scope: &mut Scope<'_, '_>, own: &[Access<'_>], joined: &HashMap<Val
             continue;
         };
         for (writer, values) in &adders {
-            let mut found = values.iter().map(|value| members.binary_search(value).is_ok());
+            let mut found = values
+                .iter()
+                .map(|value| members.binary_search(value).is_ok());
             let first = found.next();
             if *writer != access.transaction && found.any(|is_there| Some(is_there) != first) {
                 let what = "a state in the middle of a transaction was read";
-                scope.tell(Class::IntermediateRead, what, &[*writer, access.transaction]);
+                scope.tell(
+                    Class::IntermediateRead,
+                    what,
+                    &[*writer, access.transaction],
+                );
                 return;
             }
         }

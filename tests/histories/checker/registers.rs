@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::Class;
 use super::accesses::{Access, What};
 use super::objects::{Scope, Seen, Versions, Writer, presence};
-use super::Class;
 use crate::history::{ABSENT, BORN, FIRST_VALUE, Family, GONE, State};
 
 /// One link of the chain.
@@ -33,7 +33,9 @@ pub(super) fn order(scope: &mut Scope<'_, '_>, own: &[Access<'_>]) -> Versions {
     let links = links(scope, own);
     let mut chain = walk(scope, &links, &mut versions);
     broken_links(scope, own, &chain);
-    let has_deadline = own.iter().any(|access| matches!(access.what, What::MayExpire));
+    let has_deadline = own
+        .iter()
+        .any(|access| matches!(access.what, What::MayExpire));
     if scope.object.family == Family::Mortal && chain.last != GONE && has_deadline {
         versions.writers.push(vec![Writer::Expiry]);
         chain.level.insert(GONE, versions.writers.len());
@@ -81,11 +83,7 @@ fn links(scope: &mut Scope<'_, '_>, own: &[Access<'_>]) -> HashMap<State, Link> 
     links
 }
 
-fn walk(
-    scope: &mut Scope<'_, '_>,
-    links: &HashMap<State, Link>,
-    versions: &mut Versions,
-) -> Chain {
+fn walk(scope: &mut Scope<'_, '_>, links: &HashMap<State, Link>, versions: &mut Versions) -> Chain {
     let first = match scope.object.family {
         Family::Mortal => BORN,
         _ => ABSENT,
@@ -97,8 +95,14 @@ fn walk(
     };
     let mut companion = ABSENT;
     while let Some(link) = links.get(&chain.last) {
-        versions.writers.push(vec![Writer::Transaction(link.writer)]);
-        if chain.level.insert(link.to, versions.writers.len()).is_some() {
+        versions
+            .writers
+            .push(vec![Writer::Transaction(link.writer)]);
+        if chain
+            .level
+            .insert(link.to, versions.writers.len())
+            .is_some()
+        {
             let what = format!("{} came twice", link.to);
             scope.tell(Class::IncompatibleOrder, &what, &[link.writer]);
             break;
@@ -130,12 +134,7 @@ fn broken_links(scope: &mut Scope<'_, '_>, own: &[Access<'_>], chain: &Chain) {
 }
 
 /// The version that a state is; `None`, reported, if it is none.
-fn saw(
-    scope: &mut Scope<'_, '_>,
-    reader: usize,
-    state: State,
-    chain: &Chain,
-) -> Option<usize> {
+fn saw(scope: &mut Scope<'_, '_>, reader: usize, state: State, chain: &Chain) -> Option<usize> {
     if let Some(at) = chain.level.get(&state) {
         return Some(*at);
     }
@@ -170,12 +169,7 @@ fn presence_of(
 }
 
 /// The final read must find the last version.
-fn final_state(
-    scope: &mut Scope<'_, '_>,
-    own: &[Access<'_>],
-    chain: &Chain,
-    versions: &Versions,
-) {
+fn final_state(scope: &mut Scope<'_, '_>, own: &[Access<'_>], chain: &Chain, versions: &Versions) {
     let Some(last) = scope.history.final_read else {
         return;
     };

@@ -32,16 +32,17 @@ fn tell_event(event: &Event) -> (Option<Object>, String) {
                 format!("reads {object} = [{dots}{:?}]", &values[from..]),
             )
         }
-        Event::Length { object, length } => {
-            (Some(*object), format!("counts {length} in {object}"))
-        }
+        Event::Length { object, length } => (Some(*object), format!("counts {length} in {object}")),
         Event::Last { object, value } => (
             Some(*object),
             format!("reads the last of {object} = {value:?}"),
         ),
         Event::Presence { object, is_there } => (
             Some(*object),
-            format!("finds {object} {}", if *is_there { "there" } else { "absent" }),
+            format!(
+                "finds {object} {}",
+                if *is_there { "there" } else { "absent" }
+            ),
         ),
         Event::Write {
             object,
@@ -133,7 +134,9 @@ pub(super) fn tell_cycle(history: &History, graph: &Graph, cycle: &[Edge]) -> St
     let mut ended = None;
     for edge in rest {
         let (from, to) = (graph.node(edge.from), graph.node(edge.to));
-        let object = edge.object.map_or(String::new(), |object| object.to_string());
+        let object = edge
+            .object
+            .map_or(String::new(), |object| object.to_string());
         let why = match edge.kind {
             Kind::Ww => format!("it wrote the version of {object} before the other's"),
             Kind::Wr => format!("the other saw what it wrote to {object}"),

@@ -28,10 +28,9 @@ pub(super) fn check(history: &History, accesses: &Accesses<'_>, report: &mut Rep
         report.steps += witness.ids.len() as u64;
         for (index, transaction) in history.transactions.iter().enumerate() {
             let told = times.get(&transaction.id).copied().unwrap_or(0);
-            let promised = transaction
-                .events
-                .iter()
-                .filter(|event| matches!(event, Event::Effect { channel } if *channel == witness.channel));
+            let promised = transaction.events.iter().filter(
+                |event| matches!(event, Event::Effect { channel } if *channel == witness.channel),
+            );
             let promised = promised.count() as u32;
             let happened = accesses.happened[index];
             let class = if told > promised {
