@@ -349,3 +349,62 @@ impl Iterator for Generator {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const WINDOW: Window = Window {
+        seed: 1,
+        number: 0,
+        clients: 2,
+        programs: 20_000,
+    };
+
+    fn commands(window: Window, client: usize) -> Vec<Vec<Command>> {
+        let programs = Generator::new(window, client);
+        programs.map(|program| program.commands()).collect()
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_programs() {
+        let window = Window {
+            programs: 500,
+            ..WINDOW
+        };
+        let programs = commands(window, 0);
+        assert_eq!(programs, commands(window, 0));
+        assert_ne!(programs, commands(window, 1));
+        assert_ne!(programs, commands(Window { seed: 2, ..window }, 0));
+        assert_ne!(
+            programs,
+            commands(
+                Window {
+                    number: 1,
+                    ..window
+                },
+                0
+            )
+        );
+    }
+
+    #[test]
+    fn every_row_is_used_and_no_value_is_written_twice() {
+        let (mut modes, mut operations) = (BTreeSet::new(), BTreeSet::new());
+        let (mut values, mut ids) = (BTreeSet::new(), BTreeSet::new());
+        for program in (0..WINDOW.clients).flat_map(|client| Generator::new(WINDOW, client)) {
+            modes.insert(program.mode.name);
+            assert!(ids.insert(program.id));
+            for step in &program.steps {
+                operations.insert(step.operation.name);
+                assert!(values.insert(step.value));
+            }
+        }
+        let all: BTreeSet<_> = MODES.iter().map(|mode| mode.name).collect();
+        assert_eq!(modes, all);
+        let all: BTreeSet<_> = OPERATIONS.iter().map(|row| row.name).collect();
+        assert_eq!(operations, all);
+    }
+}

@@ -11,6 +11,7 @@ mod effects;
 mod embedded;
 mod generator;
 mod history;
+mod known;
 mod modes;
 mod operations;
 mod scripts;
@@ -39,8 +40,8 @@ const SHAPES: &[(usize, usize)] = &[
     (16, 16),
     (1, 32),
 ];
-/// Operations of one program, about.
-const OPERATIONS_PER_PROGRAM: usize = 2;
+/// Operations of one program, about: few have as many steps as they may.
+const OPERATIONS_PER_PROGRAM: usize = 3;
 /// Transactions that are checked at once.
 const WINDOW_TRANSACTIONS: usize = 50_000;
 /// What a script may take. More than any that is not meant to hang.
@@ -108,7 +109,7 @@ fn run(seed: u64, operations: usize) -> Ends {
         let counts = server.services.store.counts();
         retries += counts.retries;
         done += history.operations();
-        println!(
+        eprintln!(
             "window {number}: {threads} threads, {clients} clients, {} transactions in {ran:.1?}, \
              {} edges checked in {:.1?}, {} retries, {} queued, {} gates",
             history.transactions.len(),
@@ -124,7 +125,7 @@ fn run(seed: u64, operations: usize) -> Ends {
             report.text()
         );
     }
-    println!("{done} operations, {retries} retries");
+    eprintln!("{done} operations, {retries} retries");
     assert!(retries > 0, "nobody was ever in anybody's way");
     ends
 }
@@ -132,10 +133,10 @@ fn run(seed: u64, operations: usize) -> Ends {
 #[test]
 fn what_all_clients_saw_has_an_order() {
     let seed = seed();
-    println!("SEED={seed}");
+    eprintln!("SEED={seed}");
     let operations = from_environment("OPERATIONS").unwrap_or(100_000);
     let ends = run(seed, operations as usize);
-    println!("{ends:#?}");
+    eprintln!("{ends:#?}");
     if operations >= 100_000 {
         for mode in MODES {
             assert!(ends.contains_key(mode.name), "nobody tried {}", mode.name);
@@ -148,7 +149,7 @@ fn what_all_clients_saw_has_an_order() {
 #[ignore = "takes as long as OPERATIONS says"]
 fn long() {
     let seed = seed();
-    println!("SEED={seed}");
+    eprintln!("SEED={seed}");
     run(
         seed,
         from_environment("OPERATIONS").unwrap_or(10_000_000) as usize,
