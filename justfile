@@ -17,6 +17,11 @@ test *arguments:
 test-no-directory:
     RUSTFLAGS="--cfg darter_no_directory" cargo test -p darter-storage --target-dir target/no-directory
 
+# Histories of many clients, checked for strict serializability: OPERATIONS= and SEED= say how many and
+# which; `just histories long --ignored` goes on for ten million.
+histories *arguments:
+    cargo test --release --test histories -- --nocapture {{arguments}}
+
 # Real clients and frameworks against a release build.
 clients:
     cargo build --release

@@ -188,26 +188,61 @@ fn without_own<'h>(
     object: Object,
     own: &mut Own,
 ) -> Result<Option<What<'h>>, ()> {
-    let own_count = own.values.len();
-    Ok(Some(match event {
+    Ok(match event {
         Event::Append { value, length, .. } => {
             own.values.push(*value);
             let position = length.map(|length| (length as usize).wrapping_sub(1));
-            What::Append {
+            Some(What::Append {
                 value: *value,
                 position,
-            }
+            })
         }
         Event::Add { value, .. } => {
             own.values.push(*value);
-            What::Add(*value)
+            Some(What::Add(*value))
         }
+        Event::Write {
+            from, to, deletes, ..
+        } => {
+            if own.state.is_some() && *from != own.state {
+                return Err(());
+            }
+            // Where no reply came, nothing says what was replaced.
+            if let Some(first) = own.write.map(|(first, ..)| first).or(*from) {
+                own.write = Some((first, *to, *deletes));
+            }
+            None
+        }
+        Event::State {
+            state, companion, ..
+        } => match own.state {
+            None => Some(What::State {
+                state: *state,
+                companion: *companion,
+            }),
+            Some(own) if own == *state => None,
+            Some(_) => return Err(()),
+        },
+        Event::MayExpire { .. } => Some(What::MayExpire),
+        Event::Effect { .. } => None,
+        _ => read_without_own(event, object, own)?,
+    })
+}
+
+/// As `without_own`, of what only looks at elements.
+fn read_without_own<'h>(
+    event: &'h Event,
+    object: Object,
+    own: &Own,
+) -> Result<Option<What<'h>>, ()> {
+    let own_count = own.values.len();
+    Ok(match event {
         Event::Read { values, .. } if object.family == Family::List => {
             let others = values.len().checked_sub(own_count).ok_or(())?;
             if values[others..] != own.values {
                 return Err(());
             }
-            What::Prefix(&values[..others])
+            Some(What::Prefix(&values[..others]))
         }
         Event::Read { values, .. } => {
             let mut others = values.to_vec();
@@ -216,46 +251,24 @@ fn without_own<'h>(
                 return Err(());
             }
             others.sort_unstable();
-            What::Members(others)
+            Some(What::Members(others))
         }
         Event::Length { length, .. } => {
-            What::Length((*length as usize).checked_sub(own_count).ok_or(())?)
+            let others = (*length as usize).checked_sub(own_count);
+            Some(What::Length(others.ok_or(())?))
         }
         Event::Last { value, .. } => match own.values.last() {
-            None => What::Last(*value),
-            Some(last) if Some(*last) == *value => return Ok(None),
+            None => Some(What::Last(*value)),
+            Some(last) if Some(*last) == *value => None,
             Some(_) => return Err(()),
         },
-        Event::Presence { is_there, .. } => match (own_count, own.state) {
-            (0, None) => What::Presence(*is_there),
-            (0, Some(_)) => return Ok(None),
-            _ if *is_there => return Ok(None),
-            _ => return Err(()),
+        Event::Presence { is_there, .. } => match own.state {
+            None if own_count == 0 => Some(What::Presence(*is_there)),
+            None if *is_there => None,
+            None => return Err(()),
+            // It may have been deleted, or have expired by its own deadline.
+            Some(_) => None,
         },
-        Event::Write {
-            from, to, deletes, ..
-        } => {
-            if own.state.is_some() && *from != own.state {
-                return Err(());
-            }
-            // Where no reply came, nothing says what was replaced.
-            let Some(first) = own.write.map(|(first, ..)| first).or(*from) else {
-                return Ok(None);
-            };
-            own.write = Some((first, *to, *deletes));
-            return Ok(None);
-        }
-        Event::State {
-            state, companion, ..
-        } => match own.state {
-            None => What::State {
-                state: *state,
-                companion: *companion,
-            },
-            Some(own) if own == *state => return Ok(None),
-            Some(_) => return Err(()),
-        },
-        Event::MayExpire { .. } => What::MayExpire,
-        Event::Effect { .. } => return Ok(None),
-    }))
+        _ => None,
+    })
 }

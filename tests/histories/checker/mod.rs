@@ -1,7 +1,7 @@
 //! Whether a history is strictly serializable, and its effects true.
 //!
 //! The method is Elle's (Kingsbury and Alvaro, VLDB 2020): values are unique, so reads tell the
-//! order of each object's versions (`objects`); who wrote, read and overwrote which version, who
+//! order of each object's versions (`objects`, `lists`, `registers`); who wrote, read and overwrote which version, who
 //! had ended before who began, and the order in which others were told, are edges between
 //! transactions (`edges`); a cycle is a proof that no order of all transactions explains what was
 //! seen (`cycles`).
@@ -9,6 +9,7 @@
 mod accesses;
 mod cycles;
 mod edges;
+mod lists;
 mod objects;
 mod registers;
 mod story;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::accesses::{Access, Accesses, What};
 use super::story::tell_all;
-use super::{Class, Report, registers};
+use super::{Class, Report, lists, registers};
 use crate::history::{Family, History, Object, Outcome, Value};
 
 /// What a read says about the versions of an object, which count from 0 (nothing written yet).
@@ -57,7 +57,7 @@ pub(super) fn order(
                 report,
             };
             match object.family {
-                Family::List => list(&mut scope, own),
+                Family::List => lists::order(&mut scope, own),
                 Family::Count => count(&mut scope, own),
                 Family::Keys => keys(&mut scope, own),
                 Family::Cell | Family::Mortal | Family::Pair => registers::order(&mut scope, own),
@@ -93,103 +93,9 @@ impl Scope<'_, '_> {
     }
 
     /// Whether the final read has seen this object.
-    fn has_final_read(&self, own: &[Access<'_>]) -> bool {
+    pub(super) fn has_final_read(&self, own: &[Access<'_>]) -> bool {
         let last = self.history.final_read;
         last.is_some_and(|last| own.iter().rev().any(|access| access.transaction == last))
-    }
-}
-
-/// A list's order is its longest read.
-fn list(scope: &mut Scope<'_, '_>, own: &[Access<'_>]) -> Versions {
-    let prefix = |access: &Access<'_>| match access.what {
-        What::Prefix(values) => values.len(),
-        _ => 0,
-    };
-    let longest = own.iter().max_by_key(|access| prefix(access));
-    let (order, reader): (&[Value], usize) = match longest {
-        Some(Access {
-            transaction,
-            what: What::Prefix(values),
-        }) => (values, *transaction),
-        _ => (&[], 0),
-    };
-    let mut place: HashMap<Value, usize> = HashMap::with_capacity(order.len());
-    let mut writers: Vec<Vec<Writer>> = Vec::with_capacity(order.len());
-    for (at, value) in order.iter().enumerate() {
-        if place.insert(*value, at).is_some() {
-            let writer = scope.accesses.writers.get(value).copied();
-            let told: Vec<usize> = writer.into_iter().chain([reader]).collect();
-            scope.tell(Class::Duplicate, &format!("{value} is there twice"), &told);
-        }
-        let writer = scope.writer_of(*value, reader).map(Writer::Transaction);
-        writers.push(writer.into_iter().collect());
-    }
-    scope.report.steps += order.len() as u64;
-    let is_final = scope.has_final_read(own);
-    let mut reads = Vec::new();
-    for access in own {
-        let transaction = access.transaction;
-        let seen = match &access.what {
-            What::Append { value, position } => {
-                let at = place.get(value).copied();
-                if at.is_none() && is_final {
-                    scope.tell(
-                        Class::LostWrite,
-                        &format!("{value} is gone"),
-                        &[transaction],
-                    );
-                } else if let (Some(at), Some(position)) = (at, position)
-                    && at != *position
-                {
-                    let what = format!("{value} is at {at}, and its writer was told {position}");
-                    scope.tell(Class::IncompatibleOrder, &what, &[transaction, reader]);
-                }
-                continue;
-            }
-            What::Prefix(values) => {
-                scope.report.steps += values.len() as u64;
-                if order[..values.len()] != **values {
-                    let what = "two reads disagree about the order";
-                    scope.tell(Class::IncompatibleOrder, what, &[transaction, reader]);
-                    continue;
-                }
-                values.len()
-            }
-            What::Length(length) if *length > order.len() => {
-                let what = format!("{length} elements, and {} are known", order.len());
-                scope.tell(Class::UnwrittenValue, &what, &[transaction, reader]);
-                continue;
-            }
-            What::Length(length) => *length,
-            What::Last(None) => 0,
-            What::Last(Some(value)) => match place.get(value) {
-                Some(at) => at + 1,
-                None => {
-                    scope.writer_of(*value, transaction);
-                    continue;
-                }
-            },
-            What::Presence(is_there) => {
-                reads.push((transaction, presence(*is_there)));
-                continue;
-            }
-            _ => continue,
-        };
-        if seen > 0
-            && seen < order.len()
-            && let [Writer::Transaction(writer)] = writers[seen - 1][..]
-            && writers[seen][..] == [Writer::Transaction(writer)]
-            && writer != transaction
-        {
-            let what = "a state in the middle of a transaction was read";
-            scope.tell(Class::IntermediateRead, what, &[writer, transaction]);
-        }
-        reads.push((transaction, Seen::At(seen)));
-    }
-    Versions {
-        object: scope.object,
-        writers,
-        reads,
     }
 }
 
