@@ -269,9 +269,11 @@ impl Generator {
         }
     }
 
-    fn object(&mut self, family: Family) -> Object {
-        let is_hot = self.rng.u32(..10) < 7;
+    /// An object; those of programs that are focused are the same few.
+    fn object(&mut self, family: Family, is_focused: bool) -> Object {
+        let is_hot = is_focused || self.rng.u32(..10) < 7;
         let slots = match family {
+            _ if is_focused => 1,
             Family::Keys => 2,
             Family::Count => 1,
             _ if is_hot => HOT_SLOTS,
@@ -290,12 +292,13 @@ impl Generator {
 
     fn steps(&mut self, mode: &Mode, base: u32) -> Vec<Step> {
         let count = mode.steps(&mut self.rng);
+        let is_focused = self.rng.bool();
         let mut steps: Vec<Step> = Vec::with_capacity(count);
         while steps.len() < count {
             let operation = pick(&mut self.rng, OPERATIONS, |row| {
                 if mode.allows(row) { row.weight } else { 0 }
             });
-            let object = self.object(operation.family);
+            let object = self.object(operation.family, is_focused);
             let repeats = steps.iter().any(|step| step.object == object);
             if repeats && !matches!(object.family, Family::List | Family::Keys) {
                 continue;
@@ -331,7 +334,7 @@ impl Iterator for Generator {
                 tells.push(0);
             }
         }
-        let spin = if self.rng.u32(..20) == 0 {
+        let spin = if self.rng.u32(..10) == 0 {
             self.rng.u32(..30_000)
         } else {
             0

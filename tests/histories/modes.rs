@@ -19,6 +19,8 @@ pub(crate) enum Allows {
     Watched,
     /// What only reads.
     Reads,
+    /// What only reads, without a function of the script.
+    ReadCommands,
     /// One operation of one command.
     Alone,
     /// One operation of one command each, every one a transaction of its own.
@@ -47,6 +49,7 @@ impl Mode {
             Allows::Commands => is_plain,
             Allows::Watched => operation.is_watchable(),
             Allows::Reads => operation.only_reads(),
+            Allows::ReadCommands => is_plain && operation.only_reads(),
             Allows::Alone | Allows::Separate => is_plain && operation.commands() == 1,
             Allows::KnownWithoutReply => is_plain && operation.is_known_without_reply(),
             Allows::Tells => false,
@@ -112,6 +115,7 @@ pub(crate) const MODES: &[Mode] = &[
     mode!("pipeline", 60, Separate, 0, |c, p| c.pipeline(p)),
     mode!("MULTI", 160, Commands, ALL, |c, p| c.multi(p)),
     mode!("MULTI step by step", 60, Commands, ALL, |c, p| c.multi_slowly(p)),
+    mode!("MULTI that reads", 120, ReadCommands, 0, |c, p| c.multi(p)),
     mode!("WATCH", 160, Watched, ALL, |c, p| c.watch(p)),
     mode!("EVAL", 300, All, ALL, |c, p| c.script("", p)),
     mode!("EVAL with undeclared keys", 40, All, ALL, |c, p| c.undeclared_script(UNDECLARED, p)),

@@ -29,7 +29,7 @@ end
 own['#SPIN'] = function(turns) local n = 0 for i = 1, tonumber(turns) do n = n + i end end
 own['#FAIL'] = function() error('on purpose') end
 own['#HANG'] = function() while true do end end
-own['#GROW'] = function() local t = {} while true do t[#t + 1] = ('x'):rep(10000) .. #t end end
+own['#GROW'] = function() local text = 'x' while true do text = text .. text end end
 while at <= #ARGV do
   local count = tonumber(ARGV[at])
   at = at + 1
