@@ -43,7 +43,7 @@ const SHAPES: &[(usize, usize)] = &[
 /// Operations of one program, about: few have as many steps as they may.
 const OPERATIONS_PER_PROGRAM: usize = 3;
 /// Transactions that are checked at once.
-const WINDOW_TRANSACTIONS: usize = 50_000;
+const WINDOW_TRANSACTIONS: usize = 20_000;
 /// What a script may take. More than any that is not meant to hang.
 const KILL_LIMIT_MS: u64 = 250;
 const MEMORY_LIMIT_BYTES: usize = 8 << 20;
@@ -88,7 +88,7 @@ fn count_ends(ends: &mut Ends, history: &History) {
 /// Runs about so many operations in windows of all shapes, each checked by itself.
 fn run(seed: u64, operations: usize) -> Ends {
     let programs = operations / OPERATIONS_PER_PROGRAM;
-    let per_window = (programs / SHAPES.len()).clamp(1, WINDOW_TRANSACTIONS);
+    let per_window = programs.div_ceil(SHAPES.len()).clamp(1, WINDOW_TRANSACTIONS);
     let windows = programs.div_ceil(per_window).max(SHAPES.len());
     let mut ends = Ends::new();
     let (mut done, mut retries) = (0, 0);
