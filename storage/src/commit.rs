@@ -160,7 +160,7 @@ impl Transaction {
         // Several newest versions, read one after the other, need not have stood together.
         self.mode == Mode::Direct
             && self.records_reads
-            && (self.entries.len() > 1 || !self.ranges.borrow().is_empty())
+            && (self.entries.len() > 1 || !self.ranges.borrow().is_empty() || self.needs_gate.get())
     }
 
     fn commit_inside(

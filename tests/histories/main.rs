@@ -88,7 +88,9 @@ fn count_ends(ends: &mut Ends, history: &History) {
 /// Runs about so many operations in windows of all shapes, each checked by itself.
 fn run(seed: u64, operations: usize) -> Ends {
     let programs = operations / OPERATIONS_PER_PROGRAM;
-    let per_window = programs.div_ceil(SHAPES.len()).clamp(1, WINDOW_TRANSACTIONS);
+    let per_window = programs
+        .div_ceil(SHAPES.len())
+        .clamp(1, WINDOW_TRANSACTIONS);
     let windows = programs.div_ceil(per_window).max(SHAPES.len());
     let mut ends = Ends::new();
     let (mut done, mut retries) = (0, 0);
