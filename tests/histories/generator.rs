@@ -216,7 +216,7 @@ impl Window {
         let all = match family {
             Family::List => LIST_LENGTH * 8,
             Family::Cell => LIST_LENGTH * 4,
-            Family::Mortal => LIST_LENGTH * 2,
+            Family::Mortal => LIST_LENGTH,
             Family::Keys => LIST_LENGTH * 16,
             Family::Pair | Family::Count => return usize::MAX,
         };
@@ -328,7 +328,7 @@ impl Iterator for Generator {
         let mode = pick(&mut self.rng, MODES, Mode::chosen_weight);
         let steps = self.steps(mode, base);
         let mut tells = Vec::new();
-        if mode.only_tells() || mode.channels > 0 && self.rng.u32(..4) == 0 {
+        if mode.only_tells() || mode.channels > 0 && self.rng.bool() {
             tells.push(self.rng.usize(..mode.channels));
             if !mode.only_tells() && tells[0] != 0 && self.rng.bool() {
                 tells.push(0);

@@ -111,7 +111,7 @@ pub(crate) const HEADERS: &[&str] = &["", UNDECLARED, NO_WRITES, ROLLBACK];
 #[rustfmt::skip]
 pub(crate) const MODES: &[Mode] = &[
     mode!("single command", 400, Alone, 0, |c, p| c.single(p)),
-    mode!("single command that tells", 60, Tells, ALL, |c, p| c.single(p)),
+    mode!("single command that tells", 120, Tells, ALL, |c, p| c.single(p)),
     mode!("pipeline", 60, Separate, 0, |c, p| c.pipeline(p)),
     mode!("MULTI", 160, Commands, ALL, |c, p| c.multi(p)),
     mode!("MULTI step by step", 60, Commands, ALL, |c, p| c.multi_slowly(p)),
