@@ -25,6 +25,11 @@ shuttle schedules="300" *arguments:
 faults *names:
     tests/faults/run {{names}}
 
+# Histories of many clients, checked for strict serializability: OPERATIONS= and SEED= say how many and
+# which; `just histories long --ignored` goes on for ten million.
+histories *arguments:
+    cargo test --release --test histories -- --nocapture {{arguments}}
+
 # Real clients and frameworks against a release build.
 clients:
     cargo build --release

@@ -209,7 +209,7 @@ impl Transaction {
         // Several newest versions, read one after the other, need not have stood together.
         self.mode == Mode::Direct
             && self.records_reads
-            && (self.entries.len() > 1 || !self.ranges.borrow().is_empty())
+            && (self.entries.len() > 1 || !self.ranges.borrow().is_empty() || self.needs_gate.get())
     }
 
     fn commit_inside(
@@ -527,16 +527,18 @@ impl Transaction {
         });
         let ranges = std::mem::take(self.ranges.get_mut());
         let messages = std::mem::take(&mut self.messages);
-        let messages = if messages.is_empty() {
-            ptr::null_mut()
-        } else {
+        let publishes = !messages.is_empty();
+        let messages = if publishes {
             Box::into_raw(Box::new(messages))
+        } else {
+            ptr::null_mut()
         };
         Box::new(Descriptor {
             status: AtomicU64::new(State::Installing.word()),
             writes: writes.collect(),
             draws: !reads.is_empty()
                 || !ranges.is_empty()
+                || publishes
                 || self.mode == Mode::Exclusive && !fault!("exclusive draws nothing"),
             reads,
             ranges,

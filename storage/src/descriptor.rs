@@ -87,7 +87,8 @@ pub(crate) struct Descriptor {
     pub(crate) reads: Vec<Read>,
     pub(crate) ranges: Vec<RangeRead>,
     /// Whether the commit must draw a number of its own: what it only read is compared as of it,
-    /// or, for the gate's owner, comes before whoever overwrites it afterwards.
+    /// or, for the gate's owner, comes before whoever overwrites it afterwards; and messages are
+    /// told in the order of numbers.
     pub(crate) draws: bool,
     /// The frozen time of the transaction: what was expired by it was absent to it.
     pub(crate) now_ms: u64,

@@ -212,3 +212,64 @@ fn a_stream_may_end_while_others_merge() {
         "{counts:?}"
     );
 }
+
+/// A commit that drew a number comes before those that only loaded the same one afterwards,
+/// whatever their threads did before.
+#[test]
+fn who_did_not_see_a_write_is_shown_before_it() {
+    let store = Store::new();
+    let (_listener, effects) = listening(&store);
+    for number in 0..10 {
+        // What orders the commits of one number counts on with every commit of a thread.
+        store.set("busy", number.to_string());
+    }
+    store
+        .transaction(|tx| {
+            assert_eq!(tx.integer(0, b"x")?, None);
+            tx.publish(message("x is absent"));
+            tx.set_integer(0, b"z", 1)
+        })
+        .expect("writable");
+    let other = store.clone();
+    let writer = thread::spawn(move || {
+        // A snapshot would draw a number of its own.
+        let mut tx = other.begin(Mode::Direct);
+        tx.publish(message("x is there"));
+        tx.set_integer(0, b"x", 1).expect("writable");
+        tx.commit().expect("nobody else is here");
+    });
+    writer.join().expect("no panic");
+    store.merge_effects();
+    let told: Vec<Message> = effects
+        .try_iter()
+        .flat_map(|effect| effect.messages)
+        .collect();
+    assert_eq!(told, [message("x is absent"), message("x is there")]);
+}
+
+/// Messages come in the order of their commits, whether or not anything was written beside them.
+#[test]
+fn a_message_by_itself_keeps_its_place() {
+    let store = Store::new();
+    let (_listener, effects) = listening(&store);
+    let commit = |text: &str, key: Option<&str>| {
+        let mut tx = store.begin(Mode::Direct);
+        tx.publish(message(text));
+        if let Some(key) = key {
+            tx.set_integer(0, key.as_bytes(), 1).expect("writable");
+        }
+        tx.commit().expect("nobody else is here");
+    };
+    commit("first", Some("x"));
+    commit("second", None);
+    // Another thread, which has committed nothing before.
+    thread::scope(|scope| {
+        scope.spawn(|| commit("third", Some("y")));
+    });
+    store.merge_effects();
+    let told: Vec<Message> = effects
+        .try_iter()
+        .flat_map(|effect| effect.messages)
+        .collect();
+    assert_eq!(told, ["first", "second", "third"].map(message));
+}

@@ -226,3 +226,15 @@ fn i1_a_count_of_all_keys_needs_the_gate() {
     assert_eq!(count, Ok(2));
     assert_eq!(store.counts().exclusives, 1);
 }
+
+/// What read a whole keyspace as it stood from key to key, and writes nothing, may not end well
+/// all the same: its reads need not have stood together.
+#[test]
+fn a_whole_keyspace_is_not_read_piece_by_piece() {
+    let store = Store::new();
+    let mut tx = store.begin(Mode::Direct);
+    assert_eq!(tx.count_keys(0).expect("there"), 0);
+    store.set("a", "1");
+    assert_eq!(tx.count_keys(0).expect("there"), 1);
+    assert!(tx.commit().is_err());
+}

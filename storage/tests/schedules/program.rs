@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use darter_storage::{
-    CommitError, Escalation, Listener, Message, Mode, Options, Store, TimeSource, Transaction,
+    ChangeKind, CommitError, Escalation, Listener, Message, Mode, Options, Store, TimeSource,
+    Transaction,
 };
 use shuttle::future::block_on;
 use shuttle::thread::JoinHandle;
 
 use crate::history::{Done, explain, story};
-use crate::operation::{Model, Seen, Step, View, Way};
+use crate::operation::{Key, Model, Seen, Step, View, Way};
 
 /// What one thread does, one after the other.
 #[derive(Clone, Debug)]
@@ -47,10 +48,13 @@ struct Record {
     effects: AtomicUsize,
 }
 
-/// An identity of an operation: by it the stream's messages name who published them.
+/// An identity of an operation: by it the stream's effects name whose they are.
 fn id_of(thread: usize, index: usize) -> i64 {
-    (thread * 100 + index) as i64
+    (thread * 10 + index) as i64
 }
+
+/// The first of the keys that name operations.
+const MARKER: Key = 100;
 
 impl Program {
     /// Runs the program once, under whatever schedule the scheduler chooses, and checks it.
@@ -182,6 +186,12 @@ fn listen(store: &Store, record: &Arc<Record>) -> Listener {
         assert!(effect.number >= number, "told late: {effect:?}");
         (sequence, number) = (effect.sequence, effect.number);
         record.effects.fetch_add(1, Ordering::Relaxed);
+        for change in &effect.changes {
+            if change.key[0] >= MARKER && matches!(change.kind, ChangeKind::Written(_)) {
+                let id = i64::from(change.key[0] - MARKER);
+                record.stream.lock().unwrap().push(id);
+            }
+        }
         for message in &effect.messages {
             let id = std::str::from_utf8(&message.payload).unwrap();
             record.stream.lock().unwrap().push(id.parse().unwrap());
@@ -229,15 +239,23 @@ fn act(
     match action {
         Action::Run(way, steps) => {
             let writes = steps.iter().any(|step| step.writes());
-            // A single write without a message takes a way of its own.
-            let publishes = listens && writes && *way != Way::Killed && index % 2 == 0;
-            done.id = publishes.then(|| id_of(thread, index));
-            let Some(seen) = operate(store, *way, steps, done.id) else {
+            let is_told = listens && writes && *way != Way::Killed;
+            let id = id_of(thread, index);
+            let mut steps = steps.clone();
+            // A commit that publishes draws a number, so others are known by a key of their own; a
+            // single write takes another way again, and is not known.
+            let publishes = is_told && index % 2 == 0;
+            let is_marked = is_told && !publishes && steps.len() > 1;
+            if is_marked {
+                steps.push(Step::Set(MARKER + id as u8, id));
+            }
+            done.id = (publishes || is_marked).then_some(id);
+            let Some(seen) = operate(store, *way, &steps, publishes.then_some(id)) else {
                 return;
             };
             done.seen = seen;
             done.way = *way;
-            done.steps.clone_from(steps);
+            done.steps = steps;
         }
         Action::Snapshot(steps) => {
             let snapshot = store.snapshot();
