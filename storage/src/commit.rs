@@ -361,7 +361,7 @@ impl Transaction {
         loop {
             // SAFETY: private until the CAS below.
             unsafe { (*new).older.store(base, Relaxed) };
-            let early = inner.clock.now();
+            let early = fault!("clock loaded before installed").then(|| inner.clock.now());
             let announced = !fault!("announced after installed")
                 && inner.announce_single(record, new, base, local);
             // SAFETY: `base_of` reached it under the guard.
@@ -371,7 +371,7 @@ impl Transaction {
                 .compare_exchange(head, new, SeqCst, SeqCst)
                 .is_ok()
             {
-                if fault!("clock loaded before installed") {
+                if let Some(early) = early {
                     // SAFETY: installed, and kept by the guard.
                     unsafe { (*new).stamp.store(committed_word(early), Release) };
                 }
