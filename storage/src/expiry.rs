@@ -23,6 +23,10 @@ impl Inner {
         local: &Local,
         guard: &Guard,
     ) {
+        // SAFETY: reached under the guard.
+        if let Some(number) = unsafe { base.as_ref() }.and_then(Version::number) {
+            self.removals.note(record.hash(), number);
+        }
         let new = Version::tombstone(Reason::Expired, tree_over(base));
         // SAFETY: private until the CAS.
         unsafe { (*new).older.store(base, Relaxed) };

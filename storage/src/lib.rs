@@ -41,6 +41,7 @@ mod queue;
 mod range;
 mod record;
 mod registry;
+mod removals;
 mod rename;
 mod ring;
 mod simple;

@@ -11,7 +11,7 @@ use crate::store::{Inner, Store};
 use crate::thread::{count, local};
 use crate::transaction::{Mode, Transaction};
 use crate::value::ValueRef;
-use crate::version::Number;
+use crate::version::{Number, Reason};
 
 /// The whole store as it was at one moment: all of every commit before, nothing of any after. It
 /// costs O(1) to take and to hold, blocks nobody, and may be read from any thread. What it sees is
@@ -221,7 +221,7 @@ impl Snapshot {
 
 impl Transaction {
     /// Whether a key is, where this transaction reads, what it was in `snapshot`: the same version,
-    /// or absent in both. Reads the key, so at the commit it must still be so.
+    /// or absent all the time. Reads the key, so at the commit it must still be so.
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`].
@@ -260,7 +260,33 @@ impl Transaction {
                 |tx: &Transaction| Ok::<_, Error>(tx.bytes(database, key)?.map(|b| b.into_owned()));
             return Ok(value(self)? == snapshot.read(value)?);
         }
-        Ok(ptr::eq(now, then))
+        Ok(
+            ptr::eq(now, then)
+                && !(now.is_null() && self.came_and_went(snapshot, database, key)?),
+        )
+    }
+
+    /// Whether a key that is absent may have been there since `snapshot` was taken. Keys that hash
+    /// alike may be taken for each other once they are removed.
+    fn came_and_went(
+        &self,
+        snapshot: &Snapshot,
+        database: usize,
+        key: &[u8],
+    ) -> Result<bool, Error> {
+        let space = self.space(database)?;
+        let hash = self.hash(key);
+        let newest = self.newest(space, Lookup { hash, key });
+        let is_trace = newest.is_some_and(|version| {
+            let is_left = version.reason() == Reason::Command;
+            is_left
+                && version
+                    .number()
+                    .is_some_and(|number| number >= snapshot.number)
+        });
+        // After the look: what is no longer found has been noted before.
+        let removals = &self.inner.removals;
+        Ok(is_trace || removals.may_have_changed_since(hash, snapshot.number))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::keyspace::Keyspace;
 use crate::queue::Queues;
 use crate::record::{DEAD, SpaceId};
 use crate::registry::KeyStack;
+use crate::removals::Removals;
 use crate::space::{DATABASES_MAX, Spaces, table_version};
 use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
@@ -84,6 +85,7 @@ pub(crate) struct Inner {
     pub(crate) threads: Threads,
     pub(crate) effects: Effects,
     pub(crate) afterwards: Afterwards,
+    pub(crate) removals: Removals,
     /// Keys whose trimming goes on later.
     pub(crate) trim_stack: KeyStack,
     /// Where the search for expired keys goes on, as a database and a cursor.
@@ -166,6 +168,7 @@ impl Store {
             threads: Threads::new(),
             effects: Effects::new(),
             afterwards: Afterwards::new(),
+            removals: Removals::new(),
             trim_stack: KeyStack::new(),
             expiry_position: AtomicU64::new(0),
             expiry_database: AtomicUsize::new(0),

@@ -412,14 +412,19 @@ impl Transaction {
         self.inner.hash(key)
     }
 
-    /// The version of a key, alive at the transaction's time, where it reads.
-    pub(crate) fn look(&self, space: &Space, lookup: Lookup<'_>) -> Option<&Version> {
+    /// The version of a key where the transaction reads, a tombstone too.
+    pub(crate) fn newest(&self, space: &Space, lookup: Lookup<'_>) -> Option<&Version> {
         let guard = self.guard();
         let record = self.inner.keyspace.find(space, lookup, guard)?;
-        let version = match self.mode {
+        match self.mode {
             Mode::Direct => self.inner.newest(record, guard),
             _ => self.inner.visible(record, self.number, guard),
-        }?;
+        }
+    }
+
+    /// The version of a key, alive at the transaction's time, where it reads.
+    pub(crate) fn look(&self, space: &Space, lookup: Lookup<'_>) -> Option<&Version> {
+        let version = self.newest(space, lookup)?;
         if self.inner.effects.is_active() {
             self.local.saw_lamport(version.lamport);
         }

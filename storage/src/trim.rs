@@ -15,7 +15,7 @@ use crate::sync::Guard;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::thread::{Local, count};
 use crate::value::{Garbage, TreeState};
-use crate::version::{Number, Stamp, Version, read_stamp};
+use crate::version::{Number, Reason, Stamp, Version, read_stamp};
 
 /// Rounds one caller makes for others before it hands the key to the maintenance.
 const ROUNDS_MAX: usize = 3;
@@ -274,6 +274,13 @@ impl Inner {
                 .is_none_or(|number| number >= self.effects.closed())
         {
             return Trimmed::Blocked(stream);
+        }
+        // One that has expired was noted then, with the number of what expired.
+        if version.reason() == Reason::Command
+            && let Some(number) = version.number()
+            && !fault!("removals not noted")
+        {
+            self.removals.note(record.hash(), number);
         }
         if fault!("removed under a writer") {
             record.head.store(DEAD, SeqCst);

@@ -11,7 +11,6 @@ mod effects;
 mod embedded;
 mod generator;
 mod history;
-mod known;
 mod modes;
 mod operations;
 mod scripts;

@@ -1,22 +1,12 @@
 //! Clients that leave, fail or do not read at the wrong moment.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use crate::support::client::{Client, encode};
-use crate::support::server::Server;
+use crate::support::server::{Server, until};
 
 /// A script that is suspended at least once.
 const SLOW: &str = "for i = 1, 2e7 do end return 'a reply longer than the one before'";
-
-/// Waits until something holds that other threads bring about.
-fn until(mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !holds() {
-        assert!(Instant::now() < deadline, "in vain");
-        std::thread::yield_now();
-    }
-}
 
 /// Bytes of replies that wait for clients who do not read.
 fn unsent(server: &Server) -> usize {

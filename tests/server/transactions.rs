@@ -1,7 +1,7 @@
 //! MULTI, EXEC, DISCARD, WATCH.
 
 use crate::support::client::Client;
-use crate::support::server::Server;
+use crate::support::server::{Server, until};
 
 #[test]
 fn exec_runs_what_was_queued_and_errors_do_not_stop_it() {
@@ -148,4 +148,40 @@ fn an_exec_that_cannot_run_ends_its_transaction() {
     );
     assert_eq!(client.run("EXEC").render(), "(ERR EXEC without MULTI)");
     assert_eq!(client.run("GET k").render(), "nil");
+}
+
+/// A client may have read the key in between, so it must not look as if it had never been there.
+#[test]
+fn a_watched_key_that_came_and_went_spoils_exec() {
+    let server = Server::start();
+    let (mut client, mut other) = (
+        Client::connect(server.address),
+        Client::connect(server.address),
+    );
+    let housekeeping = || while server.services.store.maintain(1_000) {};
+    for (come, go) in [
+        ("SET k v", "DEL k"),
+        ("SET k v", "GETDEL k"),
+        ("SET k v PX 1", "EXISTS k"),
+    ] {
+        for cleans_up in [false, true] {
+            client.run("WATCH k");
+            other.run(come);
+            other.run(go);
+            until(|| other.run("EXISTS k").render() == "0");
+            if cleans_up {
+                housekeeping();
+            }
+            client.run("MULTI");
+            client.run("PING");
+            assert_eq!(client.run("EXEC").render(), "nil", "{come}; {go}");
+        }
+    }
+    // One that was gone before, and stays so, is unchanged.
+    housekeeping();
+    client.run("WATCH k");
+    housekeeping();
+    client.run("MULTI");
+    client.run("PING");
+    assert_eq!(client.run("EXEC").render(), "[PONG]");
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use darter::config::Config;
 use darter::server::Listen;
@@ -41,5 +42,14 @@ impl Drop for Server {
         if let Some(server) = self.server.take() {
             server.stop();
         }
+    }
+}
+
+/// Waits until something holds that other threads bring about.
+pub(crate) fn until(mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "in vain");
+        std::thread::yield_now();
     }
 }
