@@ -13,9 +13,9 @@ check:
 test *arguments:
     cargo test --workspace {{arguments}}
 
-# The store without its hash directory: every test passes unchanged.
+# Without the store's hash directory: every test passes unchanged.
 test-no-directory:
-    RUSTFLAGS="--cfg darter_no_directory" cargo test -p darter-storage --target-dir target/no-directory
+    RUSTFLAGS="--cfg darter_no_directory" cargo test --workspace --target-dir target/no-directory
 
 # The store under a scheduler that decides every step: `just shuttle 100000` for the long form.
 shuttle schedules="300" *arguments:

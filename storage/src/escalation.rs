@@ -13,15 +13,15 @@ use crate::error::{Conflict, Error};
 use crate::queue::Place;
 use crate::store::{Inner, Store, refuse_exclusive};
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::thread;
+use crate::sync::{sized, thread};
 use crate::thread::{Local, count, local};
 use crate::transaction::{Mode, Transaction};
 
 /// Attempts before a transaction lines up, on keys without recent conflicts and with many.
-const FREE_ATTEMPTS: u32 = 3;
+const FREE_ATTEMPTS: u32 = sized(3, 1);
 const FREE_ATTEMPTS_HOT: u32 = 1;
 /// Attempts at the head of the line before it takes the gate.
-const QUEUED_ATTEMPTS: u32 = 16;
+const QUEUED_ATTEMPTS: u32 = sized(16, 2);
 
 enum Stage {
     Free,

@@ -175,11 +175,7 @@ impl Transaction {
         }
         let number = (self.mode != Mode::Direct).then_some(self.number);
         if let Some(guard) = &self.guard {
-            let table = self.inner.table(number, guard);
-            if self.inner.effects.is_active() && !fault!("table without its place") {
-                self.local.saw_lamport(table.lamport);
-            }
-            self.base_table = table;
+            self.base_table = self.inner.table(number, guard);
         }
     }
 

@@ -268,7 +268,6 @@ impl Inner {
             return Trimmed::Done;
         }
         if let Some(stream) = self.effects.slot()
-            && !fault!("tombstone removed before it is told")
             && version
                 .number()
                 .is_none_or(|number| number >= self.effects.closed())

@@ -5,7 +5,7 @@ use crate::operation::Step::{self, Add, Copy, Delete, Flush, Get, Keys, Rename, 
 use crate::operation::Way::{Direct, Exclusive, Killed, Optimistic, Snapshot};
 use crate::operation::{Key, Way};
 use crate::program::{Action, Program};
-use crate::runner::rare;
+use crate::runner::{many, rare};
 
 fn run(way: Way, steps: &[Step]) -> Action {
     Action::Run(way, steps.to_vec())
@@ -55,6 +55,13 @@ fn a_write_between_its_number_and_its_stamp() {
         &[Set(1, 1), Set(2, 2)],
         &[&[set(1, 10)], &[snapshot], &[set(2, 20), get(1)]],
     );
+}
+
+/// The same number, read at twice.
+#[test]
+fn a_snapshot_before_and_after_a_stamp() {
+    let snapshot = Action::Snapshot(vec![Get(1)]);
+    races(&[Set(1, 1)], &[&[set(1, 10)], &[snapshot]]);
 }
 
 #[test]
@@ -133,9 +140,15 @@ fn a_gate_that_opens_for_the_last_time() {
 /// Several that lose often enough to line up.
 #[test]
 fn a_queue_that_moves_on() {
-    let add = run(Optimistic, &[Get(2), Add(1, 1)]);
+    let add = run(Optimistic, &[Add(1, 1), Add(2, 1), Add(3, 1)]);
     let thread = [add.clone(), add.clone(), add];
-    races(&[Set(1, 0)], &[&thread, &thread, &thread, &thread]);
+    let program = Program {
+        before: vec![Set(1, 0)],
+        threads: vec![thread.to_vec(); 4],
+        listens: false,
+    };
+    // Many switches: they are to lose often.
+    many(move || program.run());
 }
 
 /// What the gate's owner has only read is overwritten right after.
@@ -148,14 +161,11 @@ fn what_an_exclusive_transaction_read_keeps_its_place() {
 
 #[test]
 fn what_is_acknowledged_is_told_before_what_begins_then() {
-    heard_races(
-        &[],
-        &[
-            &[set(1, 10), set(1, 11)],
-            &[set(2, 20), set(2, 21)],
-            &[set(3, 30), set(3, 31)],
-        ],
-    );
+    let thread = |key| {
+        let write = |value| run(Direct, &[Set(key, value), Set(key + 3, value)]);
+        [Action::Maintain, write(10), Action::Maintain, write(20)]
+    };
+    heard_races(&[], &[&thread(1), &thread(2), &thread(3)]);
 }
 
 #[test]
@@ -191,14 +201,9 @@ fn the_time_stands_still_for_the_owner_of_the_gate() {
 
 #[test]
 fn a_deleted_key_stays_until_it_is_told() {
-    let delete = |key| run(Direct, &[Delete(key)]);
-    heard_races(
-        &[Set(1, 1), Set(2, 2)],
-        &[
-            &[delete(1), set(1, 10), delete(1)],
-            &[delete(2), Action::Maintain, delete(1)],
-        ],
-    );
+    let delete = run(Direct, &[Delete(1)]);
+    let clean_up = [Action::Maintain, Action::Maintain, Action::Maintain];
+    heard_races(&[Set(1, 1)], &[&[Action::Maintain, delete], &clean_up]);
 }
 
 /// A commit is given up over the tombstone of a deleted key, and never comes again.

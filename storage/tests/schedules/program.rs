@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Wake, Waker};
 
 use darter_storage::{
     ChangeKind, CommitError, Escalation, Listener, Message, Mode, Options, Store, TimeSource,
     Transaction,
 };
-use shuttle::future::block_on;
+use shuttle::sync::mpsc::{Sender, channel};
 use shuttle::thread::JoinHandle;
 
 use crate::history::{Done, explain, story};
@@ -114,6 +114,11 @@ impl Stage {
                 act(&store, &record, number, index, action, listens);
             }
         })
+    }
+
+    /// Whether a transaction has lined up in a queue.
+    pub(crate) fn has_queued(&self) -> bool {
+        self.store.counts().escalations_queue > 0
     }
 
     /// Checks what has been seen, when all threads have ended.
@@ -245,7 +250,8 @@ fn act(
             // A commit that publishes draws a number, so others are known by a key of their own; a
             // single write takes another way again, and is not known.
             let publishes = is_told && index % 2 == 0;
-            let is_marked = is_told && !publishes && steps.len() > 1;
+            let is_single = *way == Way::Direct && steps.len() == 1;
+            let is_marked = is_told && !publishes && !is_single;
             if is_marked {
                 steps.push(Step::Set(MARKER + id as u8, id));
             }
@@ -350,13 +356,23 @@ fn run_steps(transaction: &mut Transaction, steps: &[Step]) -> Seen {
     seen
 }
 
-fn wait(mut poll: impl FnMut(&std::task::Waker) -> bool) {
-    block_on(std::future::poll_fn(|context| {
-        if poll(context.waker()) {
-            Poll::Ready(())
-        } else {
-            shuttle::thread::yield_now();
-            Poll::Pending
-        }
-    }));
+/// Wakes a thread that waits. A channel, for it never wakes anybody who was not meant: a wake-up
+/// that is lost is a thread that never goes on.
+struct Bell(Mutex<Sender<()>>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        let sender = self.0.lock().unwrap().clone();
+        // Who does not wait any more does not hear it.
+        let _ = sender.send(());
+    }
+}
+
+fn wait(mut poll: impl FnMut(&Waker) -> bool) {
+    let (sender, receiver) = channel();
+    let waker = Waker::from(Arc::new(Bell(Mutex::new(sender))));
+    while !poll(&waker) {
+        receiver.recv().unwrap();
+        shuttle::thread::yield_now();
+    }
 }

@@ -21,7 +21,9 @@ const PATIENCE: usize = 20_000;
 struct Signals {
     /// The others have finished, or waited in vain: the thread may go on.
     may_go_on: AtomicBool,
-    /// The others could not finish.
+    /// In this execution the others could not finish.
+    is_waited_for: AtomicBool,
+    /// In some execution they could not, though nobody had lined up in a queue.
     was_waited_for: AtomicBool,
     /// The last step at which the thread could be stopped.
     steps: AtomicUsize,
@@ -55,6 +57,7 @@ impl Scheduler for Stopping {
         self.taken = 0;
         self.waited = 0;
         self.signals.may_go_on.store(false, Ordering::Relaxed);
+        self.signals.is_waited_for.store(false, Ordering::Relaxed);
         self.signals.steps.store(self.stops_at, Ordering::Relaxed);
         self.any.new_execution()
     }
@@ -74,7 +77,7 @@ impl Scheduler for Stopping {
             .collect();
         self.waited += usize::from(stands);
         if others.is_empty() || self.waited > PATIENCE {
-            self.signals.was_waited_for.store(true, Ordering::Relaxed);
+            self.signals.is_waited_for.store(true, Ordering::Relaxed);
             self.signals.may_go_on.store(true, Ordering::Relaxed);
             return self.any.next_task(runnable, current, is_yielding);
         }
@@ -111,6 +114,9 @@ fn stop_everywhere(action: &Action, others: &[Vec<Action>], listens: bool) -> (u
             .collect();
         for thread in others {
             thread.join().unwrap();
+        }
+        if shared.is_waited_for.load(Ordering::Relaxed) && !stage.has_queued() {
+            shared.was_waited_for.store(true, Ordering::Relaxed);
         }
         shared.may_go_on.store(true, Ordering::Relaxed);
         stopped.join().unwrap();
