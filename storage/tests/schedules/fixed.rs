@@ -230,3 +230,32 @@ fn keys_in_a_range_live_until_the_commit() {
         ],
     );
 }
+
+/// It was to delete a key that was not there, and then was.
+#[test]
+fn a_key_that_comes_where_there_was_nothing_to_delete() {
+    let moves = run(Direct, &[Set(1, 50), Rename(1, 2)]);
+    let comes = run(Direct, &[Get(2), Set(1, 30)]);
+    races(&[], &[&[moves], &[comes]]);
+}
+
+/// One number, read at before and after a commit has got its own.
+#[test]
+fn a_snapshot_before_and_after_a_decision() {
+    let blind = run(Direct, &[Set(1, 10), Set(3, 30)]);
+    let snapshot = Action::Snapshot(vec![Get(1)]);
+    races(&[Set(1, 1)], &[&[blind], &[snapshot]]);
+}
+
+/// Whoever meets a write may give it its number before its writer goes on.
+#[test]
+fn a_write_is_announced_before_anybody_can_meet_it() {
+    let later = run(Direct, &[Set(2, 1), Set(3, 1)]);
+    heard_races(
+        &[Set(1, 1)],
+        &[
+            &[Action::Maintain, set(1, 10)],
+            &[get(1), later.clone(), get(1), later],
+        ],
+    );
+}
