@@ -25,6 +25,23 @@ shuttle schedules="300" *arguments:
 faults *names:
     tests/faults/run {{names}}
 
+# AddressSanitizer and LeakSanitizer over the store (nightly); `just asan commands` for the server.
+asan *arguments:
+    tests/sanitize address {{arguments}}
+
+# ThreadSanitizer over the store (nightly).
+tsan *arguments:
+    tests/sanitize thread {{arguments}}
+
+# Miri over the store's values (nightly, with its component `miri`).
+miri *arguments:
+    MIRIFLAGS="-Zmiri-permissive-provenance -Zmiri-disable-isolation" PROPTEST_CASES=2 \
+        cargo +nightly miri test -p darter-storage --lib --target-dir target/miri {{arguments}}
+
+# Each fuzz target for so many seconds: `just fuzz 600`, with SEED= for what was done before.
+fuzz seconds="60" *arguments:
+    FUZZ_SECONDS={{seconds}} cargo test --release --test fuzz -- --nocapture {{arguments}}
+
 # Histories of many clients, checked for strict serializability: OPERATIONS= and SEED= say how many and
 # which; `just histories long --ignored` goes on for ten million.
 histories *arguments:

@@ -83,6 +83,22 @@ fn a_large_cut_is_made_in_pieces() {
     assert_eq!(live(), 0);
 }
 
+/// Whether it grows at its end must be found out before the leaf that was split is freed.
+#[test]
+fn what_grows_at_its_end_fills_its_nodes() {
+    let mut set = SortedSetValue::new();
+    for number in 0..30_000 {
+        set.insert(&field(number), number as f64);
+    }
+    let mut set = tree(Value::SortedSet(set));
+    let counts = set.children_of_inner_nodes();
+    assert!(counts.len() > 5, "{} nodes", counts.len());
+    // Split in the middle they would have half of 64.
+    assert!(counts.iter().all(|count| *count > 50), "{counts:?}");
+    discard(&mut set);
+    assert_eq!(live(), 0);
+}
+
 #[test]
 fn trees_of_several_levels_stay_in_order() {
     let mut random = Random(3);

@@ -52,6 +52,28 @@ impl TreeState {
             _ => assert_eq!(self.counts[BY_MEMBER], 0),
         }
     }
+
+    /// How many children each inner node of the main tree has, but for the last of each level.
+    pub(crate) fn children_of_inner_nodes(&self) -> Vec<usize> {
+        let mut counts = Vec::new();
+        // SAFETY: a state's root is kept with it.
+        let root = unsafe { NodeRef::new(self.roots[MAIN].node()) };
+        count_children(root, true, &mut counts);
+        counts
+    }
+}
+
+fn count_children(node: NodeRef<'_>, is_last: bool, into: &mut Vec<usize>) {
+    if node.is_leaf() {
+        return;
+    }
+    if !is_last {
+        into.push(node.len());
+    }
+    for index in 0..node.len() {
+        let child = node.child(index);
+        count_children(child, is_last && index + 1 == node.len(), into);
+    }
 }
 
 fn reach(

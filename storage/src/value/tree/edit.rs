@@ -30,6 +30,24 @@ pub(super) struct Change<'p> {
     pub(super) shrunk: bool,
     /// How many entries there are more.
     pub(super) delta: i64,
+    pub(super) edges: Edges,
+}
+
+/// Whether an entry put at the end of a path is the first, or the last, of its tree. To be asked
+/// before the change: it frees the path's nodes from the leaf on.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Edges {
+    first: bool,
+    last: bool,
+}
+
+impl Edges {
+    pub(super) fn of(path: &Path) -> Edges {
+        Edges {
+            first: path.is_on_edge(false),
+            last: path.is_on_edge(true),
+        }
+    }
 }
 
 impl TreeState {
@@ -92,12 +110,18 @@ impl TreeState {
             self.drop_long(dropped);
         }
         let delta = new.len() as i64 - removed as i64;
+        // Nodes above are split only if the leaf is.
+        let edges = match became {
+            Became::Two(..) => Edges::of(path),
+            Became::Nothing | Became::One(_) => Edges::default(),
+        };
         self.drop_node(leaf);
         let change = Change {
             root,
             path,
             shrunk: delta < 0,
             delta,
+            edges,
         };
         self.counts[root] = self.counts[root].wrapping_add_signed(delta);
         self.replace_up(&change, level, became);
@@ -195,7 +219,7 @@ impl TreeState {
                     self.memory_bytes += copy.node().size();
                     Became::One(copy)
                 }
-                None => self.rebuild(change.path, parent, from, to, became),
+                None => self.rebuild(change.edges, parent, from, to, became),
             };
             self.drop_node(parent);
         }
@@ -276,7 +300,7 @@ impl TreeState {
     /// Makes of `parent` one or two nodes with other children from `from` to below `to`.
     fn rebuild(
         &mut self,
-        path: &Path,
+        edges: Edges,
         parent: NodeRef<'_>,
         from: usize,
         to: usize,
@@ -296,9 +320,9 @@ impl TreeState {
         if children.len() <= CHILDREN_MAX {
             return Became::One(self.make_inner(&children));
         }
-        let middle = if to == parent.len() && path.is_on_edge(true) {
+        let middle = if to == parent.len() && edges.last {
             EDGE_CHILDREN
-        } else if from == 0 && path.is_on_edge(false) {
+        } else if from == 0 && edges.first {
             children.len() - EDGE_CHILDREN
         } else {
             children.len() / 2

@@ -4,7 +4,7 @@
 
 use super::super::Type;
 use super::super::view::Item;
-use super::edit::{Became, Change};
+use super::edit::{Became, Change, Edges};
 use super::node::{Child, Link, NodeRef};
 use super::{BACK, FRONT, MAIN, Path, TreeIter, TreeState};
 
@@ -100,6 +100,7 @@ impl TreeState {
             path: &path,
             shrunk: true,
             delta,
+            edges: Edges::default(),
         };
         self.replace_up(&change, level, Became::Nothing);
         self.roots[end] = self.link_to(leaf);
@@ -168,6 +169,7 @@ impl TreeState {
             path: &path,
             shrunk: false,
             delta,
+            edges: Edges::of(&path),
         };
         self.replace_up(&change, level, became);
     }

@@ -1,0 +1,35 @@
+//! Bytes that nobody would write, given to everything that reads bytes from outside.
+//!
+//! A target is a function of bytes that panics if a promise is broken. Each runs over the inputs in
+//! `corpus/<target>` and over mutations of them for FUZZ_SECONDS (2 unless said otherwise). SEED
+//! makes the same mutations again. An input that broke something belongs into the corpus.
+
+mod driver;
+mod globs;
+mod headers;
+mod libraries;
+mod mutation;
+mod requests;
+#[path = "../script/support.rs"]
+#[allow(dead_code, reason = "the host has more than a target needs")]
+mod support;
+
+#[test]
+fn requests_are_the_same_however_they_arrive() {
+    driver::run("requests", requests::target);
+}
+
+#[test]
+fn globs_match_what_their_definition_says() {
+    driver::run("globs", globs::target);
+}
+
+#[test]
+fn headers_give_flags_that_go_together() {
+    driver::run("headers", headers::target);
+}
+
+#[test]
+fn what_libraries_decode_they_encode_and_decode_alike() {
+    driver::run("libraries", libraries::target);
+}
