@@ -40,7 +40,7 @@ miri *arguments:
 
 # Each fuzz target for so many seconds: `just fuzz 600`, with SEED= for what was done before.
 fuzz seconds="60" *arguments:
-    FUZZ_SECONDS={{seconds}} cargo test --release --test fuzz -- --nocapture {{arguments}}
+    SEED="${SEED:-$RANDOM}" FUZZ_SECONDS={{seconds}} cargo test --release --test fuzz -- --nocapture {{arguments}}
 
 # Histories of many clients, checked for strict serializability: OPERATIONS= and SEED= say how many and
 # which; `just histories long --ignored` goes on for ten million.
