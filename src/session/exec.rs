@@ -7,7 +7,7 @@ use darter_storage::{CommitError, Escalation, Mode, Transaction};
 use super::multi::{Item, Watch};
 use super::script_host::{Effects, Target};
 use super::script_run::{Advanced, Ended, Flight, Registered, Rules};
-use super::{Core, Pending, Step};
+use super::{Core, Pending, Step, retry};
 use crate::commands::args::Args;
 use crate::commands::command::{Control, Run, flag};
 use crate::commands::error::CommandError;
@@ -203,15 +203,6 @@ impl Exec {
         }
     }
 
-    /// Whether others must go first; the waker is woken.
-    fn waits(&mut self, core: &Core, waker: &Waker) -> bool {
-        if self.waits_for_gate && !core.services.store.poll_open(waker) {
-            return true;
-        }
-        self.waits_for_gate = false;
-        !self.escalation.poll(waker)
-    }
-
     fn begin(&mut self) -> Attempt {
         Attempt {
             transaction: self.escalation.begin(self.mode),
@@ -279,7 +270,8 @@ impl Pending for Exec {
             let mut attempt = match self.attempt.take() {
                 Some(attempt) => attempt,
                 None => {
-                    if self.waits(core, waker) {
+                    if retry::must_wait(core, &mut self.waits_for_gate, &mut self.escalation, waker)
+                    {
                         if self.lost.iter().any(Registered::is_killed) {
                             return discard(core, Ended::Killed, output);
                         }

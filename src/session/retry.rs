@@ -228,6 +228,21 @@ pub(super) struct Retry {
     pub(super) waits_for_gate: bool,
 }
 
+/// Whether others must go before the next attempt: the gate, if the last one met it closed, or the
+/// queues. `waker` is woken when it is worth asking again.
+pub(super) fn must_wait(
+    core: &Core,
+    waits_for_gate: &mut bool,
+    escalation: &mut Escalation,
+    waker: &Waker,
+) -> bool {
+    if *waits_for_gate && !core.services.store.poll_open(waker) {
+        return true;
+    }
+    *waits_for_gate = false;
+    !escalation.poll(waker)
+}
+
 /// How far trying again came.
 pub(super) enum Tried {
     /// The reply is written. Whether it is an error.
@@ -242,11 +257,7 @@ impl Retry {
     /// Tries until the command has committed, or has to wait.
     pub(super) fn try_on(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Tried {
         loop {
-            if self.waits_for_gate && !core.services.store.poll_open(waker) {
-                return Tried::Waits;
-            }
-            self.waits_for_gate = false;
-            if !self.escalation.poll(waker) {
+            if must_wait(core, &mut self.waits_for_gate, &mut self.escalation, waker) {
                 return Tried::Waits;
             }
             let mut transaction = self.escalation.begin(mode_of(self.kept.command));

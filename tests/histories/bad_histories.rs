@@ -5,6 +5,7 @@ use crate::checker::{Class, Report, check};
 use crate::history::{
     BORN, Event, Family, GONE, History, Object, Outcome, State, Transaction, Value, Witness,
 };
+use crate::operations::write;
 
 fn object(family: Family, slot: u16) -> Object {
     Object {
@@ -34,15 +35,6 @@ fn read(object: Object, values: &[Value]) -> Event {
     Event::Read {
         object,
         values: values.into(),
-    }
-}
-
-fn write(object: Object, from: State, to: State) -> Event {
-    Event::Write {
-        object,
-        from: Some(from),
-        to,
-        deletes: false,
     }
 }
 

@@ -104,7 +104,7 @@ fn presence(object: Object, is_there: bool) -> Vec<Event> {
     vec![Event::Presence { object, is_there }]
 }
 
-fn write(object: Object, from: State, to: State) -> Event {
+pub(crate) fn write(object: Object, from: State, to: State) -> Event {
     Event::Write {
         object,
         from: Some(from),

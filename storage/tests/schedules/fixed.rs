@@ -20,20 +20,19 @@ fn get(key: Key) -> Action {
 }
 
 fn races(before: &[Step], threads: &[&[Action]]) {
-    let program = Program {
-        before: before.to_vec(),
-        threads: threads.iter().map(|actions| actions.to_vec()).collect(),
-        listens: false,
-    };
-    rare(move || program.run());
+    race(before, threads, false);
 }
 
 /// The same while somebody listens.
 fn heard_races(before: &[Step], threads: &[&[Action]]) {
+    race(before, threads, true);
+}
+
+fn race(before: &[Step], threads: &[&[Action]], listens: bool) {
     let program = Program {
         before: before.to_vec(),
         threads: threads.iter().map(|actions| actions.to_vec()).collect(),
-        listens: true,
+        listens,
     };
     rare(move || program.run());
 }
