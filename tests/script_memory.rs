@@ -43,7 +43,7 @@ fn kills_leave_no_memory_behind() {
     });
     let mut kill = |times| {
         for _ in 0..times {
-            let mut run = engine.start(&script, &[], &[], limits).unwrap();
+            let mut run = engine.start(&script, [], [], limits).unwrap();
             assert_eq!(run.resume(&mut NullHost), Step::Preempted);
         }
     };

@@ -1,5 +1,7 @@
 //! A command's arguments, and how they are read.
 
+use std::ops::Range;
+
 use super::error::CommandError;
 use crate::resp::number::{parse_double, parse_integer};
 
@@ -96,6 +98,63 @@ impl<'a> Args<'a> {
             args: *self,
             at: index,
         }
+    }
+}
+
+/// A call's arguments, kept beyond the bytes that they came in, in two pieces however many there are.
+#[derive(Debug, Default)]
+pub struct KeptArguments {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl<'a> FromIterator<&'a [u8]> for KeptArguments {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(arguments: I) -> KeptArguments {
+        let mut kept = KeptArguments::default();
+        for argument in arguments {
+            kept.bytes.extend_from_slice(argument);
+            kept.ends.push(kept.bytes.len());
+        }
+        kept
+    }
+}
+
+impl KeptArguments {
+    /// Copies a call's arguments.
+    pub fn new(args: &Args<'_>) -> KeptArguments {
+        let all = args.all();
+        let mut kept = KeptArguments {
+            bytes: Vec::with_capacity(all.iter().map(|argument| argument.len()).sum()),
+            ends: Vec::with_capacity(all.len()),
+        };
+        for argument in all {
+            kept.bytes.extend_from_slice(argument);
+            kept.ends.push(kept.bytes.len());
+        }
+        kept
+    }
+
+    /// How many there are, name included.
+    #[allow(clippy::len_without_is_empty, reason = "the name is always there")]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The argument at `index`, which is below `len`.
+    pub fn at(&self, index: usize) -> &[u8] {
+        let begin = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.bytes[begin..self.ends[index]]
+    }
+
+    /// The arguments of these positions, all of which are below `len`.
+    pub fn range(&self, range: Range<usize>) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
+        range.map(|index| self.at(index))
+    }
+
+    /// The arguments, as commands take them.
+    pub fn to_vec(&self) -> Vec<&[u8]> {
+        self.range(0..self.len()).collect()
     }
 }
 

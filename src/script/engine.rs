@@ -156,15 +156,16 @@ impl Engine {
     ///
     /// # Errors
     /// The system refuses memory for the run's stack.
-    pub fn start(
+    pub fn start<'a>(
         &mut self,
         script: &Arc<Script>,
-        keys: &[&[u8]],
-        arguments: &[&[u8]],
+        keys: impl IntoIterator<Item = &'a [u8], IntoIter: ExactSizeIterator>,
+        arguments: impl IntoIterator<Item = &'a [u8], IntoIter: ExactSizeIterator>,
         limits: Limits,
     ) -> Result<Run, String> {
         let mut state = self.shared.take_state(Some(script))?;
-        state.begin_run(script, keys, arguments, limits.memory_bytes);
+        state.begin_run(script, limits.memory_bytes);
+        state.set_arguments(keys.into_iter(), arguments.into_iter());
         let data = (&raw mut *state).cast::<()>();
         // SAFETY: `State::run` keeps nothing droppable on its stack while Lua runs, and every
         // Rust function below it drops its values before the fiber is suspended (see

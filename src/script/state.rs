@@ -191,13 +191,7 @@ impl State {
     }
 
     /// Sets everything that belongs to one run.
-    pub(super) fn begin_run(
-        &mut self,
-        script: &Arc<Script>,
-        keys: &[&[u8]],
-        arguments: &[&[u8]],
-        limit_bytes: usize,
-    ) {
+    pub(super) fn begin_run(&mut self, script: &Arc<Script>, limit_bytes: usize) {
         if !self.is_last(script) {
             self.reference = self.compiled.get(&script.sha).copied();
             self.script = Some(Arc::clone(script));
@@ -209,6 +203,14 @@ impl State {
         self.overflowed = false;
         self.set_long_run(false);
         self.arena.begin_run(limit_bytes);
+    }
+
+    /// Sets KEYS and ARGV.
+    pub(super) fn set_arguments<'a>(
+        &mut self,
+        keys: impl ExactSizeIterator<Item = &'a [u8]>,
+        arguments: impl ExactSizeIterator<Item = &'a [u8]>,
+    ) {
         // SAFETY: no script runs, so memory is never refused and nothing raises; GLOBALS_INDEX
         // holds a plain table.
         unsafe {
@@ -221,7 +223,7 @@ impl State {
 
     /// # Safety
     /// No script runs in this state, and the stack has two free slots.
-    unsafe fn push_strings(&self, strings: &[&[u8]]) {
+    unsafe fn push_strings<'a>(&self, strings: impl ExactSizeIterator<Item = &'a [u8]>) {
         let lua = self.lua();
         let expected = c_int::try_from(strings.len()).unwrap_or(0);
         // SAFETY: the caller's promise.

@@ -288,6 +288,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
                     own.poll_timer(context);
                     return Poll::Pending;
                 }
+                if !own.is_closing && !own.session.output.is_empty() {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 continue;
             }
             if own.is_closing {

@@ -47,7 +47,7 @@ pub(super) fn block(
     null: Vec<u8>,
 ) -> Box<dyn Pending> {
     if let Some(arguments) = wait.arguments {
-        kept.arguments = arguments.into_iter().map(Vec::into_boxed_slice).collect();
+        kept.arguments = arguments.iter().map(Vec::as_slice).collect();
     }
     let deadline = (wait.timeout_ms > 0)
         .then(|| Instant::now().checked_add(Duration::from_millis(wait.timeout_ms)))

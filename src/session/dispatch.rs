@@ -368,7 +368,7 @@ impl Pending for AwaitStream {
         if !core.services.interest.poll_active(waker) {
             return Step::Waits;
         }
-        let arguments = self.item.arguments();
+        let arguments = self.item.arguments.to_vec();
         let pending = run_on_connection(core, self.item.entry, &Args::new(&arguments), output);
         core.services.interest.remove();
         pending.map_or(Step::Done, Step::Becomes)
@@ -428,7 +428,7 @@ impl Pending for Paused {
         if Instant::now() < self.until && paused_until(core, self.item.entry).is_some() {
             return Step::Waits;
         }
-        let arguments = self.item.arguments();
+        let arguments = self.item.arguments.to_vec();
         match run_entry(core, self.item.entry, &Args::new(&arguments), output) {
             None => Step::Done,
             Some(next) => Step::Becomes(next),

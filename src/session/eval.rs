@@ -93,7 +93,7 @@ impl Script {
             }
             // The first attempt, which seldom fails, needs none.
             None => {
-                let is_short = flight.rules.declared.len() <= 1 && !self.is_long;
+                let is_short = flight.rules.declared_count() <= 1 && !self.is_long;
                 self.transaction = Some(first_transaction(core, is_short));
                 return true;
             }
@@ -132,7 +132,7 @@ impl Script {
         self.reply = None;
         let database = core.client.database;
         let mut flight = Flight::begin(core, self.control, &self.item, database, false)?;
-        flight.started = self.started;
+        flight.began_before(self.started);
         self.flight = Some(flight);
         // Only now, so that SCRIPT KILL finds the script at any moment.
         drop(before);

@@ -123,7 +123,7 @@ impl Exec {
             core.running = Some(item.entry.index);
             match item.entry.command.run {
                 Run::Data(handler) => {
-                    let arguments = item.arguments();
+                    let arguments = item.arguments.to_vec();
                     let args = Args::new(&arguments);
                     let mut reply = Encoder::new(&mut attempt.body, core.client.protocol);
                     let mark = reply.mark();
@@ -227,7 +227,7 @@ fn discard(core: &Core, ended: Ended, output: &mut Vec<u8>) -> Step {
 /// Runs a command on the connection, once for all attempts.
 fn run_client(core: &mut Core, item: &Item, database: usize) -> Cached {
     let mut reply = Vec::new();
-    let arguments = item.arguments();
+    let arguments = item.arguments.to_vec();
     let protocol = core.client.protocol;
     let own = std::mem::replace(&mut core.client.database, database);
     if let Run::Client(handler) = item.entry.command.run {

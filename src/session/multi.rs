@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use darter_storage::{Mode, Snapshot, Store};
 
 use super::Core;
-use crate::commands::args::Args;
+use crate::commands::args::{Args, KeptArguments};
 use crate::commands::table::Entry;
 use crate::resp::reply::Reply;
 use crate::script::cache::Cached;
@@ -16,7 +17,7 @@ use crate::script::cache::Cached;
 /// A queued command.
 pub(super) struct Item {
     pub(super) entry: Entry,
-    pub(super) arguments: Vec<Box<[u8]>>,
+    pub(super) arguments: Rc<KeptArguments>,
     /// The script that an EVAL was found to mean: every attempt runs the same one, whatever is
     /// loaded or flushed meanwhile.
     pub(super) script: OnceCell<Arc<Cached>>,
@@ -24,21 +25,11 @@ pub(super) struct Item {
 
 impl Item {
     pub(super) fn new(entry: Entry, args: &Args<'_>) -> Item {
-        let arguments = args
-            .all()
-            .iter()
-            .map(|argument| Box::from(*argument))
-            .collect();
         Item {
             entry,
-            arguments,
+            arguments: Rc::new(KeptArguments::new(args)),
             script: OnceCell::new(),
         }
-    }
-
-    /// The arguments, as commands take them.
-    pub(super) fn arguments(&self) -> Vec<&[u8]> {
-        self.arguments.iter().map(|argument| &**argument).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::task::Waker;
 use darter_storage::{CommitError, Escalation, Mode, Transaction};
 
 use super::{Core, Pending, Step};
-use crate::commands::args::Args;
+use crate::commands::args::{Args, KeptArguments};
 use crate::commands::command::{Command, DataHandler, Keys, flag};
 use crate::commands::error::{CommandError, Wait};
 use crate::commands::view::View;
@@ -99,7 +99,7 @@ pub(super) fn attempt(
 pub(super) struct Kept {
     pub(super) command: &'static Command,
     pub(super) run: DataHandler,
-    pub(super) arguments: Vec<Box<[u8]>>,
+    pub(super) arguments: KeptArguments,
     pub(super) database: usize,
 }
 
@@ -110,15 +110,10 @@ impl Kept {
         args: &Args<'_>,
         database: usize,
     ) -> Kept {
-        let arguments = args
-            .all()
-            .iter()
-            .map(|argument| Box::from(*argument))
-            .collect();
         Kept {
             command,
             run,
-            arguments,
+            arguments: KeptArguments::new(args),
             database,
         }
     }
@@ -138,7 +133,7 @@ impl Kept {
         core: &Core,
         output: &mut Vec<u8>,
     ) -> Attempt {
-        let all: Vec<&[u8]> = self.arguments.iter().map(|argument| &**argument).collect();
+        let all = self.arguments.to_vec();
         let mut reply = Encoder::new(output, core.client.protocol);
         attempt(
             transaction,

@@ -1,6 +1,8 @@
 //! EVAL and its kind: a script's way from its flags to its reply.
 
 use std::collections::HashSet;
+use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
@@ -12,6 +14,7 @@ use super::Core;
 use super::multi::Item;
 use super::script_host::{Effects, ScriptHost, Target};
 use crate::clients::SharedClient;
+use crate::commands::args::KeptArguments;
 use crate::commands::command::Control;
 use crate::commands::error::CommandError;
 use crate::resp::number::parse_integer;
@@ -21,6 +24,8 @@ use crate::script::flags::Flags;
 use crate::script::{self, Limits, Run};
 use crate::stats::{ScriptMode, count};
 
+/// Where a script's keys begin: `EVALSHA sha numkeys key …`.
+const KEYS_BEGIN: usize = 3;
 /// Declared keys up to this many are looked through one by one.
 const KEYS_LINEAR_MAX: usize = 8;
 
@@ -31,15 +36,17 @@ pub(super) struct Rules {
     pub(super) is_read_only: bool,
     pub(super) allows_undeclared: bool,
     pub(super) database: usize,
-    pub(super) declared: Vec<Box<[u8]>>,
+    arguments: Rc<KeptArguments>,
+    declared: Range<usize>,
+    /// The declared keys, if they are many.
     declared_set: HashSet<Box<[u8]>>,
 }
 
 /// A script's arguments, found but not checked against each other.
-struct Call<'i> {
+struct Call {
     cached: Arc<Cached>,
-    keys: Vec<&'i [u8]>,
-    arguments: Vec<&'i [u8]>,
+    /// Where the keys are; whatever follows them is an argument of the script.
+    keys: Range<usize>,
 }
 
 fn find_script(core: &Core, control: Control, named: &[u8]) -> Result<Arc<Cached>, CommandError> {
@@ -57,14 +64,14 @@ fn find_script(core: &Core, control: Control, named: &[u8]) -> Result<Arc<Cached
     }
 }
 
-fn find_call<'i>(core: &Core, control: Control, item: &'i Item) -> Result<Call<'i>, CommandError> {
-    let all = item.arguments();
-    let count = parse_integer(all[2]).ok_or(CommandError::NotAnInteger)?;
+fn find_call(core: &Core, control: Control, item: &Item) -> Result<Call, CommandError> {
+    let all = &item.arguments;
+    let count = parse_integer(all.at(2)).ok_or(CommandError::NotAnInteger)?;
     if count < 0 {
         return Err(CommandError::text("ERR Number of keys can't be negative"));
     }
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    if count > all.len() - 3 {
+    if count > all.len() - KEYS_BEGIN {
         return Err(CommandError::text(
             "ERR Number of keys can't be greater than number of args",
         ));
@@ -72,15 +79,13 @@ fn find_call<'i>(core: &Core, control: Control, item: &'i Item) -> Result<Call<'
     let cached = match item.script.get() {
         Some(found) => Arc::clone(found),
         None => {
-            let found = find_script(core, control, all[1])?;
+            let found = find_script(core, control, all.at(1))?;
             Arc::clone(item.script.get_or_init(|| found))
         }
     };
-    let (keys, arguments) = all[3..].split_at(count);
     Ok(Call {
         cached,
-        keys: keys.to_vec(),
-        arguments: arguments.to_vec(),
+        keys: KEYS_BEGIN..KEYS_BEGIN + count,
     })
 }
 
@@ -100,9 +105,15 @@ impl Rules {
     /// Whether the script may use a key.
     pub(super) fn is_declared(&self, key: &[u8]) -> bool {
         if self.declared.len() <= KEYS_LINEAR_MAX {
-            return self.declared.iter().any(|known| **known == *key);
+            let mut declared = self.arguments.range(self.declared.clone());
+            return declared.any(|known| known == key);
         }
         self.declared_set.contains(key)
+    }
+
+    /// How many keys it declares.
+    pub(super) fn declared_count(&self) -> usize {
+        self.declared.len()
     }
 
     /// Logs the first refusal of a script, with the line that would allow what it did.
@@ -179,6 +190,8 @@ pub(super) struct Flight {
     registered: Registered,
     retry: Option<Escalation>,
     is_slow: bool,
+    /// Nothing can have ended it yet, for it has not begun.
+    is_new: bool,
     pub(super) started: Instant,
     pub(super) is_direct: bool,
 }
@@ -222,16 +235,18 @@ impl Flight {
                 control,
                 Control::Eval { read_only: true } | Control::EvalSha { read_only: true }
             );
-        let declared: Vec<Box<[u8]>> = call.keys.iter().map(|key| Box::from(*key)).collect();
-        let declared_set = if declared.len() > KEYS_LINEAR_MAX {
-            declared.iter().cloned().collect()
+        let all = &item.arguments;
+        let declared_set = if call.keys.len() > KEYS_LINEAR_MAX {
+            all.range(call.keys.clone()).map(Box::from).collect()
         } else {
             HashSet::new()
         };
         let memory_bytes = config.lua_memory_bytes.load(Ordering::Relaxed);
         let limits = Limits { memory_bytes };
         let run = script::with_engine(|engine| {
-            engine.start(&call.cached.script, &call.keys, &call.arguments, limits)
+            let keys = all.range(call.keys.clone());
+            let arguments = all.range(call.keys.end..all.len());
+            engine.start(&call.cached.script, keys, arguments, limits)
         });
         let run = run.and_then(|run| run).map_err(CommandError::err)?;
         let shared = &core.client.shared;
@@ -244,7 +259,8 @@ impl Flight {
                 cached: call.cached,
                 flags,
                 database,
-                declared,
+                arguments: Rc::clone(all),
+                declared: call.keys,
                 declared_set,
             },
             registered: Registered {
@@ -253,9 +269,18 @@ impl Flight {
             },
             retry: None,
             is_slow: false,
-            started: Instant::now(),
+            // What a command in EXEC takes is not what those before it took.
+            started: if in_exec { Instant::now() } else { core.clock },
+            // EXEC may begin it over, and it may have been ended before.
+            is_new: !in_exec,
             is_direct: !in_exec && !is_read_only && flags.has(Flags::DISABLE_ATOMICITY),
         })
+    }
+
+    /// It starts over what began then, and may have been ended since.
+    pub(super) fn began_before(&mut self, started: Instant) {
+        self.started = started;
+        self.is_new = false;
     }
 
     /// Lets the script run for a slice.
@@ -266,7 +291,9 @@ impl Flight {
         effects: &mut Effects,
         waker: &Waker,
     ) -> Advanced {
-        if let Some(ended) = self.is_ended(core, waker) {
+        if !self.is_new
+            && let Some(ended) = self.is_ended(core, waker)
+        {
             return Advanced::Ended(ended);
         }
         let mut host = ScriptHost {
@@ -280,20 +307,20 @@ impl Flight {
         };
         let step = self.run.resume(&mut host);
         let needs_gate = host.needs_gate;
-        match step {
-            script::Step::Done => Advanced::Done,
-            script::Step::Preempted => match self.is_ended(core, waker) {
-                Some(ended) => Advanced::Ended(ended),
-                None => Advanced::Yields,
-            },
+        let suspended = match step {
+            script::Step::Done => return Advanced::Done,
+            script::Step::OutOfMemory => return Advanced::Ended(Ended::MemoryLimit),
+            script::Step::Preempted => Advanced::Yields,
             script::Step::Waiting if needs_gate => Advanced::NeedsGate,
             script::Step::Waiting => Advanced::Waits,
-            script::Step::OutOfMemory => Advanced::Ended(Ended::MemoryLimit),
-        }
+        };
+        self.is_ended(core, waker)
+            .map_or(suspended, Advanced::Ended)
     }
 
     /// Whether somebody or a limit has ended the script.
     pub(super) fn is_ended(&mut self, core: &Core, waker: &Waker) -> Option<Ended> {
+        self.is_new = false;
         if self.registered.is_killed() {
             return Some(Ended::Killed);
         }

@@ -34,7 +34,7 @@ pub(crate) fn target(data: &[u8]) {
     let bytes = bytes.get(1..).unwrap_or_default();
     let mut recorder = Recorder::default();
     let step = ENGINE.with_borrow_mut(|engine| {
-        let run = engine.start(&SCRIPT, &[], &[how, bytes], LIMITS);
+        let run = engine.start(&SCRIPT, [], [how, bytes], LIMITS);
         let mut run = run.expect("a run");
         let mut host = TestHost::default();
         let mut slices = 0;

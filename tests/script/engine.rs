@@ -160,7 +160,7 @@ fn a_script_is_compiled_once_and_runs_alike_every_time() {
     let shared = script("local r = math.random(1000) KEYS[3] = 'mine' return {r, #KEYS, ARGV[1]}");
     for argument in [b"x".as_slice(), b"y"] {
         let mut run = engine
-            .start(&shared, &[b"1", b"2"], &[argument], LIMITS)
+            .start(&shared, [&b"1"[..], b"2"], [argument], LIMITS)
             .unwrap();
         let expected = format!("*3 :171 :3 ${}", String::from_utf8_lossy(argument));
         assert_eq!(finish(&mut run, &mut host), expected);
@@ -244,8 +244,8 @@ fn a_result_can_be_read_only_when_there_is_one() {
     let mut run = engine
         .start(
             &script("while true do end"),
-            &[],
-            &[],
+            [],
+            [],
             Limits {
                 memory_bytes: 1 << 20,
             },

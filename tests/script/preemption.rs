@@ -72,7 +72,7 @@ fn memory_beyond_the_limit_ends_the_run() {
         "while true do pcall(redis.call, 'MANY', 1000000) end",
         "local s = string.rep('x', 1000000) string.gsub(s, '.', s)",
     ] {
-        let mut run = engine.start(&script(body), &[], &[], limits).unwrap();
+        let mut run = engine.start(&script(body), [], [], limits).unwrap();
         assert_eq!(
             finish(&mut run, &mut TestHost::default()),
             "out of memory",
@@ -93,7 +93,7 @@ fn endless_recursion_ends_in_an_error_where_memory_lasts() {
     let limits = Limits {
         memory_bytes: 256 << 20,
     };
-    let mut run = engine.start(&script(body), &[], &[], limits).unwrap();
+    let mut run = engine.start(&script(body), [], [], limits).unwrap();
     let reply = finish(&mut run, &mut TestHost::default());
     assert!(
         reply.starts_with("-ERR user_script:1: stack overflow"),
@@ -114,7 +114,7 @@ fn garbage_does_not_count_against_the_limit() {
         "local keep = {} for i = 1, 100000 do keep[i] = i end \
          for i = 1, 400000 do local t = {i} end return 1",
     ] {
-        let mut run = engine.start(&script(body), &[], &[], limits).unwrap();
+        let mut run = engine.start(&script(body), [], [], limits).unwrap();
         assert_eq!(finish(&mut run, &mut TestHost::default()), ":1", "{body}");
     }
 }

@@ -226,7 +226,7 @@ pub(crate) fn script(body: &str) -> Arc<Script> {
 
 pub(crate) fn start(engine: &mut Engine, body: &str) -> Run {
     engine
-        .start(&script(body), &[b"k1", b"k2"], &[b"a1"], LIMITS)
+        .start(&script(body), [&b"k1"[..], b"k2"], [&b"a1"[..]], LIMITS)
         .expect("a run")
 }
 
