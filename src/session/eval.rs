@@ -246,7 +246,10 @@ impl Pending for Script {
                 None => Target::Direct,
             };
             let advanced = flight.advance(core, target, &mut self.effects, waker);
-            if let Some(transaction) = &mut self.transaction {
+            // Whoever is done goes on to its commit at once.
+            if !matches!(advanced, Advanced::Done)
+                && let Some(transaction) = &mut self.transaction
+            {
                 transaction.unpin();
             }
             match advanced {

@@ -281,10 +281,16 @@ impl Transaction {
             hash: entry.hash,
             key: &entry.key,
         };
+        // SAFETY: found under the pin that still is, so it has not been freed.
+        let mut found = (entry.found.get().pin == self.pin)
+            .then(|| unsafe { entry.found.get().record.as_ref() })
+            .flatten();
         loop {
-            let record = inner
-                .keyspace
-                .find_or_make(space, lookup, &inner.afterwards, guard);
+            let record = found.take().unwrap_or_else(|| {
+                inner
+                    .keyspace
+                    .find_or_make(space, lookup, &inner.afterwards, guard)
+            });
             let Settled::Head { head, base } = inner.settle(record, ptr::null_mut(), guard) else {
                 inner
                     .keyspace

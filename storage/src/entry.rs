@@ -4,6 +4,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::collections::HashMap;
 use std::ptr;
 
+use crate::record::Record;
 use crate::space::Space;
 use crate::value::{TreeState, Value};
 use crate::version::Version;
@@ -46,12 +47,28 @@ pub(crate) enum Written {
     Deleted,
 }
 
+/// A record, and the transaction's pin that protects it.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) record: *const Record,
+    pub(crate) pin: u64,
+}
+
+impl Found {
+    pub(crate) const NOTHING: Found = Found {
+        record: ptr::null(),
+        pin: 0,
+    };
+}
+
 pub(crate) struct Entry {
     pub(crate) space: *const Space,
     pub(crate) hash: u64,
     pub(crate) key: Vec<u8>,
     pub(crate) seen: Cell<Seen>,
     pub(crate) written: Written,
+    /// Where a read found the key: good under that read's pin.
+    pub(crate) found: Cell<Found>,
     /// The entry before with the same hash, where entries are found by hash.
     next: Option<usize>,
 }
@@ -120,6 +137,7 @@ impl Entries {
                 again.key.extend_from_slice(key);
                 (again.space, again.hash) = (space, hash);
                 again.seen.set(seen);
+                again.found.set(Found::NOTHING);
                 entry
             }
             None => Box::into_raw(Box::new(Entry {
@@ -128,6 +146,7 @@ impl Entries {
                 key: key.to_vec(),
                 seen: Cell::new(seen),
                 written: Written::No,
+                found: Cell::new(Found::NOTHING),
                 next: None,
             })),
         };

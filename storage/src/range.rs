@@ -14,8 +14,8 @@ use crate::record::{DEAD, Record};
 use crate::space::Space;
 use crate::store::Inner;
 use crate::sync::Guard;
-use crate::transaction::{Mode, Transaction};
-use crate::version::{Number, Version};
+use crate::transaction::Transaction;
+use crate::version::Number;
 
 /// Keys that a range read may find and still be compared at the commit.
 const COMPARED_MAX: usize = 1000;
@@ -33,16 +33,6 @@ const COMPARED_MAX: usize = 1000;
 pub type Scanned = (u64, Vec<Box<[u8]>>);
 
 impl Transaction {
-    /// The version of a record that is alive where the transaction reads, without its own writes.
-    fn alive<'t>(&'t self, record: &'t Record) -> Option<&'t Version> {
-        let guard = self.guard();
-        let version = match self.mode {
-            Mode::Direct => self.inner.newest(record, guard),
-            _ => self.inner.visible(record, self.number, guard),
-        }?;
-        version.is_alive(self.now_ms).then_some(version)
-    }
-
     /// The transaction's own writes in a keyspace: key → whether it is there.
     fn own_writes(&self, space: &Space) -> BTreeMap<&[u8], bool> {
         (0..self.entries.len())

@@ -14,9 +14,10 @@ use std::sync::Arc;
 
 use crate::descriptor::RangeRead;
 use crate::effects::Message;
-use crate::entry::{Entries, Seen, Written};
+use crate::entry::{Entries, Found, Seen, Written};
 use crate::error::Error;
 use crate::keyspace::Lookup;
+use crate::record::Record;
 use crate::registry::Slot;
 use crate::space::{Space, table_space};
 use crate::store::Inner;
@@ -95,6 +96,8 @@ pub struct Transaction {
     pub(crate) inner: Arc<Inner>,
     pub(crate) local: Rc<Local>,
     pub(crate) guard: Option<Guard>,
+    /// Counts the pins, so that what is good under one is known from what was under another.
+    pub(crate) pin: u64,
     pub(crate) mode: Mode,
     /// Protects the number read at.
     pub(crate) slot: Option<*const Slot>,
@@ -131,6 +134,7 @@ impl Transaction {
             inner: Arc::clone(inner),
             local,
             guard: None,
+            pin: 0,
             mode,
             slot: None,
             number: 0,
@@ -166,6 +170,7 @@ impl Transaction {
         self.forget();
         self.records_reads = matches!(self.mode, Mode::Direct | Mode::Optimistic);
         self.guard = Some(self.local.pin());
+        self.pin += 1;
         if self.mode != Mode::Direct {
             self.take_snapshot();
         }
@@ -303,6 +308,7 @@ impl Transaction {
     pub fn pin(&mut self) {
         if self.guard.is_none() {
             self.guard = Some(self.local.pin());
+            self.pin += 1;
         }
     }
 
@@ -410,17 +416,26 @@ impl Transaction {
 
     /// The version of a key where the transaction reads, a tombstone too.
     pub(crate) fn newest(&self, space: &Space, lookup: Lookup<'_>) -> Option<&Version> {
-        let guard = self.guard();
-        let record = self.inner.keyspace.find(space, lookup, guard)?;
+        let record = self.inner.keyspace.find(space, lookup, self.guard())?;
+        self.newest_of(record)
+    }
+
+    fn newest_of<'t>(&'t self, record: &'t Record) -> Option<&'t Version> {
         match self.mode {
-            Mode::Direct => self.inner.newest(record, guard),
-            _ => self.inner.visible(record, self.number, guard),
+            Mode::Direct => self.inner.newest(record, self.guard()),
+            _ => self.inner.visible(record, self.number, self.guard()),
         }
     }
 
     /// The version of a key, alive at the transaction's time, where it reads.
     pub(crate) fn look(&self, space: &Space, lookup: Lookup<'_>) -> Option<&Version> {
-        let version = self.newest(space, lookup)?;
+        self.alive(self.inner.keyspace.find(space, lookup, self.guard())?)
+    }
+
+    /// The version of a record that is alive where and when the transaction reads, without its
+    /// own writes.
+    pub(crate) fn alive<'t>(&'t self, record: &'t Record) -> Option<&'t Version> {
+        let version = self.newest_of(record)?;
         if self.inner.effects.is_active() {
             self.local.saw_lamport(version.lamport);
         }
@@ -437,17 +452,21 @@ impl Transaction {
         {
             return Ok(index);
         }
-        let seen = match self.look(space, Lookup { hash, key }) {
-            Some(version) => Seen::Alive(version),
-            None => Seen::Absent,
-        };
-        Ok(match found {
+        let lookup = Lookup { hash, key };
+        let record = self.inner.keyspace.find(space, lookup, self.guard());
+        let version = record.and_then(|record| self.alive(record));
+        let seen = version.map_or(Seen::Absent, |version| Seen::Alive(version));
+        let index = match found {
             Some(index) => {
                 self.entries.get(index).seen.set(seen);
                 index
             }
             None => self.entries.add(space, hash, key, seen),
-        })
+        };
+        let record = record.map_or(ptr::null(), ptr::from_ref);
+        let pin = self.pin;
+        self.entries.get(index).found.set(Found { record, pin });
+        Ok(index)
     }
 
     /// What the transaction sees of an entry: value and deadline.
