@@ -6,11 +6,12 @@
 use std::ptr;
 
 use crate::record::Record;
+use crate::registry::Slot;
 use crate::space::Space;
 use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use crate::sync::{Guard, RefEntry};
 use crate::value::Garbage;
-use crate::version::Version;
+use crate::version::{Number, Version};
 
 /// See the module's text.
 pub(crate) enum Job {
@@ -27,6 +28,8 @@ pub(crate) enum Job {
     },
     /// Free what a large value left behind, in slices.
     Free(Garbage),
+    /// Stop protecting the number of a snapshot that was ended.
+    EndSnapshot { slot: *const Slot, number: Number },
     /// Drop a keyspace that nobody can name any more.
     Forget(*mut Space),
 }

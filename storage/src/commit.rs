@@ -81,16 +81,32 @@ pub(crate) fn count_change(
     space: *const Space,
     base: *mut Version,
     new: *mut Version,
-    salt: usize,
+    local: &Local,
 ) {
+    let counters = &local.state().counters;
+    count(&counters.versions_made, 1);
+    // SAFETY: both are reached under the caller's pin, and their states live as long as they.
+    if let Some(base) = unsafe { base.as_ref() } {
+        // SAFETY: as above.
+        let tree = unsafe { new.as_ref().and_then(|new| new.tree().as_ref()) };
+        let dropped = tree.map_or(0, TreeState::dropped_bytes);
+        count(
+            &counters.superseded_bytes,
+            (base.block_bytes() + dropped) as u64,
+        );
+    }
+    // SAFETY: as above.
+    let Some(space) = (unsafe { space.as_ref() }) else {
+        return;
+    };
     // SAFETY: both are reached under the caller's pin.
     let facts = |version: *mut Version| match unsafe { version.as_ref() } {
         Some(version) if !version.is_tombstone() => (1, i64::from(version.deadline_ms() != 0)),
         _ => (0, 0),
     };
     let (before, after) = (facts(base), facts(new));
-    // SAFETY: named by a table that the caller's pin or number protects.
-    unsafe { &*space }.count(salt, after.0 - before.0, after.1 - before.1);
+    let salt = ptr::from_ref(local).addr() >> 7;
+    space.count(salt, after.0 - before.0, after.1 - before.1);
 }
 
 /// The state that a version without roots must carry when it is put over `base`.
@@ -402,11 +418,10 @@ impl Transaction {
                 }
             }
         }
-        count(&local.state().counters.versions_made, 1);
         // SAFETY: installed, and kept by the guard.
         let version = unsafe { &*new };
         inner.stamp(version);
-        count_change(space, base, new, ptr::from_ref(local).addr() >> 7);
+        count_change(space, base, new, local);
         // Its own number must not be what keeps the version that it has just replaced.
         self.entries.clear();
         self.release_slot();
@@ -447,12 +462,8 @@ impl Transaction {
         // Its own number must not be what keeps the versions that it has just replaced.
         self.entries.clear();
         self.release_slot();
-        count(&local.state().counters.versions_made, prepared.len() as u64);
-        let salt = ptr::from_ref(local).addr() >> 7;
         for write in &prepared {
-            if !write.space.is_null() {
-                count_change(write.space, write.base, write.new, salt);
-            }
+            count_change(write.space, write.base, write.new, local);
             // SAFETY: kept by the guard.
             inner.trim(unsafe { &*write.record }, local, guard);
         }

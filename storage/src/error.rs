@@ -46,6 +46,9 @@ pub enum Error {
     /// The transaction has let go of the epoch: it must be pinned first.
     #[error("the transaction is unpinned")]
     Unpinned,
+    /// The snapshot was ended because of a limit; see [`SnapshotLimits`](crate::SnapshotLimits).
+    #[error("the snapshot was held for too long, or kept too much, and was ended")]
+    SnapshotTooOld,
     /// A thousand flushed databases are still being swept.
     #[error("too many flushed databases are still being swept")]
     TooManyFlushes,

@@ -1,7 +1,5 @@
 //! Expiry as an explicit change, made by exactly one.
 
-use std::ptr;
-
 use crate::commit::{count_change, tree_over};
 use crate::record::Record;
 use crate::space::Space;
@@ -44,9 +42,8 @@ impl Inner {
         }
         // SAFETY: installed, and kept by the guard.
         self.stamp(unsafe { &*new });
-        count(&local.state().counters.versions_made, 1);
         count(&local.state().counters.expired, 1);
-        count_change(space, base, new, ptr::from_ref(local).addr() >> 7);
+        count_change(space, base, new, local);
         self.trim(record, local, guard);
     }
 }

@@ -34,6 +34,7 @@ mod escalation;
 mod expiry;
 mod gate;
 mod keyspace;
+mod limits;
 mod listen;
 mod maintenance;
 mod protocol;
@@ -61,6 +62,7 @@ pub use error::{Conflict, Error};
 pub use escalation::{Escalation, TryError};
 #[doc(hidden)]
 pub use fault::fault_is_on;
+pub use limits::SnapshotLimits;
 pub use listen::Listener;
 pub use range::Scanned;
 pub use snapshot::{Snapshot, prefix_end};

@@ -12,7 +12,7 @@ use crate::space::{Space, table_space};
 use crate::store::{Inner, Store};
 use crate::sync::Guard;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
-use crate::thread::Local;
+use crate::thread::{Local, count};
 use crate::value::{Garbage, TreeState};
 use crate::version::Version;
 
@@ -38,6 +38,7 @@ impl Store {
         let guard = local.pin();
         inner.run_afterwards(&local, &guard);
         let has_expired = inner.expire_some(keys, &local, &guard);
+        self.end_snapshots(&guard);
         let has_swept = inner.spaces.is_sweep_due() && inner.sweep(keys, &local, &guard);
         guard.flush();
         has_expired || has_swept || inner.afterwards.is_due()
@@ -73,6 +74,11 @@ impl Inner {
                     self.afterwards.again(Job::Free(garbage));
                     return;
                 }
+            }
+            Job::EndSnapshot { slot, number } => {
+                // SAFETY: slots live as long as the store's threads list.
+                self.trim_stack
+                    .take_over(unsafe { &*slot }.finish_ending(number));
             }
             Job::Forget(space) => self.forget_space(space, guard),
         }
@@ -148,6 +154,9 @@ impl Inner {
             // An aborted one is freed by its own `Restore`.
             version.older.load(SeqCst)
         };
+        // SAFETY: reached under the pin; `trim` is ours.
+        let kept = unsafe { kept_in_chain(newest) };
+        count(&local.state().counters.cut_bytes, kept as u64);
         // SAFETY: no snapshot can name the keyspace, the head is DEAD and `trim` is ours: nobody
         // walks the chain but readers pinned before, who see neither links nor nodes change.
         let garbage = unsafe { self.empty_chain(newest) };
@@ -155,7 +164,7 @@ impl Inner {
         while !at.is_null() {
             // SAFETY: as above.
             let older = unsafe { (*at).older.load(SeqCst) };
-            crate::thread::count(&local.state().counters.versions_freed, 1);
+            count(&local.state().counters.versions_freed, 1);
             self.retire(at, None, guard);
             at = older;
         }
@@ -239,4 +248,26 @@ impl Inner {
         self.keyspace
             .scan_by_hash(space, cursor, count, guard, visit)
     }
+}
+
+/// What a chain keeps for those who read below its newest version, in bytes.
+///
+/// # Safety
+/// The chain is kept by the caller's pin, and nobody else cuts in it.
+unsafe fn kept_in_chain(newest: *mut Version) -> usize {
+    let mut kept = 0;
+    let mut upper = newest;
+    // SAFETY: the caller's promise; states live as long as their versions.
+    while let Some(version) = unsafe { upper.as_ref() } {
+        if upper != newest {
+            kept += version.block_bytes();
+        }
+        // SAFETY: as above.
+        if let Some(tree) = unsafe { version.tree().as_ref() } {
+            // SAFETY: the caller's promise.
+            kept += unsafe { tree.kept_below_bytes() };
+        }
+        upper = version.older.load(SeqCst);
+    }
+    kept
 }

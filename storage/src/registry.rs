@@ -1,7 +1,9 @@
 //! Which numbers somebody may still read at.
 //!
 //! A slot says: 0 free; `S << 1` protects the number S; `L << 1 | 1` protects every number from L
-//! on (its owner is about to draw one, or is the effects stream). A version may be cut when no
+//! on (its owner is about to draw one, or is the effects stream). With the highest bit set, whoever
+//! reads at S is refused from now on: first S stays protected until those who were reading have
+//! gone on, then the slot protects nothing and waits for its owner. A version may be cut when no
 //! protected number lies between it and the next newer one. Beside each slot lies a stack of the
 //! keys whose trimming waits for it; who frees the slot trims them.
 
@@ -15,6 +17,11 @@ const SLOTS_PER_BLOCK: usize = 6;
 
 /// A slot between being taken and naming a number: protects everything.
 const RESERVED: u64 = 1;
+
+/// In the word of a slot whose snapshot is being ended.
+const ENDING: u64 = 1 << 63;
+/// The word of a slot whose snapshot has been ended.
+const ENDED: u64 = ENDING;
 
 /// A key whose trimming waits.
 pub(crate) struct Waiting {
@@ -79,8 +86,11 @@ impl Drop for KeyStack {
 pub(crate) struct Slot {
     word: AtomicU64,
     later: KeyStack,
-    /// Milliseconds since 1970 at which a snapshot was taken here; for the statistics alone.
+    /// Milliseconds since 1970 at which a snapshot was taken here.
     pub(crate) since_ms: AtomicU64,
+    /// Whoever holds it has nothing of its own that rests on what it protects, so it can be ended
+    /// without the holder's help. Set before the number.
+    pub(crate) only_reads: AtomicBool,
 }
 
 impl Slot {
@@ -89,6 +99,7 @@ impl Slot {
             word: AtomicU64::new(0),
             later: KeyStack::new(),
             since_ms: AtomicU64::new(0),
+            only_reads: AtomicBool::new(false),
         }
     }
 
@@ -129,8 +140,53 @@ impl Slot {
         self.later.push(record);
     }
 
-    pub(crate) fn word(&self) -> u64 {
-        self.word.load(Ordering::SeqCst)
+    fn word(&self) -> u64 {
+        self.word.load(Ordering::SeqCst) & !ENDING
+    }
+
+    pub(crate) fn protects_nothing(&self) -> bool {
+        self.word() == 0
+    }
+
+    /// The number of a snapshot that is held here and not being ended.
+    pub(crate) fn snapshot(&self) -> Option<Number> {
+        let word = self.word.load(Ordering::SeqCst);
+        (word != 0 && word & (ENDING | 1) == 0).then_some(word >> 1)
+    }
+
+    /// Whether a snapshot is being ended here and still keeps what it protects.
+    pub(crate) fn is_ending(&self) -> bool {
+        let word = self.word.load(Ordering::SeqCst);
+        word & ENDING != 0 && word != ENDED
+    }
+
+    /// Whether the holder may still read at `number`. To be asked under the pin of the access:
+    /// SeqCst, so that who is answered yes is waited for by whoever ends the snapshot after.
+    #[inline]
+    pub(crate) fn is_held_at(&self, number: Number) -> bool {
+        self.word.load(Ordering::SeqCst) == number << 1
+    }
+
+    /// Refuses whoever reads at `number` from here on. `false` if that snapshot is gone: numbers
+    /// are drawn once, so another one's is not mistaken for it.
+    pub(crate) fn begin_ending(&self, number: Number) -> bool {
+        let (held, ending) = (number << 1, number << 1 | ENDING);
+        self.word
+            .compare_exchange(held, ending, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
+    }
+
+    /// Protects `number` no longer, once nobody is left who was reading when `begin_ending` was
+    /// called. The slot stays its holder's.
+    pub(crate) fn finish_ending(&self, number: Number) -> WaitingKeys {
+        let ending = number << 1 | ENDING;
+        match self
+            .word
+            .compare_exchange(ending, ENDED, Ordering::SeqCst, Ordering::SeqCst)
+        {
+            Ok(_) => self.drain(),
+            Err(_) => WaitingKeys(ptr::null_mut()),
+        }
     }
 }
 

@@ -52,7 +52,7 @@ impl Store {
     pub fn snapshot(&self) -> Snapshot {
         self.inner.read_clock();
         let local = self.local();
-        let (slot, number, now_ms) = self.inner.register_snapshot(&local);
+        let (slot, number, now_ms) = self.inner.register_snapshot(&local, true);
         count(&local.state().counters.snapshots, 1);
         Snapshot {
             inner: Arc::clone(&self.inner),
@@ -88,8 +88,13 @@ impl Snapshot {
     /// # Ok::<(), darter_storage::Error>(())
     /// ```
     pub fn read<T>(&self, read: impl FnOnce(&Transaction) -> T) -> T {
-        let transaction =
-            Transaction::at(&self.inner, local(&self.inner), self.number, self.now_ms);
+        let transaction = Transaction::at(
+            &self.inner,
+            local(&self.inner),
+            self.number,
+            self.now_ms,
+            self.slot,
+        );
         debug_assert_eq!(transaction.mode(), Mode::Snapshot);
         read(&transaction)
     }

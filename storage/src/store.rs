@@ -9,6 +9,7 @@ use crate::clock::{Clock, WallClock};
 use crate::effects::Effects;
 use crate::gate::Gate;
 use crate::keyspace::Keyspace;
+use crate::limits::Limits;
 use crate::queue::Queues;
 use crate::record::{DEAD, SpaceId};
 use crate::registry::KeyStack;
@@ -86,6 +87,7 @@ pub(crate) struct Inner {
     pub(crate) effects: Effects,
     pub(crate) afterwards: Afterwards,
     pub(crate) removals: Removals,
+    pub(crate) limits: Limits,
     /// Keys whose trimming goes on later.
     pub(crate) trim_stack: KeyStack,
     /// Where the search for expired keys goes on, as a database and a cursor.
@@ -169,6 +171,7 @@ impl Store {
             effects: Effects::new(),
             afterwards: Afterwards::new(),
             removals: Removals::new(),
+            limits: Limits::new(),
             trim_stack: KeyStack::new(),
             expiry_position: AtomicU64::new(0),
             expiry_database: AtomicUsize::new(0),
@@ -334,8 +337,7 @@ impl Store {
             .iter()
             .flat_map(|state| state.slots.iter())
         {
-            let word = slot.word();
-            if word != 0 && word & 1 == 0 {
+            if slot.snapshot().is_some() {
                 held.0 += 1;
                 held.1 = held
                     .1

@@ -56,6 +56,12 @@ counters! {
     versions_made,
     /// Versions given back.
     versions_freed,
+    /// Bytes of values that were replaced or deleted, and may still be read by somebody.
+    superseded_bytes,
+    /// Of those, bytes that were given back.
+    cut_bytes,
+    /// Snapshots that were ended because of a limit.
+    snapshots_ended,
     /// Keys that were removed because their deadline had passed.
     expired,
     /// Attempts of transactions beyond the first.

@@ -99,8 +99,11 @@ pub struct Transaction {
     /// Counts the pins, so that what is good under one is known from what was under another.
     pub(crate) pin: u64,
     pub(crate) mode: Mode,
-    /// Protects the number read at.
+    /// Protects the number read at, and is the transaction's own.
     pub(crate) slot: Option<*const Slot>,
+    /// Says whether it may still be read at: the own slot, or the one of the snapshot that this
+    /// transaction reads for. Null: the newest is read.
+    reads_by: *const Slot,
     pub(crate) number: Number,
     pub(crate) now_ms: u64,
     /// The table of databases as the transaction found it, and the way to all that it reads: null
@@ -137,6 +140,7 @@ impl Transaction {
             pin: 0,
             mode,
             slot: None,
+            reads_by: ptr::null(),
             number: 0,
             now_ms: 0,
             base_table: ptr::null(),
@@ -204,6 +208,7 @@ impl Transaction {
         local: Rc<Local>,
         number: Number,
         now_ms: u64,
+        slot: *const Slot,
     ) -> Transaction {
         let guard = local.pin();
         let base_table = ptr::from_ref(inner.table(Some(number), &guard));
@@ -212,11 +217,14 @@ impl Transaction {
         transaction.number = number;
         transaction.now_ms = now_ms;
         transaction.base_table = base_table;
+        transaction.reads_by = slot;
         transaction
     }
 
     fn take_snapshot(&mut self) {
-        let (slot, number, now_ms) = self.inner.register_snapshot(&self.local);
+        let only_reads = self.mode == Mode::Snapshot;
+        let (slot, number, now_ms) = self.inner.register_snapshot(&self.local, only_reads);
+        self.reads_by = slot;
         self.number = number;
         self.now_ms = now_ms;
         self.slot = Some(slot);
@@ -255,6 +263,7 @@ impl Transaction {
 
     pub(crate) fn release_slot(&mut self) {
         self.base_table = ptr::null();
+        self.reads_by = ptr::null();
         if let Some(slot) = self.slot.take() {
             if fault!("release without trimming") {
                 // SAFETY: as below.
@@ -394,6 +403,13 @@ impl Transaction {
         }
         if self.guard.is_none() {
             return Err(Error::Unpinned);
+        }
+        // SAFETY: slots live as long as the store's threads list.
+        if let Some(slot) = unsafe { self.reads_by.as_ref() }
+            && !slot.is_held_at(self.number)
+            && !fault!("ended snapshots read on")
+        {
+            return Err(Error::SnapshotTooOld);
         }
         let table = self
             .new_table
@@ -872,9 +888,15 @@ impl Transaction {
 impl Inner {
     /// Draws a number for reading and protects it, by a slot of the calling thread's. Also gives
     /// the time at which it was drawn: a later one would show keys expired without what was
-    /// committed before they were.
-    pub(crate) fn register_snapshot(&self, local: &Local) -> (*const Slot, Number, u64) {
+    /// committed before they were. `only_reads`: see [`Slot`].
+    pub(crate) fn register_snapshot(
+        &self,
+        local: &Local,
+        only_reads: bool,
+    ) -> (*const Slot, Number, u64) {
         let slot = local.state().slots.reserve();
+        // Relaxed, as below: `protect` publishes it with the number.
+        slot.only_reads.store(only_reads, Relaxed);
         loop {
             let now_ms = self.transaction_time();
             if fault!("registered after drawn") {
@@ -886,8 +908,8 @@ impl Inner {
             let number = self.clock.draw() + hole;
             let then_ms = self.wall_clock.now_ms();
             if then_ms == now_ms || fault!("snapshot later than its number") {
-                slot.protect(number);
                 slot.since_ms.store(then_ms, Relaxed);
+                slot.protect(number);
                 return (slot, number, then_ms);
             }
         }

@@ -96,7 +96,7 @@ impl Inner {
         slot.push(record);
         // Freed meanwhile, perhaps before our push was there to be drained: give the keys to the
         // maintenance, which looks again.
-        if slot.word() == 0 {
+        if slot.protects_nothing() {
             self.trim_stack.take_over(slot.drain());
         }
     }
@@ -192,6 +192,7 @@ impl Inner {
             // SAFETY: the caller holds `trim`, and `above` is committed, so nobody else touches
             // these dead lists; a version over one with a tree has a state of its own.
             let cut = unsafe { TreeState::cut(above.tree(), version.tree(), older_tree) };
+            count(&local.state().counters.cut_bytes, cut.freed_bytes as u64);
             if cut.more {
                 if !cut.garbage.is_empty() {
                     self.retire_garbage(cut.garbage, guard);
@@ -202,7 +203,9 @@ impl Inner {
         }
         // Release: who follows the link sees the older version whole.
         above.older.store(older, Release);
-        count(&local.state().counters.versions_freed, 1);
+        let counters = &local.state().counters;
+        count(&counters.versions_freed, 1);
+        count(&counters.cut_bytes, version.block_bytes() as u64);
         self.retire(ptr::from_ref(version).cast_mut(), garbage, guard);
         false
     }

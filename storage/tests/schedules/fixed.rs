@@ -239,6 +239,43 @@ fn a_key_that_comes_where_there_was_nothing_to_delete() {
 }
 
 /// One number, read at before and after a commit has got its own.
+/// What a snapshot kept is cut when it is ended, not under those who read there.
+#[test]
+fn a_snapshot_that_is_ended_while_it_is_read() {
+    let snapshot = Action::Snapshot(vec![Get(1), Get(2)]);
+    races(
+        &[Set(1, 1), Set(2, 2)],
+        &[
+            &[snapshot],
+            &[
+                set(1, 10),
+                set(2, 20),
+                Action::EndSnapshots,
+                Action::Maintain,
+                Action::Maintain,
+            ],
+        ],
+    );
+}
+
+/// The slot of one that was ended goes to another, which is not ended for it.
+#[test]
+fn a_slot_that_is_used_again_while_its_snapshot_is_ended() {
+    let snapshot = Action::Snapshot(vec![Get(1)]);
+    races(
+        &[Set(1, 1)],
+        &[
+            &[snapshot.clone(), snapshot],
+            &[
+                set(1, 10),
+                Action::EndSnapshots,
+                set(1, 20),
+                Action::Maintain,
+            ],
+        ],
+    );
+}
+
 #[test]
 fn a_snapshot_before_and_after_a_decision() {
     let blind = run(Direct, &[Set(1, 10), Set(3, 30)]);

@@ -107,7 +107,7 @@ fn name(key: Key) -> [u8; 1] {
     [key]
 }
 
-fn number(value: ValueRef<'_>) -> i64 {
+pub(crate) fn number(value: ValueRef<'_>) -> i64 {
     let ValueRef::String(text) = value else {
         panic!("not a string")
     };

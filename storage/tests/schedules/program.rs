@@ -5,22 +5,25 @@ use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 
 use darter_storage::{
-    ChangeKind, CommitError, Escalation, Listener, Message, Mode, Options, Store, TimeSource,
-    Transaction,
+    ChangeKind, CommitError, Error, Escalation, Listener, Message, Mode, Options, SnapshotLimits,
+    Store, TimeSource, Transaction,
 };
 use shuttle::sync::mpsc::{Sender, channel};
 use shuttle::thread::JoinHandle;
 
 use crate::history::{Done, explain, story};
-use crate::operation::{Key, Model, Seen, Step, View, Way};
+use crate::operation::{Key, Model, Seen, Step, View, Way, number};
 
 /// What one thread does, one after the other.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     /// An operation.
     Run(Way, Vec<Step>),
-    /// Takes a snapshot, reads each key twice with others in between, ends it.
+    /// Takes a snapshot, reads each key twice with others in between, ends it. It may be ended
+    /// by others before.
     Snapshot(Vec<Step>),
+    /// Ends all snapshots that are held.
+    EndSnapshots,
     /// The time moves on.
     Time(u64),
     /// A piece of housekeeping.
@@ -270,13 +273,17 @@ fn act(
                     let mut seen = Vec::new();
                     for step in steps {
                         let Step::Get(key) = step else { continue };
-                        seen.push(View::get(transaction, *key).unwrap_or(-1));
+                        let found = transaction.get(0, &[*key])?.map(number);
+                        seen.push(found.unwrap_or(-1));
                     }
-                    seen
+                    Ok::<_, Error>(seen)
                 })
             };
-            done.seen = read();
-            assert_eq!(read(), done.seen, "a snapshot that changed");
+            let (Ok(first), Ok(second)) = (read(), read()) else {
+                return;
+            };
+            assert_eq!(first, second, "a snapshot that changed");
+            done.seen = first;
             done.steps.clone_from(steps);
         }
         Action::Time(time_ms) => {
@@ -285,6 +292,15 @@ fn act(
         }
         Action::Maintain => {
             store.maintain(4);
+            return;
+        }
+        Action::EndSnapshots => {
+            store.limit_snapshots(SnapshotLimits {
+                count: 0,
+                ..SnapshotLimits::default()
+            });
+            store.maintain(4);
+            store.limit_snapshots(SnapshotLimits::default());
             return;
         }
         Action::Listen => {

@@ -56,7 +56,22 @@ fn action(next: &mut i64) -> Action {
     }
 }
 
+/// As `action`, with snapshots that are ended.
+fn action_that_ends(next: &mut i64) -> Action {
+    match thread_rng().gen_range(0..8) {
+        0..3 => Action::Snapshot(vec![Step::Get(1), Step::Get(2), Step::Get(3)]),
+        3 => Action::EndSnapshots,
+        4 => Action::Maintain,
+        5 => Action::Run(Way::Direct, vec![step(next), step(next)]),
+        _ => Action::Run(Way::Direct, vec![step(next)]),
+    }
+}
+
 fn program(listens: bool) -> Program {
+    program_of(listens, action)
+}
+
+fn program_of(listens: bool, action: impl Fn(&mut i64) -> Action) -> Program {
     let mut next = 0;
     let before = (1..=KEYS)
         .filter(|_| thread_rng().gen_bool(0.5))
@@ -136,4 +151,9 @@ fn programs_with_deadlines() {
         };
         program.run();
     });
+}
+
+#[test]
+fn random_programs_whose_snapshots_are_ended() {
+    many(|| program_of(false, action_that_ends).run());
 }

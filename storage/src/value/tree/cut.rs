@@ -2,10 +2,10 @@
 
 use std::mem::take;
 
-use super::TreeState;
 use super::dead::{Block, Dead, Garbage};
 use super::lending::Loan;
 use super::node::NodeRef;
+use super::{TreeState, Trim};
 
 /// Nodes whose births one cut reads.
 const BUDGET_NODES: usize = 2_000;
@@ -16,6 +16,8 @@ pub(crate) struct Cut {
     pub(crate) garbage: Garbage,
     /// A budget ended: the version stays where it is, and the cut must be made again.
     pub(crate) more: bool,
+    /// How many bytes less are kept than before, of those that `dropped_bytes` named.
+    pub(crate) freed_bytes: usize,
 }
 
 impl TreeState {
@@ -68,7 +70,10 @@ impl TreeState {
         if !sorter.run() {
             above_trim.dead = sorter.kept;
             above_trim.dead.append(&mut sorter.work);
+            // SAFETY: not changed since it is shared.
+            let dropped_bytes = unsafe { (*above).dropped_bytes };
             return Cut {
+                freed_bytes: above_trim.settle(dropped_bytes, sorter.garbage.bytes()),
                 garbage: sorter.garbage,
                 more: true,
             };
@@ -76,6 +81,17 @@ impl TreeState {
         // Usually the kept are few, and the version's own list is long.
         above_trim.dead = take(&mut version_trim.dead);
         above_trim.dead.append(&mut sorter.kept);
+        // What is left of the version's is the upper one's to keep from here on.
+        above_trim.kept_beyond_bytes += version.kept_bytes(version_trim) as isize;
+        version_trim.kept_beyond_bytes = -(version.dropped_bytes as isize);
+        let garbage_bytes = if above_trim.dead.is_empty() {
+            usize::MAX
+        } else {
+            sorter.garbage.bytes()
+        };
+        // SAFETY: not changed since it is shared.
+        let dropped_bytes = unsafe { (*above).dropped_bytes };
+        let freed_bytes = above_trim.settle(dropped_bytes, garbage_bytes);
         match shared_id {
             Some(id) => above_trim.lend.iter().for_each(|loan| loan.lower(id)),
             None => {
@@ -84,9 +100,34 @@ impl TreeState {
             }
         }
         Cut {
+            freed_bytes,
             garbage: sorter.garbage,
             more: false,
         }
+    }
+
+    fn kept_bytes(&self, trim: &Trim) -> usize {
+        self.dropped_bytes
+            .saturating_add_signed(trim.kept_beyond_bytes)
+    }
+
+    /// What is still kept, in bytes, for whoever reads below this version.
+    ///
+    /// # Safety
+    /// Nobody but the caller cuts in this chain.
+    pub(crate) unsafe fn kept_below_bytes(&self) -> usize {
+        // SAFETY: the caller's promise.
+        self.kept_bytes(unsafe { &*self.trim.get() })
+    }
+}
+
+impl Trim {
+    /// Notes that up to so many bytes were freed; how many that is of what is kept.
+    fn settle(&mut self, dropped_bytes: usize, garbage_bytes: usize) -> usize {
+        let kept = dropped_bytes.saturating_add_signed(self.kept_beyond_bytes);
+        let freed = garbage_bytes.min(kept);
+        self.kept_beyond_bytes -= freed as isize;
+        freed
     }
 }
 

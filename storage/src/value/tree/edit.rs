@@ -174,6 +174,7 @@ impl TreeState {
                 return;
             }
             self.trim.get_mut().dead.push(Dead::node(node));
+            self.dropped_bytes += node.size();
         }
     }
 
@@ -184,6 +185,7 @@ impl TreeState {
             unsafe { free_long(long.block) };
         } else {
             self.trim.get_mut().dead.push(Dead::long(long));
+            self.dropped_bytes += long.size();
         }
     }
 

@@ -55,6 +55,8 @@ struct Trim {
     /// Shares nothing with the version below.
     fresh: bool,
     dead: Vec<Dead>,
+    /// What the dead list came to hold beyond `dropped_bytes`, less what was freed of it.
+    kept_beyond_bytes: isize,
     /// What a value that moved away from this key still owes it.
     lend: Option<Arc<Loan>>,
 }
@@ -72,6 +74,8 @@ pub(crate) struct TreeState {
     pub(crate) string_bytes: usize,
     /// What the blocks take, about.
     memory_bytes: usize,
+    /// What the blocks take, about, that the version below has and this one has not.
+    dropped_bytes: usize,
     /// Whom this key's value was borrowed from.
     lent: Option<Arc<Loan>>,
     trim: UnsafeCell<Trim>,
@@ -95,6 +99,7 @@ impl TreeState {
             head: StreamHead::default(),
             string_bytes: 0,
             memory_bytes: 0,
+            dropped_bytes: 0,
             lent: None,
             trim: UnsafeCell::new(Trim {
                 fresh: true,
@@ -119,6 +124,7 @@ impl TreeState {
             head: self.head,
             string_bytes: self.string_bytes,
             memory_bytes: self.memory_bytes,
+            dropped_bytes: 0,
             lent: self.lent.clone(),
             trim: UnsafeCell::default(),
         })
@@ -179,6 +185,7 @@ impl TreeState {
     pub(crate) fn replace_base(&mut self, base: &TreeState) {
         self.forget_base();
         self.trim.get_mut().dead.extend(base.root_entries());
+        self.dropped_bytes = base.memory_bytes;
     }
 
     /// Puts a value over nothing.
@@ -186,6 +193,12 @@ impl TreeState {
         let trim = self.trim.get_mut();
         trim.fresh = true;
         trim.dead.clear();
+        self.dropped_bytes = 0;
+    }
+
+    /// What a commit over its base leaves behind for those who read there, in bytes, about.
+    pub(crate) fn dropped_bytes(&self) -> usize {
+        self.dropped_bytes
     }
 
     /// Moves the value to another key: what the new key's version carries, and what the old

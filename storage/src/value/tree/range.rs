@@ -99,6 +99,7 @@ impl TreeState {
             let bytes = average_bytes.saturating_mul(count as usize);
             self.memory_bytes = self.memory_bytes.saturating_sub(bytes);
             self.trim.get_mut().dead.push(Dead::subtree(node));
+            self.dropped_bytes += bytes;
             return;
         }
         if node.is_leaf() {
