@@ -1,8 +1,8 @@
 //! What becomes of versions that did not become part of history.
 
 use crate::afterwards::{Job, Place};
-use crate::commit::{Prepared, tree_over};
 use crate::keyspace::Lookup;
+use crate::prepare::{Prepared, tree_over};
 use crate::record::Record;
 use crate::store::Inner;
 use crate::sync::Guard;

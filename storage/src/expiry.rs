@@ -1,6 +1,6 @@
 //! Expiry as an explicit change, made by exactly one.
 
-use crate::commit::{count_change, tree_over};
+use crate::prepare::{count_change, tree_over};
 use crate::record::Record;
 use crate::space::Space;
 use crate::store::Inner;

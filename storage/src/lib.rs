@@ -37,6 +37,7 @@ mod keyspace;
 mod limits;
 mod listen;
 mod maintenance;
+mod prepare;
 mod protocol;
 mod queue;
 mod range;

@@ -45,21 +45,9 @@ impl TreeState {
         // SAFETY: as above.
         let older_id = older.map(|older| unsafe { (*older).id });
         let shared_id = if version_trim.fresh { None } else { older_id };
-        version.lent.iter().for_each(|loan| loan.mark_used());
-        if above_trim.lend.as_ref().is_some_and(Loan::is_unborrowed) {
-            // The move was undone before it was committed: an ordinary deletion.
-            above_trim.lend = None;
-            above_trim.dead.extend(version.root_entries());
-        }
-        match (&above_trim.lend, shared_id) {
-            (Some(loan), Some(_)) => loan.drain(&mut above_trim.dead),
-            (Some(loan), None) => {
-                let next = Loan::open(version.lent.as_ref());
-                loan.close(next, &mut above_trim.dead);
-                above_trim.lend = None;
-            }
-            (None, _) => {}
-        }
+        // SAFETY: not changed since it is shared.
+        let dropped_bytes = unsafe { (*above).dropped_bytes };
+        above_trim.take_back(version, shared_id.is_some());
         let mut sorter = Sorter {
             work: take(&mut above_trim.dead),
             kept: Vec::new(),
@@ -70,8 +58,6 @@ impl TreeState {
         if !sorter.run() {
             above_trim.dead = sorter.kept;
             above_trim.dead.append(&mut sorter.work);
-            // SAFETY: not changed since it is shared.
-            let dropped_bytes = unsafe { (*above).dropped_bytes };
             return Cut {
                 freed_bytes: above_trim.settle(dropped_bytes, sorter.garbage.bytes()),
                 garbage: sorter.garbage,
@@ -89,8 +75,6 @@ impl TreeState {
         } else {
             sorter.garbage.bytes()
         };
-        // SAFETY: not changed since it is shared.
-        let dropped_bytes = unsafe { (*above).dropped_bytes };
         let freed_bytes = above_trim.settle(dropped_bytes, garbage_bytes);
         match shared_id {
             Some(id) => above_trim.lend.iter().for_each(|loan| loan.lower(id)),
@@ -122,6 +106,25 @@ impl TreeState {
 }
 
 impl Trim {
+    /// Takes back what `version` had lent, as far as it is no longer needed.
+    fn take_back(&mut self, version: &TreeState, is_shared: bool) {
+        version.lent.iter().for_each(|loan| loan.mark_used());
+        if self.lend.as_ref().is_some_and(Loan::is_unborrowed) {
+            // The move was undone before it was committed: an ordinary deletion.
+            self.lend = None;
+            self.dead.extend(version.root_entries());
+        }
+        match &self.lend {
+            Some(loan) if is_shared => loan.drain(&mut self.dead),
+            Some(loan) => {
+                let next = Loan::open(version.lent.as_ref());
+                loan.close(next, &mut self.dead);
+                self.lend = None;
+            }
+            None => {}
+        }
+    }
+
     /// Notes that up to so many bytes were freed; how many that is of what is kept.
     fn settle(&mut self, dropped_bytes: usize, garbage_bytes: usize) -> usize {
         let kept = dropped_bytes.saturating_add_signed(self.kept_beyond_bytes);
