@@ -58,24 +58,24 @@ impl TreeState {
         if !sorter.run() {
             above_trim.dead = sorter.kept;
             above_trim.dead.append(&mut sorter.work);
+            let left = above_trim.dead.len();
             return Cut {
-                freed_bytes: above_trim.settle(dropped_bytes, sorter.garbage.bytes()),
+                freed_bytes: above_trim.settle(dropped_bytes, sorter.garbage.len(), left),
                 garbage: sorter.garbage,
                 more: true,
             };
         }
+        let left = sorter.kept.len();
+        let mut freed_bytes = above_trim.settle(dropped_bytes, sorter.garbage.len(), left);
         // Usually the kept are few, and the version's own list is long.
         above_trim.dead = take(&mut version_trim.dead);
         above_trim.dead.append(&mut sorter.kept);
         // What is left of the version's is the upper one's to keep from here on.
         above_trim.kept_beyond_bytes += version.kept_bytes(version_trim) as isize;
         version_trim.kept_beyond_bytes = -(version.dropped_bytes as isize);
-        let garbage_bytes = if above_trim.dead.is_empty() {
-            usize::MAX
-        } else {
-            sorter.garbage.bytes()
-        };
-        let freed_bytes = above_trim.settle(dropped_bytes, garbage_bytes);
+        if above_trim.dead.is_empty() {
+            freed_bytes += above_trim.settle(dropped_bytes, 1, 0);
+        }
         match shared_id {
             Some(id) => above_trim.lend.iter().for_each(|loan| loan.lower(id)),
             None => {
@@ -125,10 +125,16 @@ impl Trim {
         }
     }
 
-    /// Notes that up to so many bytes were freed; how many that is of what is kept.
-    fn settle(&mut self, dropped_bytes: usize, garbage_bytes: usize) -> usize {
+    /// Notes that so many entries of the dead list are garbage and so many are left; how many
+    /// bytes that is of what was kept, as if all were of one size.
+    fn settle(&mut self, dropped_bytes: usize, garbage: usize, left: usize) -> usize {
         let kept = dropped_bytes.saturating_add_signed(self.kept_beyond_bytes);
-        let freed = garbage_bytes.min(kept);
+        let all = (garbage + left).max(1);
+        let freed = if left == 0 {
+            kept
+        } else {
+            kept / all * garbage
+        };
         self.kept_beyond_bytes -= freed as isize;
         freed
     }

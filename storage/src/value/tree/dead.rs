@@ -104,6 +104,10 @@ impl Garbage {
         self.entries.append(&mut other.entries);
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Whether there is nothing to free.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
