@@ -12,7 +12,7 @@ use darter::services::Services;
 use darter::session::{Progress, Session};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: darter::memory::Allocator = darter::memory::Allocator;
 
 const MODES: &[(&str, &str)] = &[
     ("optimistic", ""),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::commands::connection::REDIS_VERSION;
 use crate::commands::table;
+use crate::memory;
 use crate::pubsub::Kind;
 use crate::services::Services;
 use crate::stats::{ScriptMode, ThreadStats};
@@ -15,7 +16,7 @@ type Section = (&'static str, bool, fn(&Services, &mut Text));
 const SECTIONS: &[Section] = &[
     ("server", true, server),
     ("clients", true, clients),
-    ("memory", true, memory),
+    ("memory", true, memory_section),
     ("persistence", true, persistence),
     ("stats", true, stats),
     ("replication", true, replication),
@@ -109,7 +110,7 @@ fn proc_bytes(path: &str, name: &str) -> u64 {
 }
 
 /// Resident bytes of this process; 0 where the system does not tell.
-pub(crate) fn resident_bytes() -> u64 {
+fn resident_bytes() -> u64 {
     proc_bytes("/proc/self/status", "VmRSS:")
 }
 
@@ -135,34 +136,36 @@ fn human(bytes: u64) -> String {
     format!("{value:.2}G")
 }
 
-fn memory(services: &Services, text: &mut Text) {
+fn memory_section(services: &Services, text: &mut Text) {
+    let used = memory::used_bytes() as u64;
+    let peak = memory::peak_bytes() as u64;
     let resident = resident_bytes();
-    let peak = proc_bytes("/proc/self/status", "VmHWM:").max(resident);
     let machine = proc_bytes("/proc/meminfo", "MemTotal:");
     let (scripts, script_bytes) = services.scripts.size();
     let clients = waiting_bytes(services);
     let overhead = services.start_bytes + script_bytes as u64 + clients as u64;
-    let dataset = resident.saturating_sub(overhead);
-    text.line("used_memory", resident);
-    text.line("used_memory_human", human(resident));
+    let dataset = used.saturating_sub(overhead);
+    text.line("used_memory", used);
+    text.line("used_memory_human", human(used));
     text.line("used_memory_rss", resident);
     text.line("used_memory_rss_human", human(resident));
     text.line("used_memory_peak", peak);
     text.line("used_memory_peak_human", human(peak));
     let percent =
         |part: u64, whole: u64| format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64);
-    text.line("used_memory_peak_perc", percent(resident, peak));
+    text.line("used_memory_peak_perc", percent(used, peak));
     text.line("used_memory_startup", services.start_bytes);
     text.line("used_memory_overhead", overhead);
     text.line("used_memory_dataset", dataset);
-    let after_start = resident.saturating_sub(services.start_bytes);
+    let after_start = used.saturating_sub(services.start_bytes);
     text.line("used_memory_dataset_perc", percent(dataset, after_start));
     text.line("total_system_memory", machine);
     text.line("total_system_memory_human", human(machine));
     text.line("maxmemory", 0);
     text.line("maxmemory_human", "0B");
     text.line("maxmemory_policy", "noeviction");
-    text.line("mem_fragmentation_ratio", "1.00");
+    let ratio = resident as f64 / used.max(1) as f64;
+    text.line("mem_fragmentation_ratio", format_args!("{ratio:.2}"));
     text.line("mem_allocator", "mimalloc");
     text.line("mem_clients_normal", clients);
     text.line("mem_clients_slaves", 0);

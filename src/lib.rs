@@ -11,6 +11,7 @@ pub mod config;
 pub mod glob;
 pub mod info;
 pub mod interest;
+pub mod memory;
 pub mod pubsub;
 pub mod resp;
 pub mod script;

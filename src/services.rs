@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use crate::blocking::Waiters;
 use crate::clients::Clients;
 use crate::config::Config;
-use crate::info;
 use crate::interest::Interest;
+use crate::memory;
 use crate::pubsub::PubSub;
 use crate::script::cache::ScriptCache;
 use crate::stats::Stats;
@@ -38,7 +38,7 @@ pub struct Services {
     pub started: Instant,
     /// Tells this run of the server from others.
     pub run_id: String,
-    /// Resident bytes of the process when the server was made.
+    /// Bytes in use when the server was made.
     pub start_bytes: u64,
     stop: Stop,
     random: AtomicU64,
@@ -90,7 +90,7 @@ impl Services {
             stats: Stats::new(),
             started,
             run_id: run_id(seed),
-            start_bytes: info::resident_bytes(),
+            start_bytes: memory::used_bytes() as u64,
             stop: Stop::default(),
             random: AtomicU64::new(seed),
             forces_conflict: AtomicBool::new(false),

@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::interest::Interest;
+use crate::memory;
 use crate::services::Services;
 
 use worker::Worker;
@@ -120,6 +121,8 @@ fn keep_house(services: &Services) {
         services.store.merge_effects();
         close_idle(services);
         services.stats.take_rate();
+        // The peak is the most that was looked at.
+        memory::peak_bytes();
     }
 }
 

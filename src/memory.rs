@@ -1,0 +1,146 @@
+//! Memory in use: the global allocator, with a count of what it has handed out.
+//!
+//! Each thread counts for itself and adds to the sum of all once it has moved by `FOLD_BYTES`, so
+//! that an allocation touches nothing shared. The sum is off by less than that for each thread that
+//! lives, and by nothing for those that have ended. What is counted is what was asked for: rounding
+//! and fragmentation show in the resident size only. Stacks are mapped, not allocated, and are not
+//! counted, those of scripts neither; all that Lua keeps comes from here.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+
+use mimalloc::MiMalloc;
+
+/// What a thread may have allocated or freed without having told.
+const FOLD_BYTES: usize = 32 << 10;
+
+/// Instead of a count: the thread has not counted yet. Far enough from 0 for `fold` to be called.
+const UNSTARTED: isize = isize::MAX / 2;
+/// Instead of a count: the thread is ending and tells each change at once.
+const ENDED: isize = isize::MIN / 2;
+
+/// On a cache line of its own: all threads write it, now and then.
+#[repr(align(128))]
+struct Sum(AtomicIsize);
+
+static USED: Sum = Sum(AtomicIsize::new(0));
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// What the thread has allocated less what it has freed since it last told. Without a
+    /// destructor, so it can be reached as long as the thread runs.
+    static MOVED: Cell<isize> = const { Cell::new(UNSTARTED) };
+    static FAREWELL: Farewell = const { Farewell };
+}
+
+/// Dropped when its thread ends.
+struct Farewell;
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let rest = MOVED.with(|moved| moved.replace(ENDED));
+        // Relaxed: see `used_bytes`.
+        USED.0.fetch_add(rest, Ordering::Relaxed);
+    }
+}
+
+#[inline]
+fn count(delta: isize) {
+    MOVED.with(|moved| {
+        let now = moved.get().wrapping_add(delta);
+        if now.unsigned_abs() < FOLD_BYTES {
+            moved.set(now);
+        } else {
+            fold(moved, delta);
+        }
+    });
+}
+
+#[cold]
+#[inline(never)]
+fn fold(moved: &Cell<isize>, delta: isize) {
+    match moved.get() {
+        UNSTARTED => {
+            // Before the destructor is registered, which may allocate.
+            moved.set(0);
+            if FAREWELL.try_with(|_| ()).is_err() {
+                moved.set(ENDED);
+            }
+            count(delta);
+        }
+        ENDED => {
+            // Relaxed: see `used_bytes`.
+            USED.0.fetch_add(delta, Ordering::Relaxed);
+        }
+        before => {
+            moved.set(0);
+            // Relaxed: see `used_bytes`.
+            USED.0.fetch_add(before + delta, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Bytes that the process has allocated and not freed; 0 if it does not use [`Allocator`].
+pub fn used_bytes() -> usize {
+    // Relaxed, as all changes: an amount of a moment, through which nothing else is seen. It may
+    // be negative for a moment, when a thread has told that it freed what another allocated.
+    usize::try_from(USED.0.load(Ordering::Relaxed)).unwrap_or(0)
+}
+
+/// The most bytes that were in use whenever this was called, now included.
+pub fn peak_bytes() -> usize {
+    let used = used_bytes();
+    // Relaxed: as the amount itself.
+    PEAK.fetch_max(used, Ordering::Relaxed).max(used)
+}
+
+/// mimalloc, counted. A program installs it with `#[global_allocator]`.
+pub struct Allocator;
+
+/// A layout's size as a change; no layout is larger than `isize::MAX`.
+fn size(layout: Layout) -> isize {
+    layout.size() as isize
+}
+
+// SAFETY: every call goes to mimalloc with the arguments that came in, and its answer is returned;
+// counting touches no block and unwinds nowhere.
+unsafe impl GlobalAlloc for Allocator {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        let block = unsafe { MiMalloc.alloc(layout) };
+        if !block.is_null() {
+            count(size(layout));
+        }
+        block
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        let block = unsafe { MiMalloc.alloc_zeroed(layout) };
+        if !block.is_null() {
+            count(size(layout));
+        }
+        block
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { MiMalloc.dealloc(block, layout) };
+        count(-size(layout));
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        let moved = unsafe { MiMalloc.realloc(block, layout, new_size) };
+        if !moved.is_null() {
+            // The caller promises that the new size is no larger than `isize::MAX` either.
+            count(new_size as isize - size(layout));
+        }
+        moved
+    }
+}
