@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use crate::client_memory::{Charge, ClientMemory};
 use crate::resp::encode::Protocol;
 use crate::script::cache::Sha;
 use crate::services::Services;
@@ -132,8 +133,13 @@ pub struct SharedClient {
     pub input_bytes: AtomicUsize,
     /// Bytes of replies not sent yet.
     pub output_bytes: AtomicUsize,
+    /// Bytes that its buffers, and arguments kept beyond their requests, take.
+    pub memory_bytes: AtomicUsize,
+    /// Bytes of it that commands queued by MULTI take.
+    pub multi_bytes: AtomicUsize,
     /// The last command's place in the table; `usize::MAX` before the first.
     pub command: AtomicUsize,
+    pub(crate) charge: Charge,
     is_killed: AtomicBool,
     unblock: Mutex<Option<Unblock>>,
     mailbox: Mutex<Mailbox>,
@@ -191,6 +197,9 @@ impl SharedClient {
             is_resp3: AtomicBool::new(false),
             input_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
+            memory_bytes: AtomicUsize::new(0),
+            multi_bytes: AtomicUsize::new(0),
+            charge: Charge::default(),
             command: AtomicUsize::new(usize::MAX),
             is_killed: AtomicBool::new(false),
             unblock: Mutex::new(None),
@@ -351,6 +360,7 @@ pub struct Clients {
     paused_until_ms: AtomicU64,
     pauses_all: AtomicBool,
     paused: Mutex<Vec<Waker>>,
+    pub(crate) memory: ClientMemory,
 }
 
 impl Default for Clients {
@@ -368,6 +378,7 @@ impl Clients {
             paused_until_ms: AtomicU64::new(0),
             pauses_all: AtomicBool::new(false),
             paused: Mutex::default(),
+            memory: ClientMemory::default(),
         }
     }
 
@@ -381,7 +392,39 @@ impl Clients {
 
     /// The client is gone.
     pub fn remove(&self, id: u64) {
-        lock(&self.all).remove(&id);
+        let mut all = lock(&self.all);
+        if let Some(client) = all.remove(&id) {
+            self.memory.discharge(&client.charge);
+        }
+    }
+
+    /// A client's buffers take so many bytes from here on. Called by its own thread alone.
+    #[inline]
+    pub fn charge(&self, client: &SharedClient, bytes: usize) {
+        // Relaxed: shown to people, nothing depends on it.
+        client.memory_bytes.store(bytes, Ordering::Relaxed);
+        self.memory.charge(&client.charge, bytes);
+    }
+
+    /// While a client runs a command, a reply of it takes so many bytes. Called by its own thread
+    /// alone, which charges it for everything once the command has ended.
+    pub(crate) fn charge_more(&self, client: &SharedClient, reply_bytes: usize) {
+        let before = client.memory_bytes.load(Ordering::Relaxed);
+        self.memory.charge(&client.charge, before + reply_bytes);
+    }
+
+    /// Bytes that the buffers of all clients take, but for the small ones.
+    pub fn charged_bytes(&self) -> usize {
+        self.memory.bytes()
+    }
+
+    /// See `ClientMemory::choose`.
+    pub(crate) fn choose_leaving(&self, bytes_max: usize) -> Vec<(Arc<SharedClient>, usize)> {
+        if self.memory.must_choose(bytes_max) {
+            self.memory.choose(&lock(&self.all), bytes_max)
+        } else {
+            Vec::new()
+        }
     }
 
     /// How many there are.

@@ -114,13 +114,13 @@ fn resident_bytes() -> u64 {
     proc_bytes("/proc/self/status", "VmRSS:")
 }
 
-/// Bytes of requests and replies that wait.
-fn waiting_bytes(services: &Services) -> usize {
+/// Bytes that clients' buffers take.
+fn client_bytes(services: &Services) -> usize {
     let all = services.clients.all();
     // Relaxed: a figure of a moment.
-    let bytes = all.iter().map(|client| {
-        client.input_bytes.load(Ordering::Relaxed) + client.output_bytes.load(Ordering::Relaxed)
-    });
+    let bytes = all
+        .iter()
+        .map(|client| client.memory_bytes.load(Ordering::Relaxed));
     bytes.sum()
 }
 
@@ -142,7 +142,7 @@ fn memory_section(services: &Services, text: &mut Text) {
     let resident = resident_bytes();
     let machine = proc_bytes("/proc/meminfo", "MemTotal:");
     let (scripts, script_bytes) = services.scripts.size();
-    let clients = waiting_bytes(services);
+    let clients = client_bytes(services);
     let overhead = services.start_bytes + script_bytes as u64 + clients as u64;
     let dataset = used.saturating_sub(overhead);
     text.line("used_memory", used);
@@ -161,8 +161,9 @@ fn memory_section(services: &Services, text: &mut Text) {
     text.line("used_memory_dataset_perc", percent(dataset, after_start));
     text.line("total_system_memory", machine);
     text.line("total_system_memory_human", human(machine));
-    text.line("maxmemory", 0);
-    text.line("maxmemory_human", "0B");
+    let max = services.config.max_memory_bytes.load(Ordering::Relaxed);
+    text.line("maxmemory", max);
+    text.line("maxmemory_human", human(max as u64));
     text.line("maxmemory_policy", "noeviction");
     let ratio = resident as f64 / used.max(1) as f64;
     text.line("mem_fragmentation_ratio", format_args!("{ratio:.2}"));
@@ -214,7 +215,7 @@ fn stats(services: &Services, text: &mut Text) {
     text.line("rejected_connections", own(&stats.rejected_connections));
     text.line("expired_keys", counts.expired);
     text.line("evicted_keys", 0);
-    text.line("evicted_clients", 0);
+    text.line("evicted_clients", own(&stats.evicted_clients));
     text.line("keyspace_hits", sum(|thread| &thread.hits));
     text.line("keyspace_misses", sum(|thread| &thread.misses));
     let channels = |kind| services.pubsub.channels(kind, None).len();

@@ -5,6 +5,7 @@
 //! `darter_storage` → `resp::encode` → the socket.
 
 pub mod blocking;
+pub mod client_memory;
 pub mod clients;
 pub mod commands;
 pub mod config;

@@ -106,6 +106,8 @@ pub struct Stats {
     pub rejected_connections: AtomicU64,
     /// Connections ended because the client did not read.
     pub output_limit_disconnections: AtomicU64,
+    /// Connections ended because all clients together held too much.
+    pub evicted_clients: AtomicU64,
     errors: Mutex<BTreeMap<String, u64>>,
     /// Commands that had run when the rate was last taken, and the rate then.
     rate: Mutex<Rate>,
@@ -177,6 +179,7 @@ impl Stats {
         let own = [&self.connections, &self.rejected_connections];
         own.into_iter().for_each(zero);
         zero(&self.output_limit_disconnections);
+        zero(&self.evicted_clients);
         self.errors
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

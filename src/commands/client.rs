@@ -87,7 +87,7 @@ const SUBCOMMANDS: &[Command] = &[
         3,
         on_off,
         "7.0.0",
-        "Accepted: no connection is evicted here.",
+        "Accepted: maxmemory-clients spares no connection yet.",
     ),
     own(
         "NO-TOUCH",
@@ -178,8 +178,8 @@ fn describe(client: &SharedClient, now_ms: u64) -> String {
     let idle_s = now_ms.saturating_sub(client.active_ms.load(Ordering::Relaxed)) / 1000;
     format!(
         "id={} addr={} laddr={} fd=0 name={} age={} idle={idle_s} flags={flags} db={} sub={} \
-         psub={} ssub={} multi={multi} qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 \
-         obl=0 oll=0 omem={} tot-mem=0 events=r cmd={} user=default redir=-1 resp={} \
+         psub={} ssub={} multi={multi} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 \
+         obl=0 oll=0 omem={} tot-mem={} events=r cmd={} user=default redir=-1 resp={} \
          lib-name={} lib-ver={}",
         client.id,
         client.address,
@@ -191,7 +191,9 @@ fn describe(client: &SharedClient, now_ms: u64) -> String {
         load(&client.patterns),
         load(&client.shard_channels),
         load(&client.input_bytes),
+        load(&client.multi_bytes),
         load(&client.output_bytes),
+        load(&client.memory_bytes),
         table::all()
             .get(load(&client.command))
             .map_or_else(|| "NULL".into(), |entry| entry.full_name()),

@@ -33,6 +33,9 @@ pub enum CommandError {
     /// A string would become longer than allowed.
     #[error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")]
     StringTooLong,
+    /// More memory is in use than `maxmemory` allows, or would be.
+    #[error("OOM command not allowed when used memory > 'maxmemory'.")]
+    OutOfMemory,
     /// The key must be there.
     #[error("ERR no such key")]
     NoSuchKey,

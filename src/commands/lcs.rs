@@ -134,6 +134,8 @@ fn lcs(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Result<()
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
         ));
     }
+    // The limit above fits a `usize`.
+    view.check_room(cells as usize * size_of::<u32>())?;
     let lengths = Lengths::new(&one, &other);
     let length = lengths.at(one.len(), other.len());
     if options.wants_length {

@@ -254,13 +254,15 @@ fn getex(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     Ok(())
 }
 
-/// Whether a string may become so long.
-fn check_length(view: &View<'_>, before: usize, more: usize) -> Done {
-    let after = before.checked_add(more);
-    if after.is_none_or(|after| after > view.services.config.bulk_bytes_max()) {
-        return Err(CommandError::StringTooLong);
-    }
-    Ok(())
+/// Whether a string of `before` bytes may become one that ends with `more` bytes from `offset` on.
+fn check_length(view: &View<'_>, before: usize, offset: usize, more: usize) -> Done {
+    let after = offset.checked_add(more);
+    let after = after.filter(|after| *after <= view.services.config.bulk_bytes_max());
+    let grown = after
+        .ok_or(CommandError::StringTooLong)?
+        .saturating_sub(before);
+    // One that more than doubles may lie in memory twice while it is made.
+    view.check_room(if grown > before { 2 * grown } else { grown })
 }
 
 fn append(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
@@ -270,7 +272,7 @@ fn append(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
         reply.integer(bytes.len() as i64);
         return Ok(());
     };
-    check_length(view, before, bytes.len())?;
+    check_length(view, before, before, bytes.len())?;
     view.string_or_new(key)?.append(bytes);
     reply.integer((before + bytes.len()) as i64);
     Ok(())
@@ -302,10 +304,13 @@ fn clamp(start: i64, end: i64, length: usize) -> Option<(usize, usize)> {
 
 fn getrange(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let (start, end) = (args.integer(2)?, args.integer(3)?);
-    let part = view
-        .string(&args[1])?
-        .and_then(|value| clamp(start, end, value.len()).map(|(from, to)| value.range(from, to)));
-    reply.bulk(&part.unwrap_or_default());
+    let Some(value) = view.string(&args[1])? else {
+        reply.bulk(b"");
+        return Ok(());
+    };
+    let (from, to) = clamp(start, end, value.len()).unwrap_or_default();
+    view.check_room(to - from)?;
+    reply.bulk(&value.range(from, to));
     Ok(())
 }
 
@@ -318,7 +323,7 @@ fn setrange(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done
         reply.integer(before as i64);
         return Ok(());
     }
-    check_length(view, offset, bytes.len())?;
+    check_length(view, before, offset, bytes.len())?;
     view.string_or_new(key)?.write_at(offset, bytes)?;
     reply.integer(before.max(offset + bytes.len()) as i64);
     Ok(())

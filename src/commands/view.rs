@@ -13,6 +13,11 @@ use super::error::CommandError;
 use crate::resp::reply::Reply;
 use crate::services::Services;
 
+/// What may be allocated without a look at `maxmemory`.
+const LARGE_BYTES: usize = 1 << 20;
+/// Elements of a result that may be made without one.
+const ELEMENTS_BETWEEN_CHECKS: usize = 4096;
+
 /// See the module's text.
 pub struct View<'t> {
     transaction: &'t mut Transaction,
@@ -252,6 +257,30 @@ impl<'t> View<'t> {
     /// Publishes a message when and if this becomes part of history.
     pub fn publish(&mut self, message: Message) {
         self.transaction.publish(message);
+    }
+
+    /// Makes sure, before so much is allocated at once, that `maxmemory` allows it. What is smaller
+    /// than `LARGE_BYTES` is not asked for: whether a command may run at all is decided before.
+    ///
+    /// # Errors
+    /// [`CommandError::OutOfMemory`].
+    pub fn check_room(&self, bytes: usize) -> Result<(), CommandError> {
+        if bytes >= LARGE_BYTES && !self.services.config.has_room_for(bytes) {
+            return Err(CommandError::OutOfMemory);
+        }
+        Ok(())
+    }
+
+    /// Makes sure that there still is room for a result that grows by elements. To be called now
+    /// and then; `built` is how many elements there are.
+    ///
+    /// # Errors
+    /// [`CommandError::OutOfMemory`].
+    pub fn check_growth(&self, built: usize) -> Result<(), CommandError> {
+        if built > 0 && built.is_multiple_of(ELEMENTS_BETWEEN_CHECKS) {
+            return self.check_room(LARGE_BYTES);
+        }
+        Ok(())
     }
 
     /// The transaction itself, for what concerns whole databases.

@@ -2,12 +2,13 @@
 //! configuration file, CONFIG GET, SET and REWRITE's refusal all come.
 
 pub mod file;
+mod memory;
 pub mod parameters;
 mod without_meaning;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use crate::script::flags::Flags;
@@ -59,6 +60,11 @@ pub struct Config {
     pub tcp_keepalive_s: AtomicU64,
     /// The longest bulk string.
     pub bulk_bytes_max: AtomicUsize,
+    /// Bytes in use over which nothing is added; 0 is no limit.
+    pub max_memory_bytes: AtomicUsize,
+    /// Bytes that the buffers of all clients may take together; 0 is no limit, and less than 0 so
+    /// many hundredths of `max_memory_bytes`.
+    pub client_memory_limit: AtomicI64,
     /// Milliseconds after which a script counts as slow; 0 is never.
     pub lua_time_limit_ms: AtomicU64,
     /// Milliseconds after which a script is ended; 0 is never.
@@ -112,6 +118,8 @@ impl Config {
             timeout_s: AtomicU64::new(0),
             tcp_keepalive_s: AtomicU64::new(300),
             bulk_bytes_max: AtomicUsize::new(512 << 20),
+            max_memory_bytes: AtomicUsize::new(0),
+            client_memory_limit: AtomicI64::new(1 << 30),
             lua_time_limit_ms: AtomicU64::new(5000),
             lua_kill_limit_ms: AtomicU64::new(0),
             lua_memory_bytes: AtomicUsize::new(256 << 20),

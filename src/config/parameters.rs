@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::without_meaning::WITHOUT_MEANING;
-use super::{Config, OUTPUT_CLASSES, OutputLimit};
+use super::{Config, OUTPUT_CLASSES, OutputLimit, memory};
 use crate::glob;
 use crate::script::flags::Flags;
 
@@ -29,7 +29,7 @@ pub enum Change<'c> {
 }
 
 impl Change<'_> {
-    fn shared(&self) -> &Config {
+    pub(super) fn shared(&self) -> &Config {
         match self {
             Change::Whole(config) => config,
             Change::Shared(config) => config,
@@ -298,6 +298,34 @@ pub const PARAMETERS: &[Parameter] = &[
         "longest argument of a command, and longest string"
     ),
     Parameter {
+        name: "maxmemory",
+        value: "BYTES",
+        has_many_words: false,
+        help: "refuse what adds data while more memory is in use; 0 for no limit",
+        when: When::Any,
+        get: memory::max_memory_text,
+        set: memory::set_max_memory,
+    },
+    Parameter {
+        name: "maxmemory-policy",
+        value: "noeviction",
+        has_many_words: false,
+        help: "what happens at maxmemory: no key is evicted here",
+        when: When::Any,
+        get: |_| "noeviction".into(),
+        set: memory::set_policy,
+    },
+    Parameter {
+        name: "maxmemory-clients",
+        value: "BYTES|N%",
+        has_many_words: false,
+        help: "disconnect the largest clients while the buffers of all take more, or more than N% \
+               of maxmemory; 0 for no limit",
+        when: When::Any,
+        get: memory::client_limit_text,
+        set: memory::set_client_limit,
+    },
+    Parameter {
         name: "client-output-buffer-limit",
         value: "CLASS HARD SOFT SECONDS",
         has_many_words: true,
@@ -377,7 +405,6 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("aclfile", &[""], "there are no ACL users yet"),
     ("tls-port", &["0"], "there is no TLS yet"),
     ("cluster-enabled", &["no"], "there is no cluster mode yet"),
-    ("maxmemory", &["0"], "memory is not limited yet"),
     (
         "notify-keyspace-events",
         &[""],
@@ -558,7 +585,7 @@ mod tests {
             ("aclfile", "users.acl"),
             ("tls-port", "6380"),
             ("cluster-enabled", "yes"),
-            ("maxmemory", "1gb"),
+            ("maxmemory-policy", "allkeys-lru"),
             ("notify-keyspace-events", "KEA"),
             ("user", "alice on >secret ~* +@all"),
             ("rename-command", "CONFIG x"),

@@ -3,10 +3,7 @@
 /// Options of Redis 7.2 without a meaning here: known, kept for CONFIG GET, and named in one
 /// warning where a configuration file sets them.
 pub(super) const WITHOUT_MEANING: &[(&str, &str)] = &[
-    ("maxmemory", "0"),
-    ("maxmemory-policy", "noeviction"),
     ("maxmemory-samples", "5"),
-    ("maxmemory-clients", "0"),
     ("maxmemory-eviction-tenacity", "10"),
     ("appendonly", "no"),
     ("appendfilename", "appendonly.aof"),

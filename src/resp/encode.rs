@@ -12,19 +12,84 @@ pub enum Protocol {
     Resp3,
 }
 
+/// Who says how large a reply may become.
+pub trait Meter {
+    /// Whether a buffer of `before` bytes may be made one of `after`.
+    fn admits(&self, before: usize, after: usize) -> bool;
+}
+
+/// A buffer may become so large without the meter being asked.
+const UNMETERED_BYTES: usize = 64 * 1024;
+/// More than any header, number or fixed text takes.
+const SHORT_BYTES: usize = 64;
+
 /// Appends replies to a buffer in one form of the protocol.
 pub struct Encoder<'o> {
     output: &'o mut Vec<u8>,
     protocol: Protocol,
+    meter: Option<&'o dyn Meter>,
+    /// The buffer's length up to which the meter need not be asked.
+    admitted_bytes: usize,
+    /// The meter has refused: nothing is written any more.
+    is_cut: bool,
 }
 
 impl<'o> Encoder<'o> {
     /// A sink that appends to `output`.
     pub fn new(output: &'o mut Vec<u8>, protocol: Protocol) -> Encoder<'o> {
-        Encoder { output, protocol }
+        Encoder {
+            output,
+            protocol,
+            meter: None,
+            admitted_bytes: usize::MAX,
+            is_cut: false,
+        }
+    }
+
+    /// A sink that appends to `output` as far as `meter` admits it.
+    pub fn metered(
+        output: &'o mut Vec<u8>,
+        protocol: Protocol,
+        meter: &'o dyn Meter,
+    ) -> Encoder<'o> {
+        Encoder {
+            admitted_bytes: output.capacity().max(UNMETERED_BYTES),
+            output,
+            protocol,
+            meter: Some(meter),
+            is_cut: false,
+        }
+    }
+
+    /// Whether so many bytes may be written. To be asked before, not after: memory that is not
+    /// there cannot be given back.
+    #[inline]
+    fn has_room(&mut self, bytes: usize) -> bool {
+        let end = self.output.len().saturating_add(bytes);
+        end <= self.admitted_bytes || self.is_admitted(end)
+    }
+
+    #[cold]
+    fn is_admitted(&mut self, end: usize) -> bool {
+        let Some(meter) = self.meter.filter(|_| !self.is_cut) else {
+            return !self.is_cut;
+        };
+        // What the buffer grows to by itself.
+        let before = self.output.capacity();
+        let after = if end <= before {
+            before
+        } else {
+            end.max(before.saturating_mul(2))
+        };
+        self.is_cut = !meter.admits(before, after);
+        self.admitted_bytes = if self.is_cut { 0 } else { after };
+        !self.is_cut
     }
 
     fn header(&mut self, kind: u8, length: usize) {
+        if !self.has_room(SHORT_BYTES) {
+            return;
+        }
         let mut digits = itoa::Buffer::new();
         self.output.push(kind);
         self.output
@@ -33,6 +98,9 @@ impl<'o> Encoder<'o> {
     }
 
     fn line(&mut self, kind: u8, text: &[u8]) {
+        if !self.has_room(SHORT_BYTES.saturating_add(text.len())) {
+            return;
+        }
         self.output.push(kind);
         self.output.extend(text.iter().map(|byte| match byte {
             b'\r' | b'\n' => b' ',
@@ -48,6 +116,9 @@ impl<'o> Encoder<'o> {
 
 impl Reply for Encoder<'_> {
     fn integer(&mut self, value: i64) {
+        if !self.has_room(SHORT_BYTES) {
+            return;
+        }
         let mut digits = itoa::Buffer::new();
         self.output.push(b':');
         self.output
@@ -56,19 +127,31 @@ impl Reply for Encoder<'_> {
     }
 
     fn bulk(&mut self, bytes: &[u8]) {
+        if !self.has_room(SHORT_BYTES.saturating_add(bytes.len())) {
+            return;
+        }
         self.header(b'$', bytes.len());
         self.output.extend_from_slice(bytes);
         self.output.extend_from_slice(b"\r\n");
     }
 
     fn bulk_start(&mut self, length: usize) {
+        if !self.has_room(SHORT_BYTES.saturating_add(length)) {
+            return;
+        }
         self.header(b'$', length);
+        // Exactly, so that pieces do not make it twice as large.
+        self.output.reserve_exact(length + 2);
         if length == 0 {
             self.output.extend_from_slice(b"\r\n");
         }
     }
 
     fn bulk_part(&mut self, bytes: &[u8], is_last: bool) {
+        // `bulk_start` has asked for all of it.
+        if self.is_cut {
+            return;
+        }
         self.output.extend_from_slice(bytes);
         if is_last {
             self.output.extend_from_slice(b"\r\n");
@@ -84,6 +167,9 @@ impl Reply for Encoder<'_> {
     }
 
     fn null(&mut self) {
+        if !self.has_room(SHORT_BYTES) {
+            return;
+        }
         self.output.extend_from_slice(if self.is_resp3() {
             b"_\r\n"
         } else {
@@ -92,6 +178,9 @@ impl Reply for Encoder<'_> {
     }
 
     fn null_array(&mut self) {
+        if !self.has_room(SHORT_BYTES) {
+            return;
+        }
         self.output.extend_from_slice(if self.is_resp3() {
             b"_\r\n"
         } else {
@@ -130,6 +219,9 @@ impl Reply for Encoder<'_> {
 
     fn boolean(&mut self, value: bool) {
         if self.is_resp3() {
+            if !self.has_room(SHORT_BYTES) {
+                return;
+            }
             self.output
                 .extend_from_slice(if value { b"#t\r\n" } else { b"#f\r\n" });
         } else {
@@ -149,7 +241,11 @@ impl Reply for Encoder<'_> {
         if !self.is_resp3() {
             return self.bulk(bytes);
         }
-        self.header(b'=', format.len() + 1 + bytes.len());
+        let length = format.len() + 1 + bytes.len();
+        if !self.has_room(SHORT_BYTES.saturating_add(length)) {
+            return;
+        }
+        self.header(b'=', length);
         self.output.extend_from_slice(format.as_bytes());
         self.output.push(b':');
         self.output.extend_from_slice(bytes);
@@ -162,6 +258,14 @@ impl Reply for Encoder<'_> {
 
     fn rewind(&mut self, mark: Mark) {
         self.output.truncate(mark.0);
+        if self.is_cut {
+            self.is_cut = false;
+            self.admitted_bytes = self.output.capacity().max(UNMETERED_BYTES);
+        }
+    }
+
+    fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     fn protocol(&self) -> u8 {
@@ -205,6 +309,68 @@ mod tests {
             encoded(Protocol::Resp3, write),
             "%1\r\n$1\r\nk\r\n,1.5\r\n_\r\n#t\r\n=6\r\ntxt:ab\r\n"
         );
+    }
+
+    /// Admits buffers of up to so many bytes.
+    struct UpTo(usize);
+
+    impl Meter for UpTo {
+        fn admits(&self, _: usize, after: usize) -> bool {
+            after <= self.0
+        }
+    }
+
+    #[test]
+    fn a_reply_that_is_not_admitted_takes_no_memory() {
+        type Write = fn(&mut dyn Reply);
+        let kinds: [Write; 12] = [
+            |reply| reply.bulk(&[b'x'; 1000]),
+            |reply| reply.integer(1),
+            |reply| reply.status("OK"),
+            |reply| reply.error(b"ERR x"),
+            |reply| reply.null(),
+            |reply| reply.null_array(),
+            |reply| reply.array(1),
+            |reply| reply.map(1),
+            |reply| reply.double(0.1),
+            |reply| reply.boolean(true),
+            |reply| reply.big_number("1"),
+            |reply| reply.verbatim("txt", &[b'x'; 100]),
+        ];
+        const MAX: usize = 300_000;
+        for protocol in [Protocol::Resp2, Protocol::Resp3] {
+            for (number, write) in kinds.iter().enumerate() {
+                let mut output = b"+before\r\n".to_vec();
+                let mut reply = Encoder::metered(&mut output, protocol, &UpTo(MAX));
+                let mark = reply.mark();
+                for _ in 0..MAX {
+                    write(&mut reply);
+                }
+                assert!(reply.is_cut(), "{number}");
+                reply.rewind(mark);
+                assert!(!reply.is_cut());
+                reply.error(b"OOM");
+                assert_eq!(output, b"+before\r\n-OOM\r\n");
+                assert!(
+                    (UNMETERED_BYTES..=MAX).contains(&output.capacity()),
+                    "{number}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_string_is_refused_before_its_first_byte() {
+        let mut output = Vec::new();
+        let mut reply = Encoder::metered(&mut output, Protocol::Resp2, &UpTo(1 << 20));
+        reply.bulk_start(2 << 20);
+        reply.bulk_part(b"part", false);
+        assert!(reply.is_cut());
+        assert_eq!(output.capacity(), 0);
+        let mut reply = Encoder::metered(&mut output, Protocol::Resp2, &UpTo(1 << 20));
+        reply.bulk(&vec![b'x'; 1_000_000]);
+        assert!(!reply.is_cut());
+        assert_eq!(output.len(), "$1000000\r\n\r\n".len() + 1_000_000);
     }
 
     #[test]

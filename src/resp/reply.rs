@@ -48,6 +48,11 @@ pub trait Reply {
     fn mark(&self) -> Mark;
     /// Takes back everything written since `mark`.
     fn rewind(&mut self, mark: Mark);
+    /// Whether the listener has no room for all that was written since the last `rewind`. What
+    /// there is of the reply is of no use then.
+    fn is_cut(&self) -> bool {
+        false
+    }
     /// The protocol version that the listener speaks: 2 or 3. Few replies differ by more than
     /// their framing; those ask.
     fn protocol(&self) -> u8;

@@ -21,7 +21,7 @@ impl Flags {
     pub const ROLLBACK_ON_ERROR: Flags = Flags(1 << 3);
     /// Accepted: replies are cut toward zero here in any case.
     pub const LEGACY_FLOAT: Flags = Flags(1 << 4);
-    /// Accepted: there is no memory limit that would stop a script's writes.
+    /// Writes are allowed although more memory is in use than `maxmemory`.
     pub const ALLOW_OOM: Flags = Flags(1 << 5);
     /// Accepted: there is no stale replica.
     pub const ALLOW_STALE: Flags = Flags(1 << 6);

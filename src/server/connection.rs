@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use crate::client_memory;
 use crate::clients::SharedClient;
 use crate::config::OutputLimit;
 use crate::services::Services;
@@ -85,6 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Poll::Pending => {
                     self.session.take_pushes();
+                    self.charge();
                     let waiting = self.session.output.len() - self.sent;
                     self.session
                         .shared()
@@ -110,8 +112,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 .shared()
                 .output_bytes
                 .store(0, Ordering::Relaxed);
+            self.charge();
         }
         Step::Again
+    }
+
+    /// Says what the client's buffers take, and sees to it that all together do not take too much.
+    fn charge(&self) {
+        let (clients, shared) = (&self.services.clients, self.session.shared());
+        clients.charge(shared, self.session.held_bytes());
+        if client_memory::is_over(&self.services) {
+            client_memory::enforce(&self.services);
+        }
+    }
+
+    /// Gives back what is kept for the client's next request, where others need it.
+    fn give_back(&mut self) {
+        if client_memory::is_tight(&self.services) {
+            self.session.give_back();
+            self.charge();
+        }
     }
 
     fn is_over_limit(&mut self, waiting: usize) -> bool {
@@ -193,6 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .active_ms
             .store(now_ms, Ordering::Relaxed);
         self.has_input = true;
+        self.charge();
     }
 
     /// Whether the session has something to do now. A command that waits is polled once per poll
@@ -214,6 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // Relaxed: shown to people, nothing depends on it.
         let shared = self.session.shared();
         shared.input_bytes.store(waiting, Ordering::Relaxed);
+        self.charge();
         match progress {
             Progress::Idle if self.has_ended => Step::Over,
             // A command behind the one that outlived the client may not outlive it, too.
@@ -221,8 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Progress::Idle | Progress::Suspended => Step::Waits,
             Progress::Yielded => {
                 self.has_input = true;
-                // Wakes this task after the runtime has looked at its sockets and timers.
-                let _ = std::pin::pin!(tokio::task::yield_now()).poll(context);
+                let_others(context);
                 Step::Waits
             }
             Progress::Closing => {
@@ -258,12 +279,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
+/// Wakes the task after the runtime has looked at its other tasks, its sockets and timers.
+fn let_others(context: &mut Context<'_>) {
+    let _ = std::pin::pin!(tokio::task::yield_now()).poll(context);
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let own = self.get_mut();
         own.session.shared().set_waker(context.waker());
+        own.give_back();
         let mut has_run = false;
         loop {
             if own.session.shared().is_killed() {
@@ -275,6 +302,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
                 Step::Again if own.is_closing => return Poll::Ready(()),
                 Step::Again => false,
             };
+            if client_memory::is_over(&own.services) {
+                // Those who have to go come first: nothing is begun before they have.
+                client_memory::enforce(&own.services);
+                let_others(context);
+                return Poll::Pending;
+            }
             if own.may_process(is_blocked, has_run) {
                 has_run = true;
                 if matches!(own.process(context), Step::Over) {

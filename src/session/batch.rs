@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::Core;
+use super::{Core, multi};
 use crate::commands::table;
 use crate::resp::parser::{Limits, Parser, ProtocolError, Request};
 
@@ -16,6 +16,14 @@ const KEPT_BYTES_MAX: usize = 256 * 1024;
 pub(super) struct Taken {
     pub(super) request: Request,
     pub(super) bytes: Vec<u8>,
+}
+
+impl Taken {
+    /// What its arguments take where they are copied.
+    pub(super) fn argument_bytes(&self) -> usize {
+        let arguments = self.request.arguments(&self.bytes);
+        multi::kept_bytes(arguments)
+    }
 }
 
 pub(super) struct Batch {
@@ -48,6 +56,19 @@ impl Batch {
     /// How many bytes have arrived that belong to no request that has been taken.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.input.len().saturating_sub(self.parser.consumed())
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.input.capacity()
+    }
+
+    /// Gives memory back that no request needs.
+    pub(super) fn give_back(&mut self) {
+        if self.requests.is_empty() && self.waiting_bytes() == 0 {
+            self.input = Vec::new();
+            self.parser.rebase();
+        }
     }
 
     /// The next request, if one is whole.

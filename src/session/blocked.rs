@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use darter_storage::{Escalation, Mode, Type};
 
 use super::retry::{Kept, Retry, Tried};
-use super::{Core, Pending, Step};
+use super::{Core, Pending, Step, dispatch};
 use crate::blocking::Waiter;
 use crate::clients::Unblock;
-use crate::commands::command::Group;
-use crate::commands::error::Wait;
+use crate::commands::command::{Group, flag};
+use crate::commands::error::{CommandError, Wait};
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
 
@@ -109,6 +109,12 @@ impl Blocked {
         found
     }
 
+    /// Whether it is refused now although it was admitted: as in Redis, where it would run anew.
+    fn is_out_of_memory(&self, core: &Core) -> bool {
+        let command = self.retry.kept.command;
+        command.has(flag::DENYOOM) && core.services.config.is_out_of_memory()
+    }
+
     /// Lets the next in its lines try.
     fn pass_on(&self, core: &Core) {
         if let Some(waiter) = &self.waiter {
@@ -164,6 +170,10 @@ impl Pending for Blocked {
             self.is_due = found == Found::Wanted;
             if found == Found::Other {
                 self.pass_on(core);
+            }
+            if self.is_due && self.is_out_of_memory(core) {
+                dispatch::fail(core, &CommandError::OutOfMemory, output);
+                return self.end(core);
             }
             if self.is_due {
                 let before = output.len();

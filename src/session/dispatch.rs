@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::batch::Taken;
 use super::exec::Exec;
 use super::multi::{self, Item, Multi};
+use super::script_run::Rules;
 use super::{Core, Pending, Step, eval, pushes, retry};
 use crate::commands::args::Args;
 use crate::commands::command::{Command, Control, Run, flag};
@@ -82,10 +83,11 @@ fn run_entry(
         && !runs_inside_multi(command)
     {
         queue.items.push(Item::new(entry, args));
-        core.client
-            .shared
-            .multi
-            .store(queue.items.len(), Ordering::Relaxed);
+        core.kept_bytes += multi::kept_bytes(args.all().iter().copied());
+        let shared = &core.client.shared;
+        // Relaxed: shown to people, nothing depends on it.
+        shared.multi.store(queue.items.len(), Ordering::Relaxed);
+        shared.multi_bytes.store(core.kept_bytes, Ordering::Relaxed);
         Encoder::new(output, core.client.protocol).status("QUEUED");
         return None;
     }
@@ -187,7 +189,28 @@ fn check(core: &Core, entry: Entry) -> Result<(), CommandError> {
             "ERR Command not allowed inside a transaction",
         ));
     }
+    if needs_memory(core, command) && core.services.config.is_out_of_memory() {
+        return Err(CommandError::OutOfMemory);
+    }
     Ok(())
+}
+
+/// Whether the command may make memory grow: by what it does, or by being queued.
+fn needs_memory(core: &Core, command: &Command) -> bool {
+    let Some(multi) = &core.multi else {
+        return command.has(flag::DENYOOM);
+    };
+    match command.run {
+        Run::Control(Control::Exec) => {
+            let mut items = multi.items.iter();
+            items.any(|item| {
+                item.entry.command.has(flag::DENYOOM)
+                    || Rules::is_refused_without_memory(core, item)
+            })
+        }
+        Run::Control(Control::Discard | Control::Reset) => false,
+        _ => command.name != "QUIT",
+    }
 }
 
 /// Refuses a request that is no command, or has a wrong number of arguments.
@@ -322,10 +345,10 @@ fn run_control(
 }
 
 fn leave_multi(core: &mut Core) -> Option<Multi> {
-    core.client
-        .shared
-        .multi
-        .store(usize::MAX, Ordering::Relaxed);
+    let shared = &core.client.shared;
+    // Relaxed: shown to people, nothing depends on it.
+    shared.multi.store(usize::MAX, Ordering::Relaxed);
+    shared.multi_bytes.store(0, Ordering::Relaxed);
     core.multi.take()
 }
 

@@ -255,8 +255,12 @@ impl Pending for Script {
             match advanced {
                 Advanced::Done => {
                     let mut reply = Vec::new();
-                    let mut encoder = Encoder::new(&mut reply, core.client.protocol);
+                    let meter = core.meter();
+                    let mut encoder = Encoder::metered(&mut reply, core.client.protocol, &meter);
                     flight.write_result(&mut encoder);
+                    if encoder.is_cut() {
+                        return self.end(core, &flight, Ended::ReplyTooLarge, output);
+                    }
                     self.reply = Some(reply);
                     self.flight = Some(flight);
                 }

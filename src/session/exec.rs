@@ -64,7 +64,7 @@ enum Tried {
     Yields,
     /// Only the gate will do.
     NeedsGate,
-    /// A script was ended: nothing of the transaction happens.
+    /// A script was ended, or a reply is too large: nothing of the transaction happens.
     Ended(Ended),
 }
 
@@ -125,11 +125,16 @@ impl Exec {
                 Run::Data(handler) => {
                     let arguments = item.arguments.to_vec();
                     let args = Args::new(&arguments);
-                    let mut reply = Encoder::new(&mut attempt.body, core.client.protocol);
+                    let meter = core.meter();
+                    let mut reply =
+                        Encoder::metered(&mut attempt.body, core.client.protocol, &meter);
                     let mark = reply.mark();
                     let mut view =
                         View::new(&mut attempt.transaction, attempt.database, &core.services);
                     let result = handler(&mut view, &args, &mut reply);
+                    if reply.is_cut() {
+                        return Tried::Ended(Ended::ReplyTooLarge);
+                    }
                     finish_item(core, result, &mut reply, mark);
                 }
                 Run::Client(_) => {
@@ -181,8 +186,13 @@ impl Exec {
         let target = Target::Transaction(&mut attempt.transaction);
         match flight.advance(core, target, &mut attempt.effects, waker) {
             Advanced::Done => {
-                let mut reply = Encoder::new(&mut attempt.body, core.client.protocol);
+                let meter = core.meter();
+                let mut reply = Encoder::metered(&mut attempt.body, core.client.protocol, &meter);
                 flight.write_result(&mut reply);
+                if reply.is_cut() {
+                    flight.account_ended(core, Ended::ReplyTooLarge);
+                    return Some(Tried::Ended(Ended::ReplyTooLarge));
+                }
                 attempt.ended.push(flight);
                 None
             }
@@ -216,7 +226,7 @@ impl Exec {
     }
 }
 
-/// Replies that a script of the transaction was ended, so that nothing of it happens.
+/// Replies that nothing of the transaction happens.
 fn discard(core: &Core, ended: Ended, output: &mut Vec<u8>) -> Step {
     let text = ended.text(false);
     let text = format!("EXECABORT Transaction discarded because of: {text}");

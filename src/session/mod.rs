@@ -9,6 +9,7 @@ mod blocked;
 mod dispatch;
 mod eval;
 mod exec;
+mod meter;
 mod multi;
 mod pushes;
 mod retry;
@@ -31,6 +32,7 @@ use crate::services::Services;
 use crate::stats::{ThreadStats, count};
 
 use batch::Batch;
+use meter::ReplyMeter;
 use multi::{Multi, Watch};
 
 /// Commands of one slice of a session; then others get their turn.
@@ -102,6 +104,8 @@ pub(crate) struct Core {
     has_committed: bool,
     /// Where the arguments of the command that runs are laid out.
     bump: Bump,
+    /// Bytes of arguments kept beyond their requests: queued by MULTI, or of a command that waits.
+    kept_bytes: usize,
 }
 
 impl Core {
@@ -143,6 +147,14 @@ impl Core {
             count(&self.stats.commands[running].failed, 1);
         }
         self.has_committed |= may_have_written;
+    }
+
+    /// What its replies may take.
+    fn meter(&self) -> ReplyMeter<'_> {
+        ReplyMeter {
+            services: &self.services,
+            client: &self.client.shared,
+        }
     }
 
     fn context(&mut self) -> Context<'_> {
@@ -196,6 +208,7 @@ impl Session {
                 clock: Instant::now(),
                 has_committed: false,
                 bump: Bump::new(),
+                kept_bytes: 0,
             },
             batch: Batch::new(),
             output: Vec::new(),
@@ -217,6 +230,19 @@ impl Session {
     /// How many bytes have arrived that no request was made of yet.
     pub fn waiting_bytes(&self) -> usize {
         self.batch.waiting_bytes()
+    }
+
+    /// How many bytes its buffers, and arguments that it keeps, take.
+    pub fn held_bytes(&self) -> usize {
+        self.batch.held_bytes() + self.output.capacity() + self.core.kept_bytes
+    }
+
+    /// Gives memory back that is kept for the next request. The driver has sent all of the output.
+    pub fn give_back(&mut self) {
+        self.batch.give_back();
+        if self.output.is_empty() {
+            self.output = Vec::new();
+        }
     }
 
     /// The client, as others see it.
@@ -261,6 +287,9 @@ impl Session {
         if std::mem::take(&mut self.core.has_committed) {
             self.core.services.store.merge_effects();
         }
+        if self.pending.is_none() && self.core.multi.is_none() {
+            self.core.kept_bytes = 0;
+        }
         self.take_pushes();
         progress
     }
@@ -294,6 +323,9 @@ impl Session {
                 Ok(Some(taken)) => {
                     self.reply_from = self.output.len();
                     self.pending = dispatch::run(&mut self.core, &taken, &mut self.output);
+                    if self.pending.is_some() {
+                        self.core.kept_bytes += taken.argument_bytes();
+                    }
                     self.batch.done(taken);
                     if self.pending.is_none() {
                         self.core.finish(&mut self.output, self.reply_from);

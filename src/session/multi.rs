@@ -33,6 +33,13 @@ impl Item {
     }
 }
 
+/// What arguments take that are kept each by itself, with what it takes to find them.
+pub(super) fn kept_bytes<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> usize {
+    arguments
+        .map(|argument| argument.len() + size_of::<Box<[u8]>>())
+        .sum()
+}
+
 /// What has been queued since MULTI.
 #[derive(Default)]
 pub(super) struct Multi {

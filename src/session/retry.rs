@@ -55,7 +55,10 @@ pub(super) fn attempt(
     let mark = reply.mark();
     let mut failure = None;
     let mut view = View::new(transaction, database, services);
-    let result = run(&mut view, args, reply);
+    let mut result = run(&mut view, args, reply);
+    if reply.is_cut() {
+        result = Err(CommandError::OutOfMemory);
+    }
     if command.has(flag::READONLY) {
         let (hits, misses) = view.hits_and_misses();
         count(&stats.hits, hits.into());
@@ -134,7 +137,8 @@ impl Kept {
         output: &mut Vec<u8>,
     ) -> Attempt {
         let all = self.arguments.to_vec();
-        let mut reply = Encoder::new(output, core.client.protocol);
+        let meter = core.meter();
+        let mut reply = Encoder::metered(output, core.client.protocol, &meter);
         attempt(
             transaction,
             (self.command, self.run),
@@ -175,7 +179,8 @@ pub(super) fn run(
         transaction.skip_comparison();
     }
     let before = output.len();
-    let mut reply = Encoder::new(output, core.client.protocol);
+    let meter = core.meter();
+    let mut reply = Encoder::metered(output, core.client.protocol, &meter);
     let first = attempt(
         &mut transaction,
         (command, run),

@@ -87,6 +87,9 @@ impl ScriptHost<'_, '_> {
                 "ERR Write commands are not allowed from read-only scripts.",
             ));
         }
+        if command.has(flag::DENYOOM) && self.rules.is_out_of_memory(self.core) {
+            return Err(CommandError::OutOfMemory);
+        }
         self.check_keys(entry, args)?;
         Ok(entry)
     }
@@ -113,6 +116,7 @@ impl ScriptHost<'_, '_> {
 
     fn run(&mut self, entry: Entry, args: &Args<'_>, reply: &mut dyn Reply) -> Called {
         let command = entry.command;
+        self.rules.has_written |= command.has(flag::WRITE);
         let mark = reply.mark();
         let result = match (command.run, &mut self.target) {
             (Run::Data(handler), Target::Transaction(transaction)) => {

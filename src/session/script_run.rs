@@ -35,6 +35,10 @@ pub(super) struct Rules {
     pub(super) flags: Flags,
     pub(super) is_read_only: bool,
     pub(super) allows_undeclared: bool,
+    /// A command that changes data has been called.
+    pub(super) has_written: bool,
+    /// An error after such a command leaves nothing half done, or what the script's flags allow.
+    pub(super) may_fail_after_writing: bool,
     pub(super) database: usize,
     arguments: Rc<KeptArguments>,
     declared: Range<usize>,
@@ -89,6 +93,20 @@ fn find_call(core: &Core, control: Control, item: &Item) -> Result<Call, Command
     })
 }
 
+fn is_read_only(control: Control, flags: Flags) -> bool {
+    flags.has(Flags::NO_WRITES)
+        || matches!(
+            control,
+            Control::Eval { read_only: true } | Control::EvalSha { read_only: true }
+        )
+}
+
+/// Whether a script says of itself that it adds data: as in Redis, one with a `#!` header that says
+/// nothing else.
+fn declares_need(cached: &Cached, flags: Flags, is_read_only: bool) -> bool {
+    cached.script.body.starts_with(b"#!") && !is_read_only && !flags.has(Flags::ALLOW_OOM)
+}
+
 impl Rules {
     /// The flags of the script that a queued EVAL would run; none if it cannot be found.
     pub(super) fn flags_of(core: &Core, item: &Item) -> Flags {
@@ -100,6 +118,27 @@ impl Rules {
                 .scripts
                 .flags_of(&call.cached, core.services.config.default_flags())
         })
+    }
+
+    /// Whether the script of a queued EVAL is not even begun while there is no memory.
+    pub(super) fn is_refused_without_memory(core: &Core, item: &Item) -> bool {
+        let crate::commands::command::Run::Control(control) = item.entry.command.run else {
+            return false;
+        };
+        find_call(core, control, item).is_ok_and(|call| {
+            let config = &core.services.config;
+            let scripts = &core.services.scripts;
+            let flags = scripts.flags_of(&call.cached, config.default_flags());
+            declares_need(&call.cached, flags, is_read_only(control, flags))
+        })
+    }
+
+    /// Whether a command that adds data is refused now. As in Redis one that the script calls after
+    /// it has written is not, where the error would leave the script half done.
+    pub(super) fn is_out_of_memory(&self, core: &Core) -> bool {
+        (self.may_fail_after_writing || !self.has_written)
+            && !self.flags.has(Flags::ALLOW_OOM)
+            && core.services.config.is_out_of_memory()
     }
 
     /// Whether the script may use a key.
@@ -150,6 +189,8 @@ pub(super) enum Ended {
     TimeLimit,
     /// `lua-memory-limit`.
     MemoryLimit,
+    /// `maxmemory` or `maxmemory-clients` has no room for a reply.
+    ReplyTooLarge,
 }
 
 impl Ended {
@@ -159,6 +200,7 @@ impl Ended {
             Ended::Killed => "Script killed by user with SCRIPT KILL.",
             Ended::TimeLimit => "Script ended: it ran longer than lua-kill-limit.",
             Ended::MemoryLimit => "Script ended: it used more memory than lua-memory-limit.",
+            Ended::ReplyTooLarge => "There is no memory for the reply (maxmemory).",
         };
         let what = if kept {
             " What it wrote before stays (disable-atomicity)."
@@ -230,11 +272,13 @@ impl Flight {
             .services
             .scripts
             .flags_of(&call.cached, config.default_flags());
-        let is_read_only = flags.has(Flags::NO_WRITES)
-            || matches!(
-                control,
-                Control::Eval { read_only: true } | Control::EvalSha { read_only: true }
-            );
+        let is_read_only = is_read_only(control, flags);
+        // An EXEC has been admitted as a whole.
+        if !in_exec && declares_need(&call.cached, flags, is_read_only) && config.is_out_of_memory()
+        {
+            return Err(CommandError::OutOfMemory);
+        }
+        let is_direct = !in_exec && !is_read_only && flags.has(Flags::DISABLE_ATOMICITY);
         let all = &item.arguments;
         let declared_set = if call.keys.len() > KEYS_LINEAR_MAX {
             all.range(call.keys.clone()).map(Box::from).collect()
@@ -256,6 +300,9 @@ impl Flight {
             rules: Rules {
                 allows_undeclared: flags.has(Flags::ALLOW_UNDECLARED_KEYS),
                 is_read_only,
+                has_written: false,
+                may_fail_after_writing: is_direct
+                    || !in_exec && flags.has(Flags::ROLLBACK_ON_ERROR),
                 cached: call.cached,
                 flags,
                 database,
@@ -273,7 +320,7 @@ impl Flight {
             started: if in_exec { Instant::now() } else { core.clock },
             // EXEC may begin it over, and it may have been ended before.
             is_new: !in_exec,
-            is_direct: !in_exec && !is_read_only && flags.has(Flags::DISABLE_ATOMICITY),
+            is_direct,
         })
     }
 
@@ -355,7 +402,7 @@ impl Flight {
             count(&counts.errors, 1);
             let kind = match ended {
                 Ended::Killed => &counts.kills,
-                Ended::TimeLimit | Ended::MemoryLimit => &counts.limits,
+                Ended::TimeLimit | Ended::MemoryLimit | Ended::ReplyTooLarge => &counts.limits,
             };
             count(kind, 1);
         });

@@ -3,18 +3,8 @@
 use std::collections::HashMap;
 
 use crate::support::client::{Client, Reply};
+use crate::support::process::section;
 use crate::support::server::Server;
-
-fn section(client: &mut Client, name: &str) -> HashMap<String, String> {
-    let Reply::Bulk(text) = client.call(&["INFO", name]) else {
-        panic!("INFO is a string")
-    };
-    let text = String::from_utf8(text).unwrap();
-    let lines = text.lines().filter_map(|line| line.split_once(':'));
-    lines
-        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-        .collect()
-}
 
 fn number(fields: &HashMap<String, String>, name: &str) -> i64 {
     fields[name]

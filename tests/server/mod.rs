@@ -1,11 +1,13 @@
 //! Scripts, transactions, connections, and what must hold over sockets.
 
 mod bank;
+mod client_memory;
 mod command_line;
 mod connections;
 mod hostile_clients;
 mod hostile_scripts;
 mod info;
+mod memory_limit;
 mod protocol;
 mod pubsub;
 mod scripts;

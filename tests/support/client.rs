@@ -107,6 +107,11 @@ impl Client {
         self.reader.get_mut().write_all(bytes).unwrap();
     }
 
+    /// Whether the server took them.
+    pub(crate) fn try_send_bytes(&mut self, bytes: &[u8]) -> bool {
+        self.reader.get_mut().write_all(bytes).is_ok()
+    }
+
     pub(crate) fn send(&mut self, arguments: &[impl AsRef<[u8]>]) {
         let bytes = encode(arguments);
         self.send_bytes(&bytes);
@@ -128,11 +133,11 @@ impl Client {
 
     /// Whether the server has ended the connection.
     pub(crate) fn is_at_end(&mut self) -> bool {
-        matches!(self.reader.fill_buf(), Ok(rest) if rest.is_empty())
-            || self
-                .reader
-                .fill_buf()
-                .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
+        match self.reader.fill_buf() {
+            Ok(rest) => rest.is_empty(),
+            // Told once; after it comes an ordinary end.
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
     }
 
     /// Sends a command and reads its reply.

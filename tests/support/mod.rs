@@ -4,5 +4,6 @@
 pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod line;
+pub(crate) mod process;
 pub(crate) mod redis;
 pub(crate) mod server;

@@ -55,12 +55,16 @@ fn reply_members<'v>(members: impl Iterator<Item = &'v [u8]>, reply: &mut dyn Re
     Ok(())
 }
 
-fn collect<'v>(members: impl Iterator<Item = &'v [u8]>) -> SetValue {
+fn collect<'v>(
+    view: &View<'_>,
+    members: impl Iterator<Item = &'v [u8]>,
+) -> Result<SetValue, CommandError> {
     let mut set = SetValue::new();
-    members.for_each(|member| {
+    for member in members {
         set.insert(member);
-    });
-    set
+        view.check_growth(set.as_ref().len())?;
+    }
+    Ok(set)
 }
 
 /// Puts a set in a key, whatever is there, and replies with its size.
@@ -80,7 +84,7 @@ pub(super) fn sinter(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply
 }
 
 pub(super) fn sinterstore(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    let result = collect(intersection(&sets(view, args.from(2))?));
+    let result = collect(view, intersection(&sets(view, args.from(2))?))?;
     store(view, &args[1], result, reply)
 }
 
@@ -89,12 +93,9 @@ pub(super) fn sunion(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply
 }
 
 pub(super) fn sunionstore(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    let result = collect(
-        sets(view, args.from(2))?
-            .into_iter()
-            .flatten()
-            .flat_map(|set| set.iter()),
-    );
+    let sets = sets(view, args.from(2))?;
+    let members = sets.into_iter().flatten().flat_map(|set| set.iter());
+    let result = collect(view, members)?;
     store(view, &args[1], result, reply)
 }
 
@@ -103,7 +104,7 @@ pub(super) fn sdiff(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply)
 }
 
 pub(super) fn sdiffstore(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    let result = collect(difference(&sets(view, args.from(2))?));
+    let result = collect(view, difference(&sets(view, args.from(2))?))?;
     store(view, &args[1], result, reply)
 }
 

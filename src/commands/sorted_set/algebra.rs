@@ -250,6 +250,7 @@ pub(super) fn combine_and_store(
     let mut stored = SortedSetValue::new();
     for (member, score) in compute(view, args, operation, Some(name))?.0 {
         stored.insert(member, score);
+        view.check_growth(stored.as_ref().len())?;
     }
     let length = stored.as_ref().len();
     view.set(&args[1], Value::SortedSet(stored), Deadline::Never)?;

@@ -11,6 +11,9 @@ use crate::commands::error::CommandError;
 use crate::commands::view::View;
 use crate::resp::reply::Reply;
 
+/// What an element takes at the least.
+const ELEMENT_BYTES_MIN: usize = 64;
+
 /// Which options a range command takes, as those that it does not take are given by its name.
 pub(super) struct Form {
     /// Where its bounds are.
@@ -130,7 +133,9 @@ pub(super) fn zrangestore(
     let query = Query::read(args, &form)?;
     let mut stored = SortedSetValue::new();
     if let Some(set) = view.sorted_set(&args[2])? {
-        visit(set, query.ranks(set), false, |(member, score)| {
+        let ranks = query.ranks(set);
+        view.check_room(ranks.len().saturating_mul(ELEMENT_BYTES_MIN))?;
+        visit(set, ranks, false, |(member, score)| {
             stored.insert(member, score);
         });
     }

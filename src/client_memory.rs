@@ -1,0 +1,160 @@
+//! What the buffers of all clients take together, and who has to go when it is too much.
+//!
+//! Each connection says what it holds; what others see of that, and the sum, change only by steps,
+//! so that a client with small requests writes nothing shared. A client that has been told to go
+//! still holds its memory until its thread comes to it: until then nobody else begins anything.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::clients::SharedClient;
+use crate::services::Services;
+
+/// Changes below this are kept from the sum, and so are clients that hold less.
+pub const STEP_BYTES: usize = 16 * 1024;
+
+/// What one client holds, as the sum has it.
+#[derive(Default)]
+pub(crate) struct Charge {
+    /// Its part of the sum. Written under the lock by its own thread alone.
+    bytes: AtomicUsize,
+    /// Its part of what is about to be given back: 0, or what it held when it was told to go,
+    /// which stays its part of the sum until it has gone.
+    leaving_bytes: Mutex<usize>,
+}
+
+impl Charge {
+    fn leaving_bytes(&self) -> MutexGuard<'_, usize> {
+        // A number is whole at every moment.
+        self.leaving_bytes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// On a cache line of its own: all threads read it at every turn, and few write it.
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct ClientMemory {
+    /// What all clients hold.
+    bytes: AtomicUsize,
+    /// What those hold of it who have been told to go.
+    leaving_bytes: AtomicUsize,
+}
+
+// All accesses are relaxed: they are amounts, through which nothing else is seen. A sum that comes
+// late is corrected by the next turn of whoever changed it.
+impl ClientMemory {
+    /// What all clients hold.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// A client holds so much from here on. Called by its own thread alone.
+    #[inline]
+    pub(crate) fn charge(&self, charge: &Charge, bytes: usize) {
+        if bytes.abs_diff(charge.bytes.load(Ordering::Relaxed)) >= STEP_BYTES {
+            self.change(charge, bytes);
+        }
+    }
+
+    #[cold]
+    fn change(&self, charge: &Charge, bytes: usize) {
+        if *charge.leaving_bytes() == 0 {
+            let before = charge.bytes.swap(bytes, Ordering::Relaxed);
+            // Wrapping, as a difference may be negative.
+            self.bytes
+                .fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
+        }
+    }
+
+    /// A client is gone. Called by its own thread.
+    pub(crate) fn discharge(&self, charge: &Charge) {
+        let mut leaving = charge.leaving_bytes();
+        let bytes = charge.bytes.swap(0, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.leaving_bytes.fetch_sub(*leaving, Ordering::Relaxed);
+        *leaving = 0;
+    }
+
+    /// Whom to tell to go, the largest first, until the others hold `bytes_max` at most; and what
+    /// each holds.
+    pub(crate) fn choose(
+        &self,
+        all: &BTreeMap<u64, Arc<SharedClient>>,
+        bytes_max: usize,
+    ) -> Vec<(Arc<SharedClient>, usize)> {
+        let (mut largest, mut staying) = (Vec::new(), 0);
+        for client in all.values().filter(|client| !client.is_killed()) {
+            let bytes = client.charge.bytes.load(Ordering::Relaxed);
+            if bytes > 0 && *client.charge.leaving_bytes() == 0 {
+                staying += bytes;
+                largest.push((bytes, client));
+            }
+        }
+        largest.sort_unstable_by_key(|(bytes, client)| (Reverse(*bytes), client.id));
+        let mut chosen = Vec::new();
+        for (seen, client) in largest {
+            if staying <= bytes_max {
+                break;
+            }
+            staying -= seen;
+            let mut leaving = client.charge.leaving_bytes();
+            // It may have changed since it was seen, but does not any more.
+            let bytes = client.charge.bytes.load(Ordering::Relaxed);
+            *leaving = bytes;
+            self.leaving_bytes.fetch_add(bytes, Ordering::Relaxed);
+            chosen.push((Arc::clone(client), bytes));
+        }
+        chosen
+    }
+
+    /// Whether those who stay hold more than `bytes_max`; 0 is no limit.
+    pub(crate) fn must_choose(&self, bytes_max: usize) -> bool {
+        let staying = self
+            .bytes()
+            .saturating_sub(self.leaving_bytes.load(Ordering::Relaxed));
+        bytes_max > 0 && staying > bytes_max
+    }
+
+    /// Whether all hold more than `bytes_max`; 0 is no limit.
+    #[inline]
+    pub(crate) fn is_over(&self, bytes_max: usize) -> bool {
+        bytes_max > 0 && self.bytes() > bytes_max
+    }
+}
+
+/// Tells the largest clients to go while all hold more than `maxmemory-clients` allows.
+pub fn enforce(services: &Services) {
+    let bytes_max = services.config.client_bytes_max();
+    for (client, bytes) in services.clients.choose_leaving(bytes_max) {
+        services
+            .stats
+            .evicted_clients
+            .fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(
+            "client {} from {} is disconnected: it holds {bytes} bytes, and all clients more than \
+             maxmemory-clients, {bytes_max}",
+            client.id,
+            client.address
+        );
+        client.kill();
+    }
+}
+
+/// Whether clients hold more than they may, those who are about to go included.
+#[inline]
+pub fn is_over(services: &Services) -> bool {
+    let bytes_max = services.config.client_bytes_max();
+    services.clients.memory.is_over(bytes_max)
+}
+
+/// Whether memory that a client does not need now should be given back rather than kept for its
+/// next request.
+#[inline]
+pub fn is_tight(services: &Services) -> bool {
+    let bytes_max = services.config.client_bytes_max();
+    services.clients.memory.is_over(bytes_max / 2)
+}

@@ -1,0 +1,185 @@
+//! `maxmemory-clients`: the largest clients go, the others are served, memory stays bounded.
+
+use crate::support::client::{Client, Reply, encode};
+use crate::support::process::{Process, number};
+
+const MIB: usize = 1 << 20;
+
+/// The number behind a name in the line of a client in CLIENT LIST.
+fn listed(operator: &mut Client, id: &str, name: &str) -> Option<usize> {
+    let Reply::Bulk(list) = operator.run("CLIENT LIST") else {
+        panic!("a text")
+    };
+    let list = String::from_utf8(list).unwrap();
+    let line = list
+        .lines()
+        .find(|line| line.starts_with(&format!("id={id} ")))?;
+    let mut fields = line.split(' ').filter_map(|field| field.split_once('='));
+    fields
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value.parse().unwrap())
+}
+
+fn id_of(client: &mut Client) -> String {
+    client.run("CLIENT ID").render()
+}
+
+/// Queues commands of so many bytes.
+fn queue(client: &mut Client, bytes: usize) {
+    let part = "x".repeat(MIB);
+    client.run("MULTI");
+    for _ in 0..bytes / MIB {
+        assert_eq!(client.call(&["SET", "k", &part]).render(), "QUEUED");
+    }
+}
+
+#[test]
+fn clients_that_never_read_do_not_take_the_memory_of_others() {
+    const LIMIT: usize = 64 * MIB;
+    const VALUE: usize = 10 * MIB;
+    let process = Process::start(&["--maxmemory-clients", "64mb"]);
+    let mut client = process.client();
+    client.call(&["SET", "large", &"x".repeat(VALUE)]);
+    let mut witness = process.client();
+    assert_eq!(witness.run("SELECT 3").render(), "OK");
+    let before = number(&mut client, "used_memory");
+    // All of them together would hold 200 MiB, had they their way.
+    let mut hostile: Vec<Client> = (0..20).map(|_| process.client()).collect();
+    let requests = encode(&["GET", "large"]).repeat(10);
+    for one in &mut hostile {
+        one.send_bytes(&requests);
+    }
+    let mut peak = 0;
+    while number(&mut client, "evicted_clients") < 14 {
+        peak = peak.max(number(&mut client, "used_memory"));
+        assert!(matches!(witness.run("INCR n"), Reply::Integer(_)));
+    }
+    peak = peak.max(number(&mut client, "used_memory_peak"));
+    // A reply of each thread may be under way when the limit is met.
+    assert!(peak < before + LIMIT + 3 * VALUE, "{peak} after {before}");
+    assert!(number(&mut client, "mem_clients_normal") <= LIMIT + VALUE);
+    assert!(witness.run("CLIENT LIST").render().contains("db=3"));
+    let left = number(&mut client, "connected_clients");
+    assert!((3..=2 + 6).contains(&left), "{left} are left");
+    assert_eq!(client.run("CONFIG RESETSTAT").render(), "OK");
+    assert_eq!(number(&mut client, "evicted_clients"), 0);
+}
+
+#[test]
+fn one_reply_beyond_the_limit_is_never_made() {
+    const VALUE: usize = 32 * MIB;
+    let process = Process::start(&["--maxmemory-clients", "16mb"]);
+    let mut client = process.client();
+    // The request itself is too large for a client.
+    client.call(&["CONFIG", "SET", "maxmemory-clients", "0"]);
+    client.call(&["SET", "large", &"x".repeat(VALUE)]);
+    client.call(&["SET", "part", &"x".repeat(MIB)]);
+    client.call(&["CONFIG", "SET", "maxmemory-clients", "16mb"]);
+    let before = number(&mut client, "used_memory");
+    let many: Vec<&str> = ["MGET"].into_iter().chain(["part"; 100]).collect();
+    for command in [&["GET", "large"][..], &many] {
+        let mut hostile: Vec<Client> = (0..20).map(|_| process.client()).collect();
+        for one in &mut hostile {
+            one.send(command);
+        }
+        for one in &mut hostile {
+            assert!(one.is_at_end(), "{}: {:?}", command[0], one.read());
+        }
+    }
+    assert_eq!(number(&mut client, "evicted_clients"), 40);
+    let peak = number(&mut client, "used_memory");
+    assert!(peak < before + 18 * MIB, "{peak} after {before}");
+}
+
+#[test]
+fn the_largest_goes_first_and_alone() {
+    let process = Process::start(&["--maxmemory-clients", "64mb"]);
+    let mut operator = process.client();
+    let mut clients: Vec<Client> = (0..3).map(|_| process.client()).collect();
+    let ids: Vec<String> = clients.iter_mut().map(id_of).collect();
+    for (client, mebibytes) in clients.iter_mut().zip([20, 30, 10]) {
+        queue(client, mebibytes * MIB);
+    }
+    for (id, mebibytes) in ids.iter().zip([20, 30, 10]) {
+        let held = listed(&mut operator, id, "tot-mem").unwrap();
+        assert!(
+            (mebibytes * MIB..(mebibytes + 2) * MIB).contains(&held),
+            "{held}"
+        );
+        let queued = listed(&mut operator, id, "multi-mem").unwrap();
+        assert!(
+            (mebibytes * MIB..(mebibytes + 1) * MIB).contains(&queued),
+            "{queued}"
+        );
+    }
+    assert_eq!(number(&mut operator, "evicted_clients"), 0);
+    let held = number(&mut operator, "mem_clients_normal");
+    assert!((60 * MIB..64 * MIB).contains(&held), "{held}");
+
+    let part = "x".repeat(5 * MIB);
+    assert_eq!(clients[2].call(&["SET", "k", &part]).render(), "QUEUED");
+    assert!(clients[1].is_at_end());
+    assert_eq!(number(&mut operator, "evicted_clients"), 1);
+    assert_eq!(clients[0].run("EXEC").elements().len(), 20);
+    assert_eq!(clients[2].run("DISCARD").render(), "OK");
+    assert!(listed(&mut operator, &ids[0], "tot-mem").unwrap() < 4 * MIB);
+    assert_eq!(listed(&mut operator, &ids[2], "multi-mem"), Some(0));
+}
+
+#[test]
+fn requests_that_never_end_count_too() {
+    let process = Process::start(&["--maxmemory-clients", "8mb"]);
+    let mut operator = process.client();
+    let before = number(&mut operator, "used_memory");
+    let mut hostile = process.client();
+    let mut writer = hostile.second_handle();
+    let sender = std::thread::spawn(move || {
+        writer.send_bytes(b"*2\r\n$4\r\nECHO\r\n$200000000\r\n");
+        let part = vec![b'x'; MIB];
+        // Until the server has ended the connection.
+        while writer.try_send_bytes(&part) {}
+    });
+    sender.join().unwrap();
+    assert!(hostile.is_at_end());
+    assert_eq!(number(&mut operator, "evicted_clients"), 1);
+    assert!(number(&mut operator, "used_memory") < before + 2 * MIB);
+}
+
+#[test]
+fn the_limit_may_be_a_part_of_maxmemory() {
+    let process = Process::start(&["--maxmemory", "200mb", "--maxmemory-clients", "5%"]);
+    let mut client = process.client();
+    let get = client.run("CONFIG GET maxmemory-clients").render();
+    assert_eq!(get, "[maxmemory-clients 5%]");
+    let mut large = process.client();
+    queue(&mut large, 8 * MIB);
+    assert_eq!(number(&mut client, "evicted_clients"), 0);
+    // Ended perhaps before all of it has been sent.
+    large.try_send_bytes(&encode(&["SET", "k", &"x".repeat(4 * MIB)]));
+    assert!(large.is_at_end());
+    assert_eq!(number(&mut client, "evicted_clients"), 1);
+    for wrong in ["101%", "x", "-5"] {
+        let refusal = client.call(&["CONFIG", "SET", "maxmemory-clients", wrong]);
+        assert!(
+            refusal.render().starts_with("(ERR CONFIG SET failed"),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn idle_clients_give_back_what_they_keep_before_anybody_goes() {
+    let process = Process::start(&["--maxmemory-clients", "8mb"]);
+    let mut operator = process.client();
+    // Below what a client keeps for its next request.
+    let value = "x".repeat(200_000);
+    let mut idle: Vec<Client> = (0..100).map(|_| process.client()).collect();
+    for client in &mut idle {
+        assert_eq!(client.call(&["ECHO", &value]).render(), value);
+    }
+    while number(&mut operator, "mem_clients_normal") > 5 * MIB {}
+    assert_eq!(number(&mut operator, "evicted_clients"), 0);
+    for client in &mut idle {
+        assert_eq!(client.run("PING").render(), "PONG");
+    }
+}
