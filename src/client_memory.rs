@@ -44,17 +44,16 @@ pub(crate) struct ClientMemory {
     leaving_bytes: AtomicUsize,
 }
 
-// All accesses are relaxed: they are amounts, through which nothing else is seen. A sum that comes
-// late is corrected by the next turn of whoever changed it.
 impl ClientMemory {
     /// What all clients hold.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::SeqCst)
     }
 
     /// A client holds so much from here on. Called by its own thread alone.
     #[inline]
     pub(crate) fn charge(&self, charge: &Charge, bytes: usize) {
+        // Relaxed: nobody else writes it.
         if bytes.abs_diff(charge.bytes.load(Ordering::Relaxed)) >= STEP_BYTES {
             self.change(charge, bytes);
         }
@@ -62,20 +61,22 @@ impl ClientMemory {
 
     #[cold]
     fn change(&self, charge: &Charge, bytes: usize) {
-        if *charge.leaving_bytes() == 0 {
-            let before = charge.bytes.swap(bytes, Ordering::Relaxed);
+        let leaving = charge.leaving_bytes();
+        if *leaving == 0 {
+            let before = charge.bytes.swap(bytes, Ordering::SeqCst);
             // Wrapping, as a difference may be negative.
             self.bytes
-                .fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
+                .fetch_add(bytes.wrapping_sub(before), Ordering::SeqCst);
         }
     }
 
     /// A client is gone. Called by its own thread.
     pub(crate) fn discharge(&self, charge: &Charge) {
         let mut leaving = charge.leaving_bytes();
-        let bytes = charge.bytes.swap(0, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.leaving_bytes.fetch_sub(*leaving, Ordering::Relaxed);
+        // In this order, so that those who stay never seem to hold less than they do.
+        self.leaving_bytes.fetch_sub(*leaving, Ordering::SeqCst);
+        let bytes = charge.bytes.swap(0, Ordering::SeqCst);
+        self.bytes.fetch_sub(bytes, Ordering::SeqCst);
         *leaving = 0;
     }
 
@@ -88,8 +89,8 @@ impl ClientMemory {
     ) -> Vec<(Arc<SharedClient>, usize)> {
         let (mut largest, mut staying) = (Vec::new(), 0);
         for client in all.values().filter(|client| !client.is_killed()) {
-            let bytes = client.charge.bytes.load(Ordering::Relaxed);
-            if bytes > 0 && *client.charge.leaving_bytes() == 0 {
+            let bytes = client.charge.bytes.load(Ordering::SeqCst);
+            if bytes > 0 {
                 staying += bytes;
                 largest.push((bytes, client));
             }
@@ -103,9 +104,11 @@ impl ClientMemory {
             staying -= seen;
             let mut leaving = client.charge.leaving_bytes();
             // It may have changed since it was seen, but does not any more.
-            let bytes = client.charge.bytes.load(Ordering::Relaxed);
+            let bytes = client.charge.bytes.load(Ordering::SeqCst);
             *leaving = bytes;
-            self.leaving_bytes.fetch_add(bytes, Ordering::Relaxed);
+            // Here and now, so that it begins nothing until it is woken.
+            client.mark_killed();
+            self.leaving_bytes.fetch_add(bytes, Ordering::SeqCst);
             chosen.push((Arc::clone(client), bytes));
         }
         chosen
@@ -113,10 +116,10 @@ impl ClientMemory {
 
     /// Whether those who stay hold more than `bytes_max`; 0 is no limit.
     pub(crate) fn must_choose(&self, bytes_max: usize) -> bool {
-        let staying = self
-            .bytes()
-            .saturating_sub(self.leaving_bytes.load(Ordering::Relaxed));
-        bytes_max > 0 && staying > bytes_max
+        // In this order: see `discharge`.
+        let bytes = self.bytes();
+        let leaving = self.leaving_bytes.load(Ordering::SeqCst);
+        bytes_max > 0 && bytes.saturating_sub(leaving) > bytes_max
     }
 
     /// Whether all hold more than `bytes_max`; 0 is no limit.
@@ -140,7 +143,7 @@ pub fn enforce(services: &Services) {
             client.id,
             client.address
         );
-        client.kill();
+        client.wake();
     }
 }
 

@@ -318,8 +318,13 @@ impl SharedClient {
 
     /// Ends its connection.
     pub fn kill(&self) {
-        self.is_killed.store(true, Ordering::SeqCst);
+        self.mark_killed();
         self.wake();
+    }
+
+    /// Ends its connection as soon as its session is woken.
+    pub(crate) fn mark_killed(&self) {
+        self.is_killed.store(true, Ordering::SeqCst);
     }
 
     /// Whether its connection is to end.

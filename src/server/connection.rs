@@ -290,7 +290,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let own = self.get_mut();
         own.session.shared().set_waker(context.waker());
-        own.give_back();
         let mut has_run = false;
         loop {
             if own.session.shared().is_killed() {
@@ -335,6 +334,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
                 Step::Again => {}
                 Step::Over => return Poll::Ready(()),
                 Step::Waits => {
+                    own.give_back();
                     own.poll_timer(context);
                     return Poll::Pending;
                 }

@@ -21,9 +21,10 @@ impl Meter for ReplyMeter<'_> {
         clients.charge_more(self.client, after);
         if client_memory::is_over(self.services) {
             client_memory::enforce(self.services);
-            if self.client.is_killed() {
-                return false;
-            }
+        }
+        // It may have been somebody else who saw that it had to go.
+        if self.client.is_killed() {
+            return false;
         }
         after < HUGE_BYTES || self.services.config.has_room_for(after - before)
     }
