@@ -189,7 +189,7 @@ fn check(core: &Core, entry: Entry) -> Result<(), CommandError> {
             "ERR Command not allowed inside a transaction",
         ));
     }
-    if needs_memory(core, command) && core.services.config.is_out_of_memory() {
+    if core.services.config.is_out_of_memory() && needs_memory(core, command) {
         return Err(CommandError::OutOfMemory);
     }
     Ok(())

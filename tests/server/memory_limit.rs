@@ -397,6 +397,9 @@ fn used_memory_rises_and_falls_with_what_is_kept() {
     assert!((20 * MIB..22 * MIB).contains(&grown), "{grown}");
     assert!(of(&full, "used_memory_dataset") - of(&before, "used_memory_dataset") > 19 * MIB);
     assert!(of(&full, "used_memory_rss") > of(&full, "used_memory_startup"));
+    let ratio: f64 = full["mem_fragmentation_ratio"].parse().unwrap();
+    let expected = of(&full, "used_memory_rss") as f64 / of(&full, "used_memory") as f64;
+    assert!((ratio - expected).abs() < 0.01, "{ratio}, not {expected}");
     client.run("FLUSHALL");
     assert!(within_a_second(
         || number(&mut client, "used_memory") < of(&before, "used_memory") + MIB
