@@ -16,11 +16,11 @@ fn assert_near(used: usize, expected: usize) {
 }
 
 /// Many small blocks and a large one, grown and shrunk on the way.
-fn fill(bytes: usize) -> (Vec<Box<[u8; 100]>>, Vec<u8>) {
-    let small = (0..bytes / 200).map(|_| Box::new([1; 100])).collect();
+fn fill(bytes: usize) -> (Vec<Box<[u8]>>, Vec<u8>) {
+    let small = (0..bytes / 200).map(|_| Box::from([1; 100])).collect();
     let mut large = Vec::new();
-    for _ in 0..bytes {
-        large.push(1);
+    for byte in 0..bytes {
+        large.push(byte as u8);
     }
     large.truncate(bytes / 2);
     large.shrink_to_fit();
@@ -28,8 +28,8 @@ fn fill(bytes: usize) -> (Vec<Box<[u8; 100]>>, Vec<u8>) {
 }
 
 /// What `fill` leaves, the boxes' own vector included.
-fn size_of_filled((small, large): &(Vec<Box<[u8; 100]>>, Vec<u8>)) -> usize {
-    small.len() * 100 + small.capacity() * size_of::<Box<[u8; 100]>>() + large.capacity()
+fn size_of_filled((small, large): &(Vec<Box<[u8]>>, Vec<u8>)) -> usize {
+    small.len() * 100 + small.capacity() * size_of::<Box<[u8]>>() + large.capacity()
 }
 
 #[test]
