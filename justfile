@@ -47,6 +47,11 @@ fuzz seconds="60" *arguments:
 histories *arguments:
     cargo test --release --test histories -- --nocapture {{arguments}}
 
+# Load against a real server: connections, churn, deaf, attacks or hour; `just load hour 3600`.
+load name seconds="":
+    LOAD_SECONDS={{seconds}} cargo test --release --test load {{name}}::{{name}} -- \
+        --exact --ignored --nocapture
+
 # Real clients and frameworks against a release build.
 clients:
     cargo build --release

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use crate::client_memory::{Charge, ClientMemory};
+use crate::fault::fault;
 use crate::resp::encode::Protocol;
 use crate::script::cache::Sha;
 use crate::services::Services;
@@ -225,7 +226,8 @@ impl SharedClient {
             number: scripts.last_number,
             sha,
             started_ms: before.map_or(now_ms, |before| before.started_ms),
-            is_killed: before.is_some_and(|before| before.is_killed),
+            is_killed: before.is_some_and(|before| before.is_killed)
+                && !fault!("a script that starts over forgets its kill"),
         };
         scripts.running.push(script);
         script.number
@@ -241,6 +243,11 @@ impl SharedClient {
     /// Whether it runs a script.
     pub fn is_in_script(&self) -> bool {
         !lock(&self.scripts).running.is_empty()
+    }
+
+    /// The script that it runs.
+    pub fn running_script(&self) -> Option<Sha> {
+        lock(&self.scripts).running.last().map(|script| script.sha)
     }
 
     /// Whether SCRIPT KILL has ended a script of its.
@@ -301,7 +308,8 @@ impl SharedClient {
         let waiting = mailbox.bytes + self.output_bytes.load(Ordering::Relaxed);
         let waker = mailbox.waker.clone();
         drop(mailbox);
-        if bytes_max > 0 && waiting > bytes_max {
+        let is_over = bytes_max > 0 && waiting > bytes_max;
+        if is_over && !fault!("a subscriber's limit is ignored") {
             self.is_killed.store(true, Ordering::SeqCst);
         }
         if let Some(waker) = waker {

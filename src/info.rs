@@ -23,6 +23,7 @@ const SECTIONS: &[Section] = &[
     ("cpu", true, cpu),
     ("transactions", true, transactions),
     ("scripts", true, scripts),
+    ("watchdog", true, watchdog),
     ("modules", true, |_, _| {}),
     ("commandstats", false, commandstats),
     ("errorstats", true, errorstats),
@@ -233,6 +234,7 @@ fn stats(services: &Services, text: &mut Text) {
         "client_output_buffer_limit_disconnections",
         own(&stats.output_limit_disconnections),
     );
+    text.line("panics", own(&stats.panics));
 }
 
 fn replication(_: &Services, text: &mut Text) {
@@ -304,6 +306,13 @@ fn scripts(services: &Services, text: &mut Text) {
             ),
         );
     }
+}
+
+fn watchdog(services: &Services, text: &mut Text) {
+    let slowest = services.watchdog.slowest();
+    text.line("slow_ticks", services.watchdog.slow_ticks());
+    text.line("slowest_tick_ms", slowest.elapsed_ms);
+    text.line("slowest_tick_command", slowest.what);
 }
 
 fn commandstats(services: &Services, text: &mut Text) {

@@ -34,9 +34,11 @@ fn run(started: Instant) -> Result<(), String> {
     let mut config = Config::default();
     let without_meaning = configure(&mut config)?;
     start_log(&config)?;
+    log_panics();
     if !without_meaning.is_empty() {
         tracing::warn!("without a meaning here: {}", without_meaning.join(", "));
     }
+    darter::server::descriptors::make_room(&config);
     let listen = config.listen()?;
     let server = Server::start(Services::new(config), &listen)
         .map_err(|error| format!("cannot listen: {error}"))?;
@@ -200,6 +202,18 @@ fn start_log(config: &Config) -> Result<(), String> {
         .with_target(false)
         .init();
     Ok(())
+}
+
+/// Puts panics in the log, with where they came from.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        tracing::error!(
+            "thread {}: {panic}\n{}",
+            thread.name().unwrap_or("without a name"),
+            std::backtrace::Backtrace::force_capture()
+        );
+    }));
 }
 
 /// Ends the server on SIGTERM and SIGINT.

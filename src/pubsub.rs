@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use darter_storage::Message;
 
 use crate::clients::{Push, SharedClient};
+use crate::fault::fault;
 use crate::glob::matches;
 
 /// Kinds of subscriptions.
@@ -71,7 +72,8 @@ impl PubSub {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(subscribers) = table.get_mut(name) {
-            subscribers.retain(|known| known.id != client.id);
+            let stays = fault!("a subscription stays");
+            subscribers.retain(|known| known.id != client.id || stays);
             if subscribers.is_empty() {
                 table.remove(name);
             }

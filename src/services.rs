@@ -15,6 +15,7 @@ use crate::memory;
 use crate::pubsub::PubSub;
 use crate::script::cache::ScriptCache;
 use crate::stats::Stats;
+use crate::watchdog::Watchdog;
 
 /// The parts of one server.
 pub struct Services {
@@ -34,6 +35,8 @@ pub struct Services {
     pub scripts: ScriptCache,
     /// What has happened so far.
     pub stats: Stats,
+    /// Which threads stayed with one client for long.
+    pub watchdog: Watchdog,
     /// When the server was made.
     pub started: Instant,
     /// Tells this run of the server from others.
@@ -88,6 +91,7 @@ impl Services {
             interest: Interest::new(),
             scripts: ScriptCache::new(),
             stats: Stats::new(),
+            watchdog: Watchdog::default(),
             started,
             run_id: run_id(seed),
             start_bytes: memory::used_bytes() as u64,

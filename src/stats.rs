@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::commands::table;
+use crate::watchdog::Pulse;
 
 /// One thread's counts of one command. Written by that thread alone.
 #[derive(Default)]
@@ -85,6 +86,8 @@ pub struct ThreadStats {
     pub hits: AtomicU64,
     /// See `hits`.
     pub misses: AtomicU64,
+    /// Where the thread is.
+    pub pulse: Pulse,
 }
 
 /// Adds to a counter that only the calling thread writes.
@@ -108,6 +111,8 @@ pub struct Stats {
     pub output_limit_disconnections: AtomicU64,
     /// Connections ended because all clients together held too much.
     pub evicted_clients: AtomicU64,
+    /// Commands and scripts that panicked.
+    pub panics: AtomicU64,
     errors: Mutex<BTreeMap<String, u64>>,
     /// Commands that had run when the rate was last taken, and the rate then.
     rate: Mutex<Rate>,
@@ -140,7 +145,8 @@ impl Stats {
         stats
     }
 
-    fn threads(&self) -> std::sync::MutexGuard<'_, Vec<Arc<ThreadStats>>> {
+    /// The counts of each thread.
+    pub fn threads(&self) -> std::sync::MutexGuard<'_, Vec<Arc<ThreadStats>>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -180,6 +186,7 @@ impl Stats {
         own.into_iter().for_each(zero);
         zero(&self.output_limit_disconnections);
         zero(&self.evicted_clients);
+        zero(&self.panics);
         self.errors
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -218,6 +225,12 @@ impl Stats {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .per_second
+    }
+
+    /// Counts a panic.
+    pub fn count_panic(&self) {
+        // Relaxed: shown to people, nothing depends on it.
+        self.panics.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts an error reply by its code.

@@ -104,6 +104,7 @@ fn resetstat(
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
     context.services.stats.reset();
+    context.services.watchdog.reset();
     reply.status("OK");
     Ok(())
 }

@@ -15,6 +15,8 @@ pub mod keyspace;
 pub mod lcs;
 pub mod list;
 pub mod object;
+#[cfg(test)]
+mod panicking;
 pub mod pubsub;
 mod ranges;
 mod sample;

@@ -28,6 +28,8 @@ const FAMILIES: &[&[Command]] = &[
     super::introspection::COMMANDS,
     super::config::COMMANDS,
     super::pubsub::COMMANDS,
+    #[cfg(test)]
+    super::panicking::COMMANDS,
 ];
 
 /// Names are looked up in a buffer on the stack; no command's is longer.

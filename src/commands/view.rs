@@ -10,6 +10,7 @@ use darter_storage::{
 };
 
 use super::error::CommandError;
+use crate::fault::fault;
 use crate::resp::reply::Reply;
 use crate::services::Services;
 
@@ -246,6 +247,10 @@ impl<'t> View<'t> {
 
     /// The frozen time, in milliseconds since 1970.
     pub fn now_ms(&self) -> u64 {
+        if fault!("time moves within a script") {
+            self.services.read_clock();
+            return self.services.store.now_ms();
+        }
         self.transaction.now_ms()
     }
 
@@ -256,6 +261,9 @@ impl<'t> View<'t> {
 
     /// Publishes a message when and if this becomes part of history.
     pub fn publish(&mut self, message: Message) {
+        if fault!("messages leave before the commit") {
+            self.services.pubsub.deliver(&message, 0);
+        }
         self.transaction.publish(message);
     }
 

@@ -53,7 +53,7 @@ impl CallContext {
 
 /// What a running script reaches.
 ///
-/// Nothing in here is interrupted. A panic ends the call with an error in the script.
+/// Nothing in here is interrupted. A panic ends the script: `Run::resume` answers `Panicked`.
 pub trait Host {
     /// Runs a command and writes exactly one reply, or asks to be called again later.
     ///

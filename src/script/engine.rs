@@ -70,6 +70,8 @@ pub enum Step {
     Done,
     /// It used more memory than it may. It cannot go on.
     OutOfMemory,
+    /// Something that it called panicked. It cannot go on.
+    Panicked,
 }
 
 struct Shared {
@@ -177,7 +179,7 @@ impl Engine {
             fiber: Some(fiber),
             state: Some(state),
             shared: Rc::clone(&self.shared),
-            dead: false,
+            dead: None,
         })
     }
 }
@@ -194,14 +196,15 @@ pub struct Run {
     fiber: Option<Fiber>,
     state: Option<Box<State>>,
     shared: Rc<Shared>,
-    dead: bool,
+    /// Why it can no longer go on.
+    dead: Option<Step>,
 }
 
 impl Run {
-    /// Lets the script run for a slice. Nothing happens after `Done` or `OutOfMemory`.
+    /// Lets the script run for a slice. Nothing happens after `Done`, `OutOfMemory` or `Panicked`.
     pub fn resume(&mut self, host: &mut dyn Host) -> Step {
-        if self.dead {
-            return Step::OutOfMemory;
+        if let Some(step) = self.dead {
+            return step;
         }
         let (Some(fiber), Some(state)) = (self.fiber.as_mut(), self.state.as_mut()) else {
             return Step::Done;
@@ -220,20 +223,21 @@ impl Run {
                 Step::Preempted
             }
             Slice::Suspended(Suspension::Waiting) => Step::Waiting,
-            Slice::Suspended(Suspension::OutOfMemory) => {
-                self.dead = true;
-                Step::OutOfMemory
-            }
+            Slice::Suspended(Suspension::OutOfMemory) => self.die(Step::OutOfMemory),
+            Slice::Suspended(Suspension::Panicked) => self.die(Step::Panicked),
             Slice::Returned => {
                 self.fiber = None;
-                self.dead = state.failed_for_memory();
-                if self.dead {
-                    Step::OutOfMemory
+                if state.failed_for_memory() {
+                    self.die(Step::OutOfMemory)
                 } else {
                     Step::Done
                 }
             }
         }
+    }
+
+    fn die(&mut self, step: Step) -> Step {
+        *self.dead.insert(step)
     }
 
     /// Whether the script raised an error. Meaningful after `Done`.

@@ -17,6 +17,8 @@ use std::{io, ptr};
 
 use corosensei::Yielder;
 
+use crate::fault::fault;
+
 /// Why a fiber gave its thread back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Suspension {
@@ -28,6 +30,8 @@ pub(super) enum Suspension {
     Waiting,
     /// It ran out of memory and must not be resumed.
     OutOfMemory,
+    /// A function of Rust's panicked below it. It must not be resumed.
+    Panicked,
 }
 
 pub(super) type ScriptYielder = Yielder<(), Suspension>;
@@ -177,7 +181,8 @@ impl Control {
         let slice = self.slice.load(Ordering::Relaxed) + 1;
         self.slice.store(slice, Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
-        if !self.timer_armed.load(Ordering::Relaxed) {
+        let is_endless = fault!("slices never end");
+        if !self.timer_armed.load(Ordering::Relaxed) && !is_endless {
             self.arm(slice);
         }
     }

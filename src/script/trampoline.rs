@@ -1,7 +1,7 @@
 //! The one way from Lua into Rust.
 //!
 //! Every Rust function that a script can reach is a Lua closure over `trampoline` with a pointer
-//! to the function as its first upvalue. So each one runs unpreempted, its panics end here, its
+//! to the function as its first upvalue. So each one runs unpreempted, its panics end the run, its
 //! values are dropped before Lua goes on or the fiber is suspended, and an end of the slice or of
 //! the memory that happened meanwhile is noticed.
 
@@ -94,7 +94,8 @@ unsafe fn call_once(lua: *mut ffi::lua_State, function: Function) -> Result<c_in
     let failure = match outcome {
         Ok(Ok(results)) => return Ok(results),
         Ok(Err(failure)) => failure,
-        Err(_panic) => Failure::text("internal error"),
+        // No pcall of the script's may hide it: the script ends here.
+        Err(_panic) => return Err(Suspension::Panicked),
     };
     match failure {
         Failure::Wait => Err(Suspension::Waiting),

@@ -16,6 +16,7 @@ use tokio::task::LocalSet;
 
 use super::Listen;
 use super::worker::{Arrival, Socket, Worker};
+use crate::fault::fault;
 use crate::services::Services;
 
 const BACKLOG: i32 = 511;
@@ -186,7 +187,8 @@ fn is_protected(services: &Services, peer: IpAddr) -> bool {
 
 fn over_limit(services: &Services) -> Option<&'static [u8]> {
     let is_over = services.clients.len() >= services.config.max_clients.load(Ordering::Relaxed);
-    is_over.then_some(b"-ERR max number of clients reached\r\n")
+    (is_over && !fault!("connections without end"))
+        .then_some(b"-ERR max number of clients reached\r\n")
 }
 
 fn hand_over(

@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 use crate::client_memory;
 use crate::clients::SharedClient;
 use crate::config::OutputLimit;
+use crate::fault::fault;
 use crate::services::Services;
 use crate::session::{Progress, Session};
 use crate::stats::{ThreadStats, count};
@@ -149,6 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             || self
                 .soft_limit_deadline()
                 .is_some_and(|deadline| deadline <= Instant::now());
+        let is_over = is_over && !fault!("a reader's limit is ignored");
         if is_over {
             self.services
                 .stats

@@ -3,6 +3,7 @@
 
 mod acceptor;
 mod connection;
+pub mod descriptors;
 mod worker;
 
 use std::io;
@@ -17,6 +18,7 @@ use crate::client_memory::{self, STEP_BYTES};
 use crate::interest::Interest;
 use crate::memory;
 use crate::services::Services;
+use crate::watchdog::Watchdog;
 
 use worker::Worker;
 
@@ -67,6 +69,8 @@ impl Server {
         threads.push(spawn("effects", move || Interest::run(&told))?);
         let kept = Arc::clone(&services);
         threads.push(spawn("housekeeping", move || keep_house(&kept))?);
+        let watched = Arc::clone(&services);
+        threads.push(spawn("watchdog", move || Watchdog::run(&watched))?);
         Ok(Server {
             services,
             addresses,

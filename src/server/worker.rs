@@ -1,10 +1,14 @@
 //! A data-plane thread: a runtime of its own, and the connections that belong to it.
 
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
@@ -13,6 +17,7 @@ use super::connection::Connection;
 use crate::clients::SharedClient;
 use crate::services::Services;
 use crate::stats::ThreadStats;
+use crate::watchdog::Pulse;
 
 /// A socket that was accepted.
 pub(super) enum Socket {
@@ -69,11 +74,51 @@ impl Worker {
 }
 
 /// A connection among those of its thread, however it ends.
-struct Counted(Arc<AtomicUsize>);
+struct Counted {
+    connections: Arc<AtomicUsize>,
+    services: Arc<Services>,
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+        if std::thread::panicking() {
+            // Beyond its session; the runtime ends the connection.
+            self.services.stats.count_panic();
+        }
+    }
+}
+
+/// A connection whose turns the watchdog sees.
+struct Watched<C> {
+    connection: C,
+    client_id: u64,
+    stats: Arc<ThreadStats>,
+}
+
+impl<C: Future<Output = ()> + Unpin> Future for Watched<C> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let own = self.get_mut();
+        let _turn = Turn::begin(&own.stats.pulse, own.client_id);
+        Pin::new(&mut own.connection).poll(context)
+    }
+}
+
+/// A turn, however it ends.
+struct Turn<'p>(&'p Pulse);
+
+impl Turn<'_> {
+    fn begin(pulse: &Pulse, client_id: u64) -> Turn<'_> {
+        pulse.begin(client_id);
+        Turn(pulse)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
@@ -86,7 +131,10 @@ async fn serve(
     // The acceptor drops its end when the server stops.
     while let Some(arrival) = receiver.recv().await {
         let (services, stats) = (Arc::clone(&services), Arc::clone(&stats));
-        let counted = Counted(Arc::clone(&connections));
+        let counted = Counted {
+            connections: Arc::clone(&connections),
+            services: Arc::clone(&services),
+        };
         tokio::task::spawn_local(async move {
             let _counted = counted;
             let client_id = arrival.client.id;
@@ -108,12 +156,25 @@ async fn run(
     match arrival.socket {
         Socket::Tcp(stream) => {
             let stream = tokio::net::TcpStream::from_std(stream)?;
-            Connection::new(stream, services, stats, arrival.client).await;
+            watched(stream, services, stats, arrival.client).await;
         }
         Socket::Unix(stream) => {
             let stream = tokio::net::UnixStream::from_std(stream)?;
-            Connection::new(stream, services, stats, arrival.client).await;
+            watched(stream, services, stats, arrival.client).await;
         }
     }
     Ok(())
+}
+
+fn watched<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    services: &Arc<Services>,
+    stats: &Arc<ThreadStats>,
+    client: Arc<SharedClient>,
+) -> Watched<Connection<S>> {
+    Watched {
+        client_id: client.id,
+        connection: Connection::new(stream, services, stats, client),
+        stats: Arc::clone(stats),
+    }
 }

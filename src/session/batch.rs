@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::{Core, multi};
 use crate::commands::table;
+use crate::fault::fault;
 use crate::resp::parser::{Limits, Parser, ProtocolError, Request};
 
 /// Requests that are looked at together.
@@ -114,7 +115,8 @@ impl Batch {
         }
         let limits = Limits {
             bulk_bytes_max: core.services.config.bulk_bytes_max(),
-            is_authenticated: core.client.is_authenticated,
+            is_authenticated: core.client.is_authenticated
+                || fault!("limits before the password are ignored"),
         };
         while self.requests.len() < REQUESTS {
             match self.parser.next(&self.input, limits) {

@@ -1,6 +1,6 @@
 //! One request: which command it is, whether it may run, and how.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -14,8 +14,10 @@ use crate::commands::args::Args;
 use crate::commands::command::{Command, Control, Run, flag};
 use crate::commands::error::CommandError;
 use crate::commands::table::{self, Entry};
+use crate::fault::fault;
 use crate::resp::encode::{Encoder, Protocol};
 use crate::resp::reply::Reply;
+use crate::services::Services;
 use crate::stats::count;
 
 /// Room for arguments that has grown larger than this is given back.
@@ -32,20 +34,7 @@ pub(super) fn run(
     }
     let mut bump = std::mem::take(&mut core.bump);
     let all = bump.alloc_slice_fill_iter(taken.request.arguments(&taken.bytes));
-    let args = Args::new(all);
-    let before = output.len();
-    let outcome = catch_unwind(AssertUnwindSafe(|| run_checked(core, &args, output)));
-    let pending = match outcome {
-        Ok(pending) => pending,
-        Err(_) => {
-            // Only this command is lost: its transaction has not committed.
-            core.direct = None;
-            output.truncate(before);
-            let text = b"ERR internal error";
-            Encoder::new(output, core.client.protocol).error(text);
-            None
-        }
-    };
+    let pending = run_checked(core, &Args::new(all), output);
     bump.reset();
     if bump.allocated_bytes() <= KEPT_ARGUMENT_BYTES_MAX {
         core.bump = bump;
@@ -95,14 +84,12 @@ fn run_entry(
         Run::Data(handler) => retry::run(core, command, handler, args, output),
         Run::Client(_) | Run::Control(Control::Exec) if needs_stream(core, command) => {
             // Counted before it is asked for: a stream that goes then does not end meanwhile.
-            core.services.interest.add();
+            let interested = Interested::new(&core.services);
             if !core.services.interest.poll_active(Waker::noop()) {
                 let item = Item::new(entry, args);
-                return Some(Box::new(AwaitStream { item }));
+                return Some(Box::new(AwaitStream { item, interested }));
             }
-            let pending = run_on_connection(core, entry, args, output);
-            core.services.interest.remove();
-            pending
+            run_on_connection(core, entry, args, output)
         }
         _ => run_on_connection(core, entry, args, output),
     }
@@ -173,7 +160,8 @@ fn unknown(args: &Args<'_>) -> CommandError {
 /// Whether the command may run now.
 fn check(core: &Core, entry: Entry) -> Result<(), CommandError> {
     let command = entry.command;
-    if !core.client.is_authenticated && !command.has(flag::NO_AUTH) {
+    let needs_password = !command.has(flag::NO_AUTH) && !fault!("no password is asked for");
+    if !core.client.is_authenticated && needs_password {
         return Err(CommandError::text("NOAUTH Authentication required."));
     }
     let is_subscribed = core.client.protocol == Protocol::Resp2 && core.client.subscriptions() > 0;
@@ -226,7 +214,7 @@ fn refuse_unfound(
     let is_http = ["POST", "Host:"]
         .iter()
         .any(|word| args[0].eq_ignore_ascii_case(word.as_bytes()));
-    if entry.is_none() && is_http {
+    if entry.is_none() && is_http && !fault!("HTTP is listened to") {
         tracing::warn!(
             "HTTP instead of commands from {}: the connection is closed",
             core.client.shared.address
@@ -359,7 +347,7 @@ fn exec(core: &mut Core, output: &mut Vec<u8>) -> Option<Box<dyn Pending>> {
         return None;
     };
     let watches = std::mem::take(&mut core.watches);
-    if multi.is_dirty {
+    if multi.is_dirty && !fault!("exec runs without what was refused") {
         reply.error(b"EXECABORT Transaction discarded because of previous errors.");
         return None;
     }
@@ -381,9 +369,27 @@ fn reset(core: &mut Core, output: &mut Vec<u8>) {
     Encoder::new(output, core.client.protocol).status("RESET");
 }
 
+/// Interest in the stream of effects, until it is dropped.
+struct Interested(Arc<Services>);
+
+impl Interested {
+    fn new(services: &Arc<Services>) -> Interested {
+        services.interest.add();
+        Interested(Arc::clone(services))
+    }
+}
+
+impl Drop for Interested {
+    fn drop(&mut self) {
+        self.0.interest.remove();
+    }
+}
+
 /// A command that waits until the stream of effects goes.
 struct AwaitStream {
     item: Item,
+    #[expect(dead_code, reason = "held until the command has run")]
+    interested: Interested,
 }
 
 impl Pending for AwaitStream {
@@ -393,12 +399,7 @@ impl Pending for AwaitStream {
         }
         let arguments = self.item.arguments.to_vec();
         let pending = run_on_connection(core, self.item.entry, &Args::new(&arguments), output);
-        core.services.interest.remove();
         pending.map_or(Step::Done, Step::Becomes)
-    }
-
-    fn abandon(&mut self, core: &mut Core) {
-        core.services.interest.remove();
     }
 }
 
@@ -407,7 +408,7 @@ fn paused(core: &Core, entry: Entry, args: &Args<'_>) -> Option<Box<dyn Pending>
     let is_steering = entry
         .container
         .is_some_and(|container| container.name == "CLIENT");
-    if is_steering {
+    if is_steering || fault!("a pause is ignored") {
         return None;
     }
     let until_ms = paused_until(core, entry)?;

@@ -11,6 +11,7 @@ use super::script_run::{Advanced, Ended, Flight};
 use super::{Core, Pending, Step, dispatch};
 use crate::commands::command::Control;
 use crate::commands::error::CommandError;
+use crate::fault::fault;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
 use crate::script::flags::Flags;
@@ -117,6 +118,11 @@ impl Script {
         ended: Ended,
         output: &mut Vec<u8>,
     ) -> Step {
+        if fault!("a killed script commits")
+            && let Some(transaction) = &mut self.transaction
+        {
+            let _ = core.services.commit(transaction);
+        }
         flight.account_ended(core, ended);
         let text = format!("ERR {}", ended.text(flight.is_direct));
         core.services.stats.count_error(text.as_bytes());
@@ -128,7 +134,9 @@ impl Script {
     /// Starts over after a conflict, or with the gate.
     fn restart(&mut self, core: &mut Core, before: Flight) -> Result<(), CommandError> {
         self.transaction = None;
-        self.effects = Effects::default();
+        if !fault!("log lines of a run that lost are written") {
+            self.effects = Effects::default();
+        }
         self.reply = None;
         let database = core.client.database;
         let mut flight = Flight::begin(core, self.control, &self.item, database, false)?;
@@ -142,7 +150,7 @@ impl Script {
     /// Commits what the script did. `None` when it has happened.
     fn commit(&mut self, core: &mut Core, rolls_back: bool, waker: &Waker) -> Option<Step> {
         let mut transaction = self.transaction.take()?;
-        if rolls_back {
+        if rolls_back && !fault!("an error keeps its script's writes") {
             return None;
         }
         transaction.pin();

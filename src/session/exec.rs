@@ -12,6 +12,7 @@ use crate::commands::args::Args;
 use crate::commands::command::{Control, Run, flag};
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
+use crate::fault::fault;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::{Mark, Reply};
 use crate::script::flags::Flags;
@@ -107,6 +108,9 @@ impl Exec {
 
     /// Whether a watched key is no longer what it was. What is read here is compared at the commit.
     fn is_stale(&self, transaction: &Transaction) -> Result<bool, CommandError> {
+        if fault!("watched keys not compared at exec") {
+            return Ok(false);
+        }
         for watch in &self.watches {
             for (database, key) in &watch.keys {
                 if !transaction.is_unchanged_since(&watch.snapshot, *database, key)? {
@@ -140,7 +144,7 @@ impl Exec {
                 Run::Client(_) => {
                     let at = attempt.next;
                     let cached = match &mut self.cached[at] {
-                        Some(cached) => cached,
+                        Some(cached) if !fault!("exec calls its client's commands again") => cached,
                         empty => empty.insert(run_client(core, item, attempt.database)),
                     };
                     attempt.body.extend_from_slice(&cached.reply);
@@ -307,14 +311,21 @@ impl Pending for Exec {
                         self.lost = attempt.into_lost();
                         continue;
                     }
-                    Tried::Ended(ended) => return discard(core, ended, output),
+                    Tried::Ended(ended) => {
+                        if fault!("half of an exec commits") {
+                            let _ = core.services.commit(&mut attempt.transaction);
+                        }
+                        return discard(core, ended, output);
+                    }
                 }
             }
             match core.services.commit(&mut attempt.transaction) {
                 Ok(_) => {
                     Encoder::new(output, core.client.protocol).array(self.items.len());
                     output.append(&mut attempt.body);
-                    core.client.database = attempt.database;
+                    if !fault!("a selection in exec is lost") {
+                        core.client.database = attempt.database;
+                    }
                     attempt.effects.happen();
                     attempt
                         .ended

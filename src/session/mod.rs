@@ -15,7 +15,10 @@ mod pushes;
 mod retry;
 mod script_host;
 mod script_run;
+#[cfg(test)]
+mod tests;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
@@ -26,6 +29,7 @@ use bumpalo::Bump;
 use crate::clients::{ClientState, Context, ReplyMode, SharedClient};
 use crate::commands::command::flag;
 use crate::commands::table;
+use crate::fault::fault;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
 use crate::services::Services;
@@ -129,7 +133,9 @@ impl Core {
                 self.client.reply_mode = ReplyMode::SkipThis;
             }
             ReplyMode::SkipThis => {
-                output.truncate(reply_from);
+                if !fault!("a skipped reply is sent") {
+                    output.truncate(reply_from);
+                }
                 self.client.reply_mode = ReplyMode::On;
             }
         }
@@ -279,7 +285,8 @@ impl Session {
             // What stands before its reply may have been sent since.
             self.reply_from = self.output.len();
         }
-        let progress = self.process_batch(waker);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.process_batch(waker)));
+        let progress = outcome.unwrap_or_else(|_| self.end_after_panic());
         // It must not keep the epoch while the thread does other things.
         if let Some(transaction) = &mut self.core.direct {
             transaction.rest();
@@ -296,23 +303,21 @@ impl Session {
 
     fn process_batch(&mut self, waker: &Waker) -> Progress {
         for _ in 0..COMMANDS_PER_TURN {
-            if let Some(mut pending) = self.pending.take() {
+            if let Some(pending) = &mut self.pending {
                 match pending.poll(&mut self.core, &mut self.output, waker) {
-                    Step::Done => self.core.finish(&mut self.output, self.reply_from),
+                    Step::Done => {
+                        self.pending = None;
+                        self.core.finish(&mut self.output, self.reply_from);
+                    }
                     Step::Becomes(next) => {
                         self.pending = Some(next);
                         continue;
                     }
-                    Step::Waits => {
-                        self.pending = Some(pending);
-                        return Progress::Suspended;
-                    }
-                    Step::Yields => {
-                        self.pending = Some(pending);
-                        return Progress::Yielded;
-                    }
+                    Step::Waits => return Progress::Suspended,
+                    Step::Yields => return Progress::Yielded,
                 }
             }
+            self.reply_from = self.output.len();
             if self.core.client.is_closing {
                 return Progress::Closing;
             }
@@ -321,7 +326,6 @@ impl Session {
             }
             match self.batch.next(&self.core) {
                 Ok(Some(taken)) => {
-                    self.reply_from = self.output.len();
                     self.pending = dispatch::run(&mut self.core, &taken, &mut self.output);
                     if self.pending.is_some() {
                         self.core.kept_bytes += taken.argument_bytes();
@@ -342,6 +346,33 @@ impl Session {
             }
         }
         Progress::Yielded
+    }
+
+    /// Only the command that panicked is lost, for its transaction has not committed. What it has
+    /// left behind in the session is not to be trusted, so the connection ends.
+    fn end_after_panic(&mut self) -> Progress {
+        const TEXT: &[u8] = b"ERR internal error";
+        if let Some(mut pending) = self.pending.take() {
+            pending.abandon(&mut self.core);
+        }
+        self.core.direct = None;
+        self.core.optimistic = None;
+        let services = &self.core.services;
+        services.stats.count_panic();
+        services.stats.count_error(TEXT);
+        let entry = self.core.running.and_then(|at| table::all().get(at));
+        tracing::error!(
+            "client {} from {}: a panic in {}; its connection is closed",
+            self.core.client.shared.id,
+            self.core.client.shared.address,
+            entry.map_or_else(|| "no command".into(), |entry| entry.full_name()),
+        );
+        self.output.truncate(self.reply_from);
+        Encoder::new(&mut self.output, self.core.client.protocol).error(TEXT);
+        self.core.ended(true, false);
+        self.core.finish(&mut self.output, self.reply_from);
+        self.core.client.is_closing = true;
+        Progress::Closing
     }
 
     /// Writes the messages that others have sent to this client.

@@ -9,6 +9,7 @@ use crate::commands::args::{Args, KeptArguments};
 use crate::commands::command::{Command, DataHandler, Keys, flag};
 use crate::commands::error::{CommandError, Wait};
 use crate::commands::view::View;
+use crate::fault::fault;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
 use crate::services::Services;
@@ -70,7 +71,9 @@ pub(super) fn attempt(
         Err(error) => {
             reply.rewind(mark);
             // An error may rest on keys that never stood together: compared like a success.
-            transaction.forget_writes();
+            if !fault!("a command's error keeps its writes") {
+                transaction.forget_writes();
+            }
             failure = Some(error.to_string());
         }
     }
@@ -89,7 +92,9 @@ pub(super) fn attempt(
             Attempt::Done { failed }
         }
         Err(error) => {
-            reply.rewind(mark);
+            if !fault!("the reply of an attempt that lost stays") {
+                reply.rewind(mark);
+            }
             match error {
                 CommitError::Conflict(_) => Attempt::Conflict,
                 CommitError::GateClosed => Attempt::GateClosed,

@@ -10,6 +10,7 @@ use crate::commands::command::{Run, flag};
 use crate::commands::error::CommandError;
 use crate::commands::table::{self, Entry};
 use crate::commands::view::View;
+use crate::fault::fault;
 use crate::resp::reply::Reply;
 use crate::script::{CallContext, Called, Host, LogLevel};
 
@@ -82,7 +83,8 @@ impl ScriptHost<'_, '_> {
             ));
         }
         let publishes = command.has(flag::PUBSUB) && !command.has(flag::READONLY);
-        if self.rules.is_read_only && (command.has(flag::WRITE) || publishes) {
+        let may_not_write = self.rules.is_read_only && !fault!("a read-only script writes");
+        if may_not_write && (command.has(flag::WRITE) || publishes) {
             return Err(CommandError::text(
                 "ERR Write commands are not allowed from read-only scripts.",
             ));
@@ -95,7 +97,7 @@ impl ScriptHost<'_, '_> {
     }
 
     fn check_keys(&self, entry: Entry, args: &Args<'_>) -> Result<(), CommandError> {
-        if self.rules.allows_undeclared {
+        if self.rules.allows_undeclared || fault!("undeclared keys let through") {
             return Ok(());
         }
         let Some(positions) = entry.command.keys.positions(args) else {
@@ -199,6 +201,10 @@ impl ScriptHost<'_, '_> {
     ) -> Result<(), CommandError> {
         let own = std::mem::replace(&mut self.core.client.database, self.rules.database);
         let result = handler(&mut self.core.context(), args, reply);
+        if fault!("a script's selection stays") {
+            self.rules.database = self.core.client.database;
+            return result;
+        }
         self.rules.database = std::mem::replace(&mut self.core.client.database, own);
         result
     }

@@ -17,6 +17,7 @@ use crate::clients::SharedClient;
 use crate::commands::args::KeptArguments;
 use crate::commands::command::Control;
 use crate::commands::error::CommandError;
+use crate::fault::fault;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 use crate::script::cache::{Cached, parse_sha};
@@ -278,7 +279,10 @@ impl Flight {
         {
             return Err(CommandError::OutOfMemory);
         }
-        let is_direct = !in_exec && !is_read_only && flags.has(Flags::DISABLE_ATOMICITY);
+        let is_direct = !in_exec
+            && !is_read_only
+            && flags.has(Flags::DISABLE_ATOMICITY)
+            && !fault!("a direct script is one transaction");
         let all = &item.arguments;
         let declared_set = if call.keys.len() > KEYS_LINEAR_MAX {
             all.range(call.keys.clone()).map(Box::from).collect()
@@ -360,6 +364,8 @@ impl Flight {
             script::Step::Preempted => Advanced::Yields,
             script::Step::Waiting if needs_gate => Advanced::NeedsGate,
             script::Step::Waiting => Advanced::Waits,
+            // Told and counted where the session's panics end, like any other.
+            script::Step::Panicked => std::panic::resume_unwind(Box::new("in a script")),
         };
         self.is_ended(core, waker)
             .map_or(suspended, Advanced::Ended)
@@ -381,7 +387,8 @@ impl Flight {
             tracing::warn!("script {sha} has been running for {elapsed_ms} ms");
         }
         let limit_ms = config.lua_kill_limit_ms.load(Ordering::Relaxed);
-        (limit_ms > 0 && elapsed_ms >= limit_ms).then_some(Ended::TimeLimit)
+        let is_over = limit_ms > 0 && elapsed_ms >= limit_ms;
+        (is_over && !fault!("the kill limit is ignored")).then_some(Ended::TimeLimit)
     }
 
     /// Writes what the script returned or raised.

@@ -197,9 +197,22 @@ fn a_command_may_need_more_stack_than_a_script_has() {
 }
 
 #[test]
-fn a_panic_in_the_host_is_an_error_of_the_script() {
-    let reply = evaluate("local ok, e = pcall(redis.call, 'PANIC') return {ok, e}");
-    assert_eq!(reply, "*2 _ $internal error");
+fn a_panic_in_the_host_ends_the_script_and_no_pcall_hides_it() {
+    let mut engine = Engine::new().unwrap();
+    let mut host = TestHost::default();
+    for body in [
+        "redis.call('PANIC') redis.call('LINE')",
+        "pcall(redis.call, 'PANIC') redis.call('LINE')",
+        "while true do redis.pcall('PANIC') redis.call('LINE') end",
+        "coroutine.wrap(function() redis.call('PANIC') end)() redis.call('LINE')",
+    ] {
+        let mut run = start(&mut engine, body);
+        assert_eq!(run.resume(&mut host), Step::Panicked, "{body}");
+        assert_eq!(run.resume(&mut host), Step::Panicked, "{body}");
+    }
+    assert!(host.lines.is_empty(), "nothing runs behind it");
+    let next = finish(&mut start(&mut engine, "return 'next'"), &mut host);
+    assert_eq!(next, "$next");
 }
 
 #[test]

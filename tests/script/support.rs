@@ -236,6 +236,7 @@ pub(crate) fn finish(run: &mut Run, host: &mut TestHost) -> String {
         match run.resume(host) {
             Step::Done => break,
             Step::OutOfMemory => return "out of memory".into(),
+            Step::Panicked => return "panicked".into(),
             Step::Preempted | Step::Waiting => {}
         }
     }

@@ -1,7 +1,8 @@
 //! `maxmemory-clients`: the largest clients go, the others are served, memory stays bounded.
 
 use crate::support::client::{Client, Reply, encode};
-use crate::support::process::{Process, number};
+use crate::support::info::number;
+use crate::support::process::Process;
 
 const MIB: usize = 1 << 20;
 
@@ -37,14 +38,14 @@ fn queue(client: &mut Client, bytes: usize) {
 fn clients_that_never_read_do_not_take_the_memory_of_others() {
     const LIMIT: usize = 64 * MIB;
     const VALUE: usize = 10 * MIB;
-    let process = Process::start(&["--maxmemory-clients", "64mb"]);
-    let mut client = process.client();
+    let process = Process::start(&["--maxmemory-clients", "64mb"], &[]);
+    let mut client = Client::connect(process.address);
     client.call(&["SET", "large", &"x".repeat(VALUE)]);
-    let mut witness = process.client();
+    let mut witness = Client::connect(process.address);
     assert_eq!(witness.run("SELECT 3").render(), "OK");
     let before = number(&mut client, "used_memory");
     // All of them together would hold 200 MiB, had they their way.
-    let mut hostile: Vec<Client> = (0..20).map(|_| process.client()).collect();
+    let mut hostile: Vec<Client> = (0..20).map(|_| Client::connect(process.address)).collect();
     let requests = encode(&["GET", "large"]).repeat(10);
     for one in &mut hostile {
         one.send_bytes(&requests);
@@ -68,8 +69,8 @@ fn clients_that_never_read_do_not_take_the_memory_of_others() {
 #[test]
 fn one_reply_beyond_the_limit_is_never_made() {
     const VALUE: usize = 32 * MIB;
-    let process = Process::start(&["--maxmemory-clients", "16mb"]);
-    let mut client = process.client();
+    let process = Process::start(&["--maxmemory-clients", "16mb"], &[]);
+    let mut client = Client::connect(process.address);
     // The request itself is too large for a client.
     client.call(&["CONFIG", "SET", "maxmemory-clients", "0"]);
     client.call(&["SET", "large", &"x".repeat(VALUE)]);
@@ -78,7 +79,7 @@ fn one_reply_beyond_the_limit_is_never_made() {
     let before = number(&mut client, "used_memory");
     let many: Vec<&str> = ["MGET"].into_iter().chain(["part"; 100]).collect();
     for command in [&["GET", "large"][..], &many] {
-        let mut hostile: Vec<Client> = (0..20).map(|_| process.client()).collect();
+        let mut hostile: Vec<Client> = (0..20).map(|_| Client::connect(process.address)).collect();
         for one in &mut hostile {
             one.send(command);
         }
@@ -93,9 +94,9 @@ fn one_reply_beyond_the_limit_is_never_made() {
 
 #[test]
 fn the_largest_goes_first_and_alone() {
-    let process = Process::start(&["--maxmemory-clients", "64mb"]);
-    let mut operator = process.client();
-    let mut clients: Vec<Client> = (0..3).map(|_| process.client()).collect();
+    let process = Process::start(&["--maxmemory-clients", "64mb"], &[]);
+    let mut operator = Client::connect(process.address);
+    let mut clients: Vec<Client> = (0..3).map(|_| Client::connect(process.address)).collect();
     let ids: Vec<String> = clients.iter_mut().map(id_of).collect();
     for (client, mebibytes) in clients.iter_mut().zip([20, 30, 10]) {
         queue(client, mebibytes * MIB);
@@ -128,10 +129,10 @@ fn the_largest_goes_first_and_alone() {
 
 #[test]
 fn requests_that_never_end_count_too() {
-    let process = Process::start(&["--maxmemory-clients", "8mb"]);
-    let mut operator = process.client();
+    let process = Process::start(&["--maxmemory-clients", "8mb"], &[]);
+    let mut operator = Client::connect(process.address);
     let before = number(&mut operator, "used_memory");
-    let mut hostile = process.client();
+    let mut hostile = Client::connect(process.address);
     let mut writer = hostile.second_handle();
     let sender = std::thread::spawn(move || {
         writer.send_bytes(b"*2\r\n$4\r\nECHO\r\n$200000000\r\n");
@@ -147,11 +148,11 @@ fn requests_that_never_end_count_too() {
 
 #[test]
 fn the_limit_may_be_a_part_of_maxmemory() {
-    let process = Process::start(&["--maxmemory", "200mb", "--maxmemory-clients", "5%"]);
-    let mut client = process.client();
+    let process = Process::start(&["--maxmemory", "200mb", "--maxmemory-clients", "5%"], &[]);
+    let mut client = Client::connect(process.address);
     let get = client.run("CONFIG GET maxmemory-clients").render();
     assert_eq!(get, "[maxmemory-clients 5%]");
-    let mut large = process.client();
+    let mut large = Client::connect(process.address);
     queue(&mut large, 8 * MIB);
     assert_eq!(number(&mut client, "evicted_clients"), 0);
     // Ended perhaps before all of it has been sent.
@@ -169,11 +170,11 @@ fn the_limit_may_be_a_part_of_maxmemory() {
 
 #[test]
 fn idle_clients_give_back_what_they_keep_before_anybody_goes() {
-    let process = Process::start(&["--maxmemory-clients", "8mb"]);
-    let mut operator = process.client();
+    let process = Process::start(&["--maxmemory-clients", "8mb"], &[]);
+    let mut operator = Client::connect(process.address);
     // Below what a client keeps for its next request.
     let value = "x".repeat(200_000);
-    let mut idle: Vec<Client> = (0..100).map(|_| process.client()).collect();
+    let mut idle: Vec<Client> = (0..100).map(|_| Client::connect(process.address)).collect();
     for client in &mut idle {
         assert_eq!(client.call(&["ECHO", &value]).render(), value);
     }

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::support::client::{Client, Reply, encode};
-use crate::support::process::{Process, number, section};
+use crate::support::info::{number, section};
+use crate::support::process::Process;
 
 const OOM: &str = "(OOM command not allowed when used memory > 'maxmemory'.)";
 const MIB: usize = 1 << 20;
@@ -44,8 +45,8 @@ fn within_a_second(mut is_so: impl FnMut() -> bool) -> bool {
 
 #[test]
 fn a_full_server_refuses_writes_until_something_is_deleted() {
-    let process = Process::start(&[]);
-    let mut client = process.client();
+    let process = Process::start(&[], &[]);
+    let mut client = Client::connect(process.address);
     let room = 8 * MIB;
     let before = leave_room(&mut client, room);
     let value = "x".repeat(100_000);
@@ -101,8 +102,11 @@ fn a_full_server_refuses_writes_until_something_is_deleted() {
 
 #[test]
 fn what_a_snapshot_keeps_counts() {
-    let process = Process::start(&[]);
-    let (mut client, mut watcher) = (process.client(), process.client());
+    let process = Process::start(&[], &[]);
+    let (mut client, mut watcher) = (
+        Client::connect(process.address),
+        Client::connect(process.address),
+    );
     client.call(&["SET", "k", &"x".repeat(8 * MIB)]);
     watcher.run("WATCH k");
     client.run("DEL k");
@@ -117,8 +121,11 @@ fn what_a_snapshot_keeps_counts() {
 
 #[test]
 fn transactions_are_refused_as_by_redis() {
-    let process = Process::start(&[]);
-    let (mut client, mut operator) = (process.client(), process.client());
+    let process = Process::start(&[], &[]);
+    let (mut client, mut operator) = (
+        Client::connect(process.address),
+        Client::connect(process.address),
+    );
     client.run("SET k v");
     set_out_of_memory(&mut operator, true);
     // A queue takes memory, whatever is in it.
@@ -163,8 +170,8 @@ fn transactions_are_refused_as_by_redis() {
 
 #[test]
 fn scripts_of_every_mode_are_stopped_before_they_write() {
-    let process = Process::start(&[]);
-    let mut client = process.client();
+    let process = Process::start(&[], &[]);
+    let mut client = Client::connect(process.address);
     client.run("SET k v");
     set_out_of_memory(&mut client, true);
     let set = "return redis.call('SET', KEYS[1], 'w')";
@@ -220,8 +227,8 @@ fn scripts_of_every_mode_are_stopped_before_they_write() {
 
 #[test]
 fn the_flag_allow_oom_lets_a_script_write() {
-    let process = Process::start(&[]);
-    let mut client = process.client();
+    let process = Process::start(&[], &[]);
+    let mut client = Client::connect(process.address);
     set_out_of_memory(&mut client, true);
     let set = "return redis.call('INCR', KEYS[1])";
     for (expected, header) in [
@@ -249,8 +256,8 @@ fn the_flag_allow_oom_lets_a_script_write() {
 
 #[test]
 fn a_script_that_has_written_is_not_left_half_done() {
-    let process = Process::start(&[]);
-    let mut client = process.client();
+    let process = Process::start(&[], &[]);
+    let mut client = Client::connect(process.address);
     let script = "redis.call('DEL', KEYS[1]) return redis.call('SET', KEYS[1], 'w')";
     for (mode, has_failed, value) in [
         ("", false, "w"),
@@ -271,8 +278,11 @@ fn a_script_that_has_written_is_not_left_half_done() {
 
 #[test]
 fn one_that_was_blocked_is_looked_at_again() {
-    let process = Process::start(&[]);
-    let (mut client, mut blocked) = (process.client(), process.client());
+    let process = Process::start(&[], &[]);
+    let (mut client, mut blocked) = (
+        Client::connect(process.address),
+        Client::connect(process.address),
+    );
     blocked.send(&["BLMOVE", "from", "to", "LEFT", "RIGHT", "0"]);
     while number(&mut client, "blocked_clients") == 0 {}
     set_out_of_memory(&mut client, true);
@@ -285,8 +295,8 @@ fn one_that_was_blocked_is_looked_at_again() {
 
 #[test]
 fn what_would_be_enormous_is_refused_before_it_is_allocated() {
-    let process = Process::start(&[]);
-    let mut client = process.client();
+    let process = Process::start(&[], &[]);
+    let mut client = Client::connect(process.address);
     client.call(&["SET", "large", &"x".repeat(MIB)]);
     client.run("RPUSH list a b");
     let room = 64 * MIB;
@@ -328,8 +338,8 @@ fn what_would_be_enormous_is_refused_before_it_is_allocated() {
 
 #[test]
 fn a_growing_string_stops_at_the_limit() {
-    let process = Process::start(&[]);
-    let mut client = process.client();
+    let process = Process::start(&[], &[]);
+    let mut client = Client::connect(process.address);
     let room = 16 * MIB;
     let before = leave_room(&mut client, room);
     let part = "x".repeat(MIB);
@@ -351,8 +361,8 @@ fn a_growing_string_stops_at_the_limit() {
 
 #[test]
 fn the_limit_is_shown_and_only_what_is_kept_is_accepted() {
-    let process = Process::start(&["--maxmemory", "100mb"]);
-    let mut client = process.client();
+    let process = Process::start(&["--maxmemory", "100mb"], &[]);
+    let mut client = Client::connect(process.address);
     let memory = section(&mut client, "memory");
     assert_eq!(memory["maxmemory"], "104857600");
     assert_eq!(memory["maxmemory_human"], "100.00M");
@@ -385,8 +395,8 @@ fn the_limit_is_shown_and_only_what_is_kept_is_accepted() {
 
 #[test]
 fn used_memory_rises_and_falls_with_what_is_kept() {
-    let process = Process::start(&[]);
-    let mut client = process.client();
+    let process = Process::start(&[], &[]);
+    let mut client = Client::connect(process.address);
     let before = section(&mut client, "memory");
     let of = |all: &std::collections::HashMap<String, String>, name: &str| -> usize {
         all[name].parse().unwrap()

@@ -1,5 +1,6 @@
 //! Scripts, transactions, connections, and what must hold over sockets.
 
+mod attacks;
 mod bank;
 mod client_memory;
 mod command_line;
@@ -12,3 +13,4 @@ mod protocol;
 mod pubsub;
 mod scripts;
 mod transactions;
+mod watchdog;

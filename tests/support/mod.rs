@@ -1,8 +1,10 @@
 //! What tests of commands share: a server of their own, a client, the checks that run a line in
 //! every way a client could.
 
+pub(crate) mod attacks;
 pub(crate) mod check;
 pub(crate) mod client;
+pub(crate) mod info;
 pub(crate) mod line;
 pub(crate) mod process;
 pub(crate) mod redis;

@@ -1,0 +1,54 @@
+//! Commands that panic, for tests alone.
+
+use super::args::Args;
+use super::command::{Command, Group, Keys, flag};
+use super::error::{CommandError, Wait};
+use super::view::View;
+use crate::resp::reply::Reply;
+
+/// The commands of this family.
+pub(super) const COMMANDS: &[Command] = &[
+    Command::write("PANIC", 2, Group::Generic, panic_after_write).keys(Keys::FIRST),
+    Command::write("PANICGATE", 2, Group::Generic, panic_after_write)
+        .flag(flag::EXCLUSIVE)
+        .keys(Keys::FIRST),
+    Command::write("PANICWAIT", 2, Group::Generic, panic_when_there).keys(Keys::FIRST),
+    Command::read("PANICREAD", 2, Group::Generic, panic_after_read).keys(Keys::FIRST),
+    Command::client("PANICCLIENT", 1, Group::Generic, |_, _, _| {
+        panic!("on purpose")
+    }),
+];
+
+fn panic_after_write(
+    view: &mut View<'_>,
+    args: &Args<'_>,
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    view.set_string(&args[1], b"half")?;
+    reply.array(2);
+    reply.bulk(b"half");
+    panic!("on purpose")
+}
+
+fn panic_after_read(
+    view: &mut View<'_>,
+    args: &Args<'_>,
+    _reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    view.get(&args[1])?;
+    panic!("on purpose")
+}
+
+fn panic_when_there(
+    view: &mut View<'_>,
+    args: &Args<'_>,
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    assert!(!view.exists(&args[1])?, "on purpose");
+    reply.null();
+    Err(CommandError::WouldBlock(Box::new(Wait {
+        keys: vec![args[1].to_vec()],
+        timeout_ms: 0,
+        arguments: None,
+    })))
+}

@@ -1,0 +1,215 @@
+//! Panics: one client's command is lost, nothing else.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+
+use super::{Progress, Session};
+use crate::config::Config;
+use crate::interest::Interest;
+use crate::services::Services;
+use crate::stats::ThreadStats;
+
+/// The parts of a server without its sockets, on one thread.
+struct Site {
+    services: Arc<Services>,
+    stats: Arc<ThreadStats>,
+    effects: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Site {
+    fn new() -> Site {
+        let services = Arc::new(Services::new(Config::new(16, 1)));
+        services.read_clock();
+        let told = Arc::clone(&services);
+        Site {
+            stats: services.stats.join(),
+            effects: Some(std::thread::spawn(move || Interest::run(&told))),
+            services,
+        }
+    }
+
+    fn connect(&self) -> Client {
+        let shared = self.services.clients.add(String::new(), String::new(), 0);
+        Client(Session::new(&self.services, &self.stats, shared))
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.services.stop();
+        if let Some(effects) = self.effects.take() {
+            effects.join().unwrap();
+        }
+    }
+}
+
+struct Client(Session);
+
+impl Client {
+    fn send(&mut self, words: &[&str]) {
+        let input = self.0.input();
+        input.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
+        for word in words {
+            input.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
+        }
+    }
+
+    /// Goes on until nothing is left to do.
+    fn finish(&mut self) -> (Progress, String) {
+        loop {
+            let progress = self.0.process(Waker::noop());
+            if matches!(progress, Progress::Idle | Progress::Closing) {
+                let output = std::mem::take(&mut self.0.output);
+                return (progress, String::from_utf8(output).unwrap());
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    fn run(&mut self, words: &[&str]) -> String {
+        self.send(words);
+        let (progress, output) = self.finish();
+        assert_eq!(progress, Progress::Idle, "{words:?}: {output}");
+        output
+    }
+
+    fn panics(&mut self, words: &[&str]) {
+        self.send(words);
+        let (progress, output) = self.finish();
+        assert_eq!(output, "-ERR internal error\r\n", "{words:?}");
+        assert_eq!(progress, Progress::Closing, "{words:?}");
+    }
+}
+
+/// Nothing of a client that has gone is left, and everybody is served.
+fn assert_all_is_well(site: &Site, what: &str) {
+    let services = &site.services;
+    assert!(services.clients.is_empty(), "{what}");
+    assert!(services.waiters.is_empty(), "{what}");
+    assert_eq!(services.store.snapshots_held().0, 0, "{what}");
+    let mut client = site.connect();
+    assert_eq!(client.run(&["GET", "k"]), "$-1\r\n", "{what}");
+    // The gate is open, also for one that has to take it, and the queues are empty.
+    assert_eq!(client.run(&["SET", "k", "1"]), "+OK\r\n", "{what}");
+    let exclusive = "#!lua flags=allow-undeclared-keys\nreturn redis.call('INCR', 'k')";
+    assert_eq!(client.run(&["EVAL", exclusive, "0"]), ":2\r\n", "{what}");
+    for _ in 0..5 {
+        services.force_conflict();
+        client.run(&["INCR", "k"]);
+    }
+    assert_eq!(client.run(&["FLUSHALL"]), "+OK\r\n", "{what}");
+}
+
+fn panics_of(site: &Site) -> u64 {
+    site.services.stats.panics.load(Ordering::Relaxed)
+}
+
+#[test]
+fn a_panic_in_a_command_loses_that_command_alone() {
+    let site = Site::new();
+    for (count, command) in (1..).zip([
+        &["PANIC", "k"][..],
+        &["PANICGATE", "k"],
+        &["PANICREAD", "k"],
+        &["PANICCLIENT"],
+    ]) {
+        let mut client = site.connect();
+        client.run(&["WATCH", "k"]);
+        client.send(&["PING"]);
+        client.send(command);
+        client.send(&["SET", "k", "behind it"]);
+        let (progress, output) = client.finish();
+        assert_eq!(output, "+PONG\r\n-ERR internal error\r\n", "{command:?}");
+        assert_eq!(progress, Progress::Closing, "{command:?}");
+        drop(client);
+        assert_eq!(panics_of(&site), count);
+        assert_all_is_well(&site, command[0]);
+    }
+    let errors = site.services.stats.errors();
+    assert_eq!(errors.get("ERR"), Some(&4));
+}
+
+#[test]
+fn a_panic_in_exec_leaves_nothing_of_its_transaction() {
+    let site = Site::new();
+    let script = "return redis.call('PANIC', KEYS[1])";
+    for last in [
+        &["PANIC", "k"][..],
+        &["PANICGATE", "k"],
+        &["PANICCLIENT"],
+        &["EVAL", script, "1", "k"],
+    ] {
+        let mut client = site.connect();
+        client.run(&["WATCH", "k", "other"]);
+        client.run(&["MULTI"]);
+        client.run(&["SET", "k", "half"]);
+        client.run(&["PUBLISH", "news", "half"]);
+        client.run(last);
+        client.panics(&["EXEC"]);
+        drop(client);
+        assert_all_is_well(&site, last[0]);
+    }
+}
+
+#[test]
+fn a_panic_below_a_script_ends_it_in_every_mode() {
+    let site = Site::new();
+    let suspended = "for i = 1, 5e6 do end";
+    for header in [
+        "",
+        "#!lua flags=allow-undeclared-keys\n",
+        "#!lua flags=rollback-on-error\n",
+    ] {
+        for body in [
+            "redis.call('PANIC', KEYS[1])",
+            "redis.pcall('PANICGATE', KEYS[1])",
+            "pcall(redis.call, 'PANICREAD', KEYS[1])",
+            "redis.call('SET', KEYS[1], 'half') redis.call('PANICCLIENT')",
+        ] {
+            for before in ["", suspended] {
+                let script =
+                    format!("{header}{before} {body} {suspended} redis.call('SET', KEYS[1], 1)");
+                let mut client = site.connect();
+                client.panics(&["EVAL", &script, "1", "k"]);
+                assert!(!site.services.clients.has_scripts(), "{script}");
+                drop(client);
+                assert_all_is_well(&site, &script);
+            }
+        }
+    }
+    for header in ["#!lua flags=no-writes\n", "#!lua flags=disable-atomicity\n"] {
+        let script = format!("{header}{suspended} redis.pcall('PANICREAD', KEYS[1]) return 1");
+        let mut client = site.connect();
+        client.panics(&["EVAL", &script, "1", "k"]);
+        drop(client);
+        assert_all_is_well(&site, &script);
+    }
+}
+
+#[test]
+fn a_panic_of_one_who_waits_gives_up_its_place() {
+    let site = Site::new();
+    let mut client = site.connect();
+    client.send(&["PANICWAIT", "k"]);
+    while site.services.waiters.is_empty() {
+        assert_eq!(client.0.process(Waker::noop()), Progress::Suspended);
+    }
+    let mut other = site.connect();
+    assert_eq!(other.run(&["SET", "k", "v"]), "+OK\r\n");
+    let (progress, output) = client.finish();
+    assert_eq!(output, "-ERR internal error\r\n");
+    assert_eq!(progress, Progress::Closing);
+    other.run(&["DEL", "k"]);
+    drop((client, other));
+    assert_all_is_well(&site, "PANICWAIT");
+}
+
+#[test]
+fn nothing_is_said_of_a_panic_to_one_who_wants_no_replies() {
+    let site = Site::new();
+    let mut client = site.connect();
+    assert_eq!(client.run(&["CLIENT", "REPLY", "OFF"]), "");
+    client.send(&["PANIC", "k"]);
+    assert_eq!(client.finish(), (Progress::Closing, String::new()));
+}
