@@ -26,7 +26,7 @@ const AHEAD_BYTES_MAX: usize = 1024 * 1024;
 /// A client whose unfinished requests have grown over this is disconnected.
 const INPUT_BYTES_MAX: usize = 1 << 30;
 /// An output buffer that has grown larger than this is given back once it is empty.
-const KEPT_BYTES_MAX: usize = 256 * 1024;
+const KEPT_BYTES_MAX: usize = 16 * 1024;
 
 /// A connection as a task of its thread.
 pub(super) struct Connection<S> {

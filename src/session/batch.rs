@@ -11,7 +11,7 @@ use crate::resp::parser::{Limits, Parser, ProtocolError, Request};
 /// Requests that are looked at together.
 const REQUESTS: usize = 32;
 /// An input buffer that has grown larger than this is given back once it is empty.
-const KEPT_BYTES_MAX: usize = 256 * 1024;
+const KEPT_BYTES_MAX: usize = 16 * 1024;
 
 /// A request taken from a batch, with the bytes that it lies in.
 pub(super) struct Taken {

@@ -22,7 +22,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bumpalo::Bump;
 
@@ -41,6 +41,10 @@ use multi::{Multi, Watch};
 
 /// Commands of one slice of a session; then others get their turn.
 const COMMANDS_PER_TURN: usize = 1024;
+
+/// A turn that has taken longer ends with the command that runs: others wait no longer for a
+/// pipeline than for a script.
+const TURN: Duration = Duration::from_millis(1);
 
 /// Bytes of replies after which a slice ends: they are sent before there are more.
 const OUTPUT_BYTES_PER_TURN: usize = 1024 * 1024;
@@ -302,6 +306,7 @@ impl Session {
     }
 
     fn process_batch(&mut self, waker: &Waker) -> Progress {
+        let began = self.core.clock;
         for _ in 0..COMMANDS_PER_TURN {
             if let Some(pending) = &mut self.pending {
                 match pending.poll(&mut self.core, &mut self.output, waker) {
@@ -321,7 +326,8 @@ impl Session {
             if self.core.client.is_closing {
                 return Progress::Closing;
             }
-            if self.output.len() >= OUTPUT_BYTES_PER_TURN {
+            let is_over = self.core.clock.saturating_duration_since(began) >= TURN;
+            if self.output.len() >= OUTPUT_BYTES_PER_TURN || is_over {
                 return Progress::Yielded;
             }
             match self.batch.next(&self.core) {

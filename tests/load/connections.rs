@@ -45,7 +45,8 @@ fn connections() {
     let mut each_bytes = Vec::new();
     let script = encode(&["EVAL", "return redis.call('GET', KEYS[1])", "1", "k"]);
     let value = "x".repeat(4_000);
-    let stages: [(&str, Vec<u8>, Vec<u8>); 4] = [
+    let large = "x".repeat(100_000);
+    let stages: [(&str, Vec<u8>, Vec<u8>); 5] = [
         ("a PING each", encode(&["PING"]), b"+PONG\r\n".into()),
         (
             "a value each",
@@ -56,6 +57,11 @@ fn connections() {
             "a script each",
             script,
             format!("${}\r\n{value}\r\n", value.len()).into(),
+        ),
+        (
+            "100 kB each",
+            encode(&["ECHO", &large]),
+            format!("$100000\r\n{large}\r\n").into(),
         ),
         (
             "an EXEC each",
@@ -69,7 +75,7 @@ fn connections() {
         ),
     ];
     for (what, request, reply) in stages {
-        for some in streams.chunks_mut(ACTIVE) {
+        for some in streams.chunks_mut(ACTIVE / 10) {
             ask(some, &request, &reply);
         }
         let bytes = server.resident_bytes();

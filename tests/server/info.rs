@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::support::client::{Client, Reply};
-use crate::support::process::section;
+use crate::support::info::section;
 use crate::support::server::Server;
 
 fn number(fields: &HashMap<String, String>, name: &str) -> i64 {

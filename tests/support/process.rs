@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,10 +19,19 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts on a port of the system's choice, with more options and environment.
+    /// Starts on a free port, with more options and environment.
     pub(crate) fn start(options: &[&str], environment: &[(&str, &str)]) -> Process {
+        // Somebody else may take a port that was free a moment ago.
+        let mut tries = (0..5).map(|_| Process::try_start(options, environment));
+        tries.find_map(|server| server).expect("a server")
+    }
+
+    fn try_start(options: &[&str], environment: &[(&str, &str)]) -> Option<Process> {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
         let mut child = Command::new(env!("CARGO_BIN_EXE_darter"))
-            .args(["--bind", "127.0.0.1", "--port", "0"])
+            .args(["--bind", "127.0.0.1", "--port", &address.port().to_string()])
             .args(options)
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
@@ -34,21 +43,24 @@ impl Process {
         let written = Arc::clone(&log);
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if let Some(address) = ready_on(&line) {
-                    // Nobody waits for it any more if the start took too long.
-                    let _ = sender.send(address);
-                }
+                let is_ready = line.contains(" is ready on ");
                 let mut log = written.lock().unwrap();
                 log.push_str(&line);
                 log.push('\n');
+                drop(log);
+                if is_ready {
+                    // Nobody waits for it any more if the start took too long.
+                    let _ = sender.send(());
+                }
             }
         });
-        let address = wait_for(&ready, &mut child);
-        Process {
+        let server = Process {
             child,
             address,
             log,
-        }
+        };
+        // The sender goes with a server that could not start.
+        ready.recv_timeout(READY).ok().map(|()| server)
     }
 
     /// What it has logged so far.
@@ -72,19 +84,6 @@ impl Process {
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(self.proc("fd")).unwrap().count()
     }
-}
-
-fn wait_for(ready: &Receiver<SocketAddr>, child: &mut Child) -> SocketAddr {
-    ready.recv_timeout(READY).unwrap_or_else(|_| {
-        let _ = child.kill();
-        panic!("the server does not start")
-    })
-}
-
-/// The address in the line that says that the server is ready.
-fn ready_on(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once(" is ready on ")?;
-    rest.split([',', ' ']).next()?.parse().ok()
 }
 
 impl Drop for Process {
