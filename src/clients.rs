@@ -534,3 +534,26 @@ impl Clients {
         lock(&self.paused).push(waker.clone());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_that_starts_over_stays_killed_and_keeps_its_start() {
+        let clients = Clients::new();
+        let client = clients.add(String::new(), String::new(), 0);
+        let (own, other) = ([b'a'; 40], [b'b'; 40]);
+        let first = client.begin_script(own, 1_000);
+        assert!(clients.kill_scripts(Some(&own)));
+        let second = client.begin_script(own, 2_000);
+        client.end_script(first);
+        assert!(client.is_script_killed(second));
+        assert_eq!(clients.scripts()[0].0, 1_000);
+        client.end_script(second);
+        assert!(!clients.has_scripts());
+        let next = client.begin_script(other, 3_000);
+        assert!(!client.is_script_killed(next), "it was not its kill");
+        assert!(!clients.kill_scripts(Some(&own)));
+    }
+}

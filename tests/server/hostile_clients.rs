@@ -2,6 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use darter::config::Config;
+use darter::config::parameters::{self, Change};
+
 use crate::support::client::{Client, encode};
 use crate::support::server::{Server, until};
 
@@ -193,4 +196,28 @@ fn replies_behind_the_end_of_the_requests_are_sent() {
         assert_eq!(client.read().render().len(), 1_000_000);
     }
     assert_eq!(client.read().render(), "PONG");
+}
+
+#[test]
+fn one_who_does_not_read_is_cut_off_at_its_limit() {
+    let mut config = Config::new(16, 2);
+    let limit = ("client-output-buffer-limit", "normal 2mb 0 0");
+    parameters::set(&mut Change::Whole(&mut config), limit.0, limit.1).unwrap();
+    let server = Server::start_with(config);
+    let mut deaf = Client::connect(server.address);
+    // More than the sockets in between hold.
+    deaf.call(&["SET", "large", &"x".repeat(20_000_000)]);
+    deaf.send_bytes(&encode(&["GET", "large"]));
+    until(|| server.services.clients.is_empty());
+    let disconnections = &server.services.stats.output_limit_disconnections;
+    assert_eq!(disconnections.load(Ordering::Relaxed), 1);
+    // One that reads gets all of it.
+    parameters::set(
+        &mut Change::Shared(&server.services.config),
+        limit.0,
+        "normal 0 0 0",
+    )
+    .unwrap();
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.run("GET large").render().len(), 20_000_000);
 }

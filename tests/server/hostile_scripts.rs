@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::support::client::Client;
-use crate::support::server::Server;
+use crate::support::server::{Server, until};
 
 /// Waits until a script runs, by asking the server.
 fn wait_until_running(server: &Server) {
@@ -173,4 +173,47 @@ fn readers_pass_an_exclusive_script_and_writers_wait_for_it() {
         assert_eq!(writer.read().render(), "OK");
         assert_eq!(reader.run("GET k").render(), "before");
     });
+}
+
+#[test]
+fn a_kill_in_exec_leaves_nothing_of_it() {
+    let server = Server::start();
+    let mut victim = Client::connect(server.address);
+    for line in ["MULTI", "SET before 1", "RPUSH list x"] {
+        victim.run(line);
+    }
+    victim.call(&[
+        "EVAL",
+        "redis.call('SET', KEYS[1], 1) while true do end",
+        "1",
+        "k",
+    ]);
+    victim.run("SET after 1");
+    victim.send(&["EXEC"]);
+    wait_until_running(&server);
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.run("SCRIPT KILL").render(), "OK");
+    let reply = victim.read().render();
+    assert!(
+        reply.starts_with("(EXECABORT") && reply.contains("killed by user"),
+        "{reply}"
+    );
+    assert_eq!(client.run("DBSIZE").render(), "0");
+    assert_eq!(victim.run("SET k free").render(), "OK");
+}
+
+/// What each call of a script that is not atomic did is there at once, and alone.
+#[test]
+fn what_a_direct_script_wrote_is_seen_while_it_runs() {
+    let server = Server::start();
+    let mut victim = Client::connect(server.address);
+    let body = "#!lua flags=disable-atomicity\n\
+                redis.call('SET', KEYS[1], 'seen') while true do end";
+    victim.send(&["EVAL", body, "1", "k"]);
+    let mut client = Client::connect(server.address);
+    until(|| client.run("GET k").render() == "seen");
+    assert_eq!(client.run("SET k changed").render(), "OK");
+    assert_eq!(client.run("SCRIPT KILL").render(), "OK");
+    assert!(victim.read().render().contains("stays"));
+    assert_eq!(client.run("GET k").render(), "changed");
 }

@@ -82,3 +82,22 @@ fn messages_of_a_transaction_come_when_it_commits() {
     assert_eq!(subscriber.read().render(), "[message a x]");
     assert_eq!(subscriber.read().render(), "[message a y]");
 }
+
+#[test]
+fn who_has_unsubscribed_hears_nothing() {
+    let server = Server::start();
+    let mut subscriber = Client::connect(server.address);
+    let mut client = Client::connect(server.address);
+    for (begin, end) in [
+        ("SUBSCRIBE a", "UNSUBSCRIBE a"),
+        ("PSUBSCRIBE a*", "PUNSUBSCRIBE"),
+        ("SUBSCRIBE a", "RESET"),
+    ] {
+        subscriber.run(begin);
+        assert_eq!(client.run("PUBLISH a heard").render(), "1", "{begin}");
+        assert!(subscriber.read().render().contains("heard"), "{begin}");
+        subscriber.run(end);
+        assert_eq!(client.run("PUBLISH a unheard").render(), "0", "{end}");
+        assert_eq!(subscriber.run("PING").render(), "PONG", "{end}");
+    }
+}

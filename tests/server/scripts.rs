@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::support::client::{Client, Reply};
+use crate::support::log;
 use crate::support::server::Server;
 
 const INCREMENT: &str = "return redis.call('INCR', KEYS[1])";
@@ -370,4 +371,58 @@ fn a_cyclic_table_is_cut_off() {
         .spawn(read)
         .unwrap();
     reader.join().unwrap();
+}
+
+#[test]
+fn a_script_that_runs_again_logs_once() {
+    log::keep();
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let body = "redis.call('INCR', KEYS[1]) redis.log(redis.LOG_WARNING, ARGV[1])";
+    for _ in 0..3 {
+        server.services.force_conflict();
+        eval(&mut client, body, &["n"], &["logged by one that lost"]);
+    }
+    // In EXEC as well.
+    client.run("MULTI");
+    client.call(&["EVAL", body, "1", "n", "logged by one that lost"]);
+    server.services.force_conflict();
+    client.run("EXEC");
+    assert_eq!(client.run("GET n").render(), "'4'");
+    assert_eq!(log::count("logged by one that lost"), 4);
+    let failing = "#!lua flags=rollback-on-error\n\
+                   redis.log(redis.LOG_WARNING, 'logged and rolled back') error('x')";
+    eval(&mut client, failing, &[], &[]);
+    assert_eq!(log::count("logged and rolled back"), 0);
+}
+
+#[test]
+fn time_stands_still_within_a_script() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let body = "local before = redis.call('TIME') \
+                redis.call('SET', KEYS[1], 'x', 'PX', 100000) \
+                local left = redis.call('PTTL', KEYS[1]) \
+                for i = 1, 5e6 do end \
+                local after = redis.call('TIME') \
+                return {before[1] == after[1] and before[2] == after[2], \
+                    left - redis.call('PTTL', KEYS[1])}";
+    for flags in ["", "#!lua flags=allow-undeclared-keys\n"] {
+        let script = format!("{flags}{body}");
+        assert_eq!(eval(&mut client, &script, &["k"], &[]), "[1 0]", "{flags}");
+    }
+}
+
+#[test]
+fn what_a_script_selects_is_its_own() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let body = "redis.call('SELECT', 1) return redis.call('SET', KEYS[1], ARGV[1])";
+    for flags in ["", "#!lua flags=disable-atomicity\n"] {
+        let script = format!("{flags}{body}");
+        assert_eq!(eval(&mut client, &script, &["k"], &["v"]), "OK", "{flags}");
+        assert_eq!(client.run("EXISTS k").render(), "0", "{flags}");
+    }
+    client.run("SELECT 1");
+    assert_eq!(client.run("GET k").render(), "v");
 }

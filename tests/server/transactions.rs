@@ -185,3 +185,20 @@ fn a_watched_key_that_came_and_went_spoils_exec() {
     client.run("PING");
     assert_eq!(client.run("EXEC").render(), "[PONG]");
 }
+
+/// What commands on the connection do is done when they run, so they must run once.
+#[test]
+fn commands_on_the_connection_run_once_however_often_exec_does() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let mut victim = Client::connect(server.address);
+    let id = victim.run("CLIENT ID").render();
+    client.run("MULTI");
+    client.run("INCR n");
+    client.run(&format!("CLIENT KILL ID {id}"));
+    client.run("SUBSCRIBE news");
+    server.services.force_conflict();
+    assert_eq!(client.run("EXEC").render(), "[1 1 [subscribe news 1]]");
+    let mut other = Client::connect(server.address);
+    assert_eq!(other.run("PUBLISH news x").render(), "1");
+}

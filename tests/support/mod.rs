@@ -6,6 +6,8 @@ pub(crate) mod check;
 pub(crate) mod client;
 pub(crate) mod info;
 pub(crate) mod line;
+pub(crate) mod log;
+#[allow(dead_code, reason = "other tests use the rest")]
 pub(crate) mod process;
 pub(crate) mod redis;
 pub(crate) mod server;
