@@ -556,4 +556,27 @@ mod tests {
         assert!(!client.is_script_killed(next), "it was not its kill");
         assert!(!clients.kill_scripts(Some(&own)));
     }
+
+    /// Also while its session takes nothing, for its thread may be busy.
+    #[test]
+    fn one_who_is_sent_more_than_its_limit_is_cut_off() {
+        let client = Clients::new().add(String::new(), String::new(), 0);
+        let push = Arc::new(Push {
+            pattern: None,
+            channel: Box::from(*b"news"),
+            payload: vec![b'x'; 1_000].into(),
+            is_sharded: false,
+        });
+        for _ in 0..9 {
+            client.push(&push, 10_000);
+        }
+        assert!(!client.is_killed());
+        client.take_pushes();
+        for _ in 0..9 {
+            client.push(&push, 10_000);
+        }
+        assert!(!client.is_killed(), "what was taken does not count");
+        client.push(&push, 10_000);
+        assert!(client.is_killed());
+    }
 }

@@ -71,9 +71,7 @@ pub(super) fn attempt(
         Err(error) => {
             reply.rewind(mark);
             // An error may rest on keys that never stood together: compared like a success.
-            if !fault!("a command's error keeps its writes") {
-                transaction.forget_writes();
-            }
+            transaction.forget_writes();
             failure = Some(error.to_string());
         }
     }

@@ -42,6 +42,7 @@ pub(crate) fn target(data: &[u8]) {
             match run.resume(&mut host) {
                 Step::Preempted | Step::Waiting => slices += 1,
                 step @ (Step::Done | Step::OutOfMemory) => break step,
+                Step::Panicked => panic!("a library panicked"),
             }
             assert!(slices < SLICES_MAX, "no end of it");
         };

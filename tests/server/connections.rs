@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::net::TcpStream;
+use std::time::Duration;
 
 use darter::commands::table;
 use darter::config::Config;
@@ -55,6 +56,9 @@ fn too_many_connections_are_refused_with_an_error() {
     let mut second = Client::connect(server.address);
     second.run("PING");
     let mut third = TcpStream::connect(server.address).unwrap();
+    third
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
     let mut text = String::new();
     third.read_to_string(&mut text).unwrap();
     assert_eq!(text, "-ERR max number of clients reached\r\n");

@@ -1,6 +1,6 @@
 //! MULTI, EXEC, DISCARD, WATCH.
 
-use crate::support::client::Client;
+use crate::support::client::{Client, Reply};
 use crate::support::server::{Server, until};
 
 #[test]
@@ -201,4 +201,43 @@ fn commands_on_the_connection_run_once_however_often_exec_does() {
     assert_eq!(client.run("EXEC").render(), "[1 1 [subscribe news 1]]");
     let mut other = Client::connect(server.address);
     assert_eq!(other.run("PUBLISH news x").render(), "1");
+}
+
+/// What a command has done before it fails would be part of the transaction.
+#[test]
+fn a_command_that_fails_in_exec_has_changed_nothing() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    for line in [
+        "SETRANGE k 536870912 x",
+        "INCRBYFLOAT k inf",
+        "INCRBY big 1",
+        "HINCRBYFLOAT k f inf",
+        "XADD k 0-0 f v",
+        "ZADD z INCR inf a",
+        "ZUNIONSTORE k 2 z big",
+        "SINTERSTORE k set big",
+        "LMOVE list big LEFT LEFT",
+        "SMOVE set big a",
+        "COPY big k DB 99",
+        "MOVE big 99",
+        "GETSET list v",
+    ] {
+        client.run("FLUSHALL");
+        client.run("SET big 9223372036854775807");
+        client.run("RPUSH list a b");
+        client.run("SADD set a");
+        client.run("ZADD z -inf a");
+        client.run("MULTI");
+        client.run(line);
+        client.run("DBSIZE");
+        for read in ["GET big", "LRANGE list 0 -1", "SMEMBERS set", "ZSCORE z a"] {
+            client.run(read);
+        }
+        let mut replies = client.run("EXEC").elements();
+        assert!(replies.remove(0).render().starts_with('('), "{line}");
+        let left: Vec<_> = replies.iter().map(Reply::render).collect();
+        let expected = ["4", "'9223372036854775807'", "[a b]", "[a]", "-inf"];
+        assert_eq!(left, expected, "{line}");
+    }
 }
