@@ -127,8 +127,11 @@ fn client_bytes(services: &Services) -> usize {
 
 /// Bytes as people read them.
 fn human(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["B", "K", "M"] {
+    if bytes < 1024 {
+        return format!("{bytes}B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    for unit in ["K", "M"] {
         if value < 1024.0 {
             return format!("{value:.2}{unit}");
         }

@@ -137,7 +137,7 @@ fn lcs(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Result<()
         ));
     }
     // The limit above fits a `usize`.
-    view.check_room(cells as usize * size_of::<u32>())?;
+    view.check_room_to_read(cells as usize * size_of::<u32>())?;
     let lengths = Lengths::new(&one, &other);
     let length = lengths.at(one.len(), other.len());
     if options.wants_length {

@@ -309,7 +309,7 @@ fn getrange(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done
         return Ok(());
     };
     let (from, to) = clamp(start, end, value.len()).unwrap_or_default();
-    view.check_room(to - from)?;
+    view.check_room_to_read(to - from)?;
     reply.bulk(&value.range(from, to));
     Ok(())
 }

@@ -16,6 +16,8 @@ use crate::services::Services;
 
 /// What may be allocated without a look at `maxmemory`.
 const LARGE_BYTES: usize = 1 << 20;
+/// What a reply, or what is made for it, may take without one.
+pub const HUGE_READ_BYTES: usize = 16 << 20;
 /// Elements of a result that may be made without one.
 const ELEMENTS_BETWEEN_CHECKS: usize = 4096;
 
@@ -275,6 +277,18 @@ impl<'t> View<'t> {
     pub fn check_room(&self, bytes: usize) -> Result<(), CommandError> {
         if bytes >= LARGE_BYTES && !self.services.config.has_room_for(bytes) {
             return Err(CommandError::OutOfMemory);
+        }
+        Ok(())
+    }
+
+    /// As `check_room`, for what is only read: it goes on while memory is full, but for what would
+    /// take very much for a moment.
+    ///
+    /// # Errors
+    /// [`CommandError::OutOfMemory`].
+    pub fn check_room_to_read(&self, bytes: usize) -> Result<(), CommandError> {
+        if bytes >= HUGE_READ_BYTES {
+            self.check_room(bytes)?;
         }
         Ok(())
     }

@@ -75,6 +75,12 @@ impl Request {
         self.arguments.len()
     }
 
+    /// Bytes that it takes besides those that its arguments lie in.
+    pub fn held_bytes(&self) -> usize {
+        let inline = self.inline.as_ref().map_or(0, Vec::capacity);
+        self.arguments.capacity() * size_of::<Range<usize>>() + inline
+    }
+
     /// Whether there is nothing to do (an empty line or array).
     pub fn is_empty(&self) -> bool {
         self.arguments.is_empty()
@@ -99,6 +105,11 @@ impl Parser {
     /// A parser at the beginning of an empty buffer.
     pub fn new() -> Parser {
         Parser::default()
+    }
+
+    /// Bytes that the unfinished request takes besides those of the buffer.
+    pub fn held_bytes(&self) -> usize {
+        self.request.held_bytes()
     }
 
     /// How many bytes at the buffer's beginning are done with.

@@ -33,6 +33,8 @@ pub(super) struct Batch {
     /// What arrives while a request is taken.
     parser: Parser,
     requests: VecDeque<Request>,
+    /// What the requests took when they were looked at.
+    request_bytes: usize,
     error: Option<ProtocolError>,
 }
 
@@ -42,6 +44,7 @@ impl Batch {
             input: Vec::new(),
             parser: Parser::new(),
             requests: VecDeque::new(),
+            request_bytes: 0,
             error: None,
         }
     }
@@ -61,7 +64,7 @@ impl Batch {
 
     /// Bytes that it takes.
     pub(super) fn held_bytes(&self) -> usize {
-        self.input.capacity()
+        self.input.capacity() + self.request_bytes + self.parser.held_bytes()
     }
 
     /// Gives memory back that no request needs.
@@ -118,10 +121,12 @@ impl Batch {
             is_authenticated: core.client.is_authenticated
                 || fault!("limits before the password are ignored"),
         };
+        self.request_bytes = 0;
         while self.requests.len() < REQUESTS {
             match self.parser.next(&self.input, limits) {
                 Ok(Some(request)) => {
                     let is_first = self.requests.is_empty();
+                    self.request_bytes += request.held_bytes();
                     self.requests.push_back(request);
                     // Only the first request may change what the client is allowed to send.
                     if is_first && !limits.is_authenticated {

@@ -2,12 +2,9 @@
 
 use crate::client_memory;
 use crate::clients::SharedClient;
+use crate::commands::view::HUGE_READ_BYTES;
 use crate::resp::encode::Meter;
 use crate::services::Services;
-
-/// A reply that is smaller is written although more memory is in use than `maxmemory`: reading goes
-/// on.
-const HUGE_BYTES: usize = 16 << 20;
 
 /// Charges a client for its reply while it is written.
 pub(super) struct ReplyMeter<'c> {
@@ -26,6 +23,6 @@ impl Meter for ReplyMeter<'_> {
         if self.client.is_killed() {
             return false;
         }
-        after < HUGE_BYTES || self.services.config.has_room_for(after - before)
+        after < HUGE_READ_BYTES || self.services.config.has_room_for(after - before)
     }
 }

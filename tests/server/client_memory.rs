@@ -147,6 +147,20 @@ fn requests_that_never_end_count_too() {
 }
 
 #[test]
+fn finding_many_arguments_takes_memory_too() {
+    const ARGUMENTS: usize = 600_000;
+    let process = Process::start(&["--maxmemory-clients", "8mb"]);
+    let mut operator = process.client();
+    let mut hostile = process.client();
+    let mut bytes = format!("*{}\r\n", ARGUMENTS + 1).into_bytes();
+    bytes.extend(b"$0\r\n\r\n".repeat(ARGUMENTS));
+    assert!(bytes.len() < 4 * MIB);
+    hostile.try_send_bytes(&bytes);
+    assert!(hostile.is_at_end());
+    assert_eq!(number(&mut operator, "evicted_clients"), 1);
+}
+
+#[test]
 fn the_limit_may_be_a_part_of_maxmemory() {
     let process = Process::start(&["--maxmemory", "200mb", "--maxmemory-clients", "5%"], &[]);
     let mut client = Client::connect(process.address);

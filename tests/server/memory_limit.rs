@@ -337,6 +337,34 @@ fn what_would_be_enormous_is_refused_before_it_is_allocated() {
 }
 
 #[test]
+fn what_is_made_of_other_values_is_refused_while_it_is_made() {
+    let process = Process::start(&[]);
+    let mut client = process.client();
+    client.run("SETRANGE string 5999 x");
+    let members: Vec<String> = (0..60_000).map(|i| format!("member-{i:060}")).collect();
+    for (key, half) in [("1", &members[..30_000]), ("2", &members[30_000..])] {
+        let plain: Vec<&str> = half.iter().map(String::as_str).collect();
+        client.call(&[&["SADD", &format!("plain-{key}")][..], &plain].concat());
+        let scored: Vec<&str> = half.iter().flat_map(|member| ["1", member]).collect();
+        client.call(&[&["ZADD", &format!("scored-{key}")][..], &scored].concat());
+    }
+    leave_room(&mut client, MIB + MIB / 4);
+    for line in [
+        "SUNIONSTORE u plain-1 plain-2",
+        "SDIFFSTORE u plain-1 plain-2",
+        "ZUNIONSTORE u 2 scored-1 scored-2",
+        "ZRANGESTORE u scored-1 0 -1",
+    ] {
+        assert_eq!(client.run(line).render(), OOM, "{line}");
+    }
+    let read = client.run("SUNION plain-1 plain-2").elements();
+    assert_eq!(read.len(), members.len());
+    assert_eq!(client.run("EXISTS u").render(), "0");
+    // Its table would take 144 MB.
+    assert_eq!(client.run("LCS string string LEN").render(), OOM);
+}
+
+#[test]
 fn a_growing_string_stops_at_the_limit() {
     let process = Process::start(&[], &[]);
     let mut client = Client::connect(process.address);
