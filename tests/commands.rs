@@ -4,9 +4,6 @@
 
 mod support;
 
-#[global_allocator]
-static ALLOCATOR: darter::memory::Allocator = darter::memory::Allocator;
-
 #[path = "commands/blocking.rs"]
 mod blocking;
 #[path = "commands/hash.rs"]

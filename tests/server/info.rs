@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::support::client::{Client, Reply};
 use crate::support::info::section;
+use crate::support::process::Process;
 use crate::support::server::Server;
 
 fn number(fields: &HashMap<String, String>, name: &str) -> i64 {
@@ -141,8 +142,8 @@ fn info_counts_what_was_refused_apart() {
 
 #[test]
 fn memory_adds_up() {
-    let server = Server::start();
-    let mut client = Client::connect(server.address);
+    let process = Process::start(&[], &[]);
+    let mut client = Client::connect(process.address);
     let memory = section(&mut client, "memory");
     let of = |name: &str| number(&memory, name);
     assert!(of("used_memory") > 0 && of("used_memory_startup") > 0);
