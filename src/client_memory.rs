@@ -2,7 +2,8 @@
 //!
 //! Each connection says what it holds; what others see of that, and the sum, change only by steps,
 //! so that a client with small requests writes nothing shared. A client that has been told to go
-//! still holds its memory until its thread comes to it: until then nobody else begins anything.
+//! still holds its memory until its thread comes to it: until then nobody else begins anything,
+//! unless that takes so long that the thread must be busy with something else.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,7 +14,11 @@ use crate::clients::SharedClient;
 use crate::services::Services;
 
 /// Changes below this are kept from the sum, and so are clients that hold less.
-pub const STEP_BYTES: usize = 16 * 1024;
+const STEP_BYTES: usize = 16 * 1024;
+
+/// Looks of the housekeeping, ten a second, after which those who have been told to go are not
+/// waited for any more, if none has gone meanwhile.
+const LOOKS_MAX: usize = 3;
 
 /// What one client holds, as the sum has it.
 #[derive(Default)]
@@ -42,6 +47,8 @@ pub(crate) struct ClientMemory {
     bytes: AtomicUsize,
     /// What those hold of it who have been told to go.
     leaving_bytes: AtomicUsize,
+    /// Looks of the housekeeping since one of them has gone, or all was well.
+    looks: AtomicUsize,
 }
 
 impl ClientMemory {
@@ -73,6 +80,9 @@ impl ClientMemory {
     /// A client is gone. Called by its own thread.
     pub(crate) fn discharge(&self, charge: &Charge) {
         let mut leaving = charge.leaving_bytes();
+        if *leaving > 0 {
+            self.looks.store(0, Ordering::SeqCst);
+        }
         // In this order, so that those who stay never seem to hold less than they do.
         self.leaving_bytes.fetch_sub(*leaving, Ordering::SeqCst);
         let bytes = charge.bytes.swap(0, Ordering::SeqCst);
@@ -122,6 +132,21 @@ impl ClientMemory {
         bytes_max > 0 && bytes.saturating_sub(leaving) > bytes_max
     }
 
+    /// Whether nothing may be begun, for those who have to go hold memory that is needed.
+    #[inline]
+    pub(crate) fn must_wait(&self, bytes_max: usize) -> bool {
+        self.is_over(bytes_max) && self.looks.load(Ordering::SeqCst) < LOOKS_MAX
+    }
+
+    /// Sees whether those who have to go do. Called by the housekeeping, ten times a second.
+    pub(crate) fn look(&self, bytes_max: usize) {
+        if self.is_over(bytes_max) {
+            self.looks.fetch_add(1, Ordering::SeqCst);
+        } else {
+            self.looks.store(0, Ordering::SeqCst);
+        }
+    }
+
     /// Whether all hold more than `bytes_max`; 0 is no limit.
     #[inline]
     pub(crate) fn is_over(&self, bytes_max: usize) -> bool {
@@ -133,10 +158,9 @@ impl ClientMemory {
 pub fn enforce(services: &Services) {
     let bytes_max = services.config.client_bytes_max();
     for (client, bytes) in services.clients.choose_leaving(bytes_max) {
-        services
-            .stats
-            .evicted_clients
-            .fetch_add(1, Ordering::Relaxed);
+        // Relaxed: a count.
+        let evicted = &services.stats.evicted_clients;
+        evicted.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(
             "client {} from {} is disconnected: it holds {bytes} bytes, and all clients more than \
              maxmemory-clients, {bytes_max}",
@@ -154,10 +178,103 @@ pub fn is_over(services: &Services) -> bool {
     services.clients.memory.is_over(bytes_max)
 }
 
+/// Whether a connection may begin nothing now.
+#[inline]
+pub fn must_wait(services: &Services) -> bool {
+    let bytes_max = services.config.client_bytes_max();
+    services.clients.memory.must_wait(bytes_max)
+}
+
+/// Housekeeping: lets idle clients give back what they keep for their next request where others
+/// need it, and sees whether those who have to go do.
+pub fn look(services: &Services) {
+    services
+        .clients
+        .memory
+        .look(services.config.client_bytes_max());
+    if is_tight(services) {
+        let all = services.clients.all();
+        // Relaxed: one that is overlooked is woken at the next turn.
+        all.iter()
+            .filter(|client| client.memory_bytes.load(Ordering::Relaxed) >= STEP_BYTES)
+            .for_each(|client| client.wake());
+    }
+}
+
 /// Whether memory that a client does not need now should be given back rather than kept for its
 /// next request.
 #[inline]
 pub fn is_tight(services: &Services) -> bool {
     let bytes_max = services.config.client_bytes_max();
     services.clients.memory.is_over(bytes_max / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::Clients;
+
+    const LIMIT: usize = 10 * STEP_BYTES;
+
+    fn client_of(clients: &Clients, bytes: usize) -> Arc<SharedClient> {
+        let client = clients.add("there".into(), "here".into(), 0);
+        clients.charge(&client, bytes);
+        client
+    }
+
+    #[test]
+    fn small_changes_are_kept_from_the_sum() {
+        let clients = Clients::new();
+        let client = client_of(&clients, STEP_BYTES - 1);
+        assert_eq!(clients.charged_bytes(), 0);
+        clients.charge(&client, 5 * STEP_BYTES);
+        clients.charge(&client, 6 * STEP_BYTES - 1);
+        assert_eq!(clients.charged_bytes(), 5 * STEP_BYTES);
+        clients.charge(&client, 0);
+        assert_eq!(clients.charged_bytes(), 0);
+    }
+
+    #[test]
+    fn the_largest_are_chosen_once_and_count_until_they_have_gone() {
+        let clients = Clients::new();
+        let sizes = [3, 6, 5, 1].map(|steps| steps * STEP_BYTES);
+        let [small, largest, large, _] = sizes.map(|bytes| client_of(&clients, bytes));
+        let chosen = clients.choose_leaving(LIMIT);
+        let ids: Vec<u64> = chosen.iter().map(|(client, _)| client.id).collect();
+        assert_eq!(ids, [largest.id]);
+        assert!(largest.is_killed() && !large.is_killed());
+        assert!(clients.choose_leaving(LIMIT).is_empty(), "one is enough");
+        // What it frees while it goes is not for others yet.
+        clients.charge(&largest, 0);
+        assert_eq!(clients.charged_bytes(), 15 * STEP_BYTES);
+        clients.charge(&small, 5 * STEP_BYTES);
+        let chosen = clients.choose_leaving(LIMIT);
+        assert_eq!(chosen.len(), 1, "of the two that hold the same, one");
+        clients.remove(largest.id);
+        assert!(clients.memory.is_over(LIMIT));
+        clients.remove(chosen[0].0.id);
+        assert_eq!(clients.charged_bytes(), 6 * STEP_BYTES);
+    }
+
+    #[test]
+    fn those_who_do_not_go_are_not_waited_for_for_ever() {
+        let clients = Clients::new();
+        let stuck = client_of(&clients, 2 * LIMIT);
+        let going = client_of(&clients, LIMIT + STEP_BYTES);
+        assert_eq!(clients.choose_leaving(LIMIT).len(), 2);
+        for _ in 0..LOOKS_MAX - 1 {
+            clients.memory.look(LIMIT);
+        }
+        assert!(clients.memory.must_wait(LIMIT));
+        clients.remove(going.id);
+        for _ in 0..LOOKS_MAX {
+            assert!(clients.memory.must_wait(LIMIT));
+            clients.memory.look(LIMIT);
+        }
+        assert!(!clients.memory.must_wait(LIMIT));
+        clients.remove(stuck.id);
+        clients.memory.look(LIMIT);
+        client_of(&clients, 2 * LIMIT);
+        assert!(clients.memory.must_wait(LIMIT));
+    }
 }

@@ -1,5 +1,6 @@
 //! Limits on memory: `maxmemory` for all of it, `maxmemory-clients` for what clients' buffers take.
 
+// Relaxed, as for all options: each is a value by itself, through which nothing else is seen.
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::Config;

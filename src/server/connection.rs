@@ -303,7 +303,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
                 Step::Again if own.is_closing => return Poll::Ready(()),
                 Step::Again => false,
             };
-            if client_memory::is_over(&own.services) {
+            if client_memory::must_wait(&own.services) {
                 // Those who have to go come first: nothing is begun before they have.
                 client_memory::enforce(&own.services);
                 let_others(context);

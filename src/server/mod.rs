@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::client_memory::{self, STEP_BYTES};
+use crate::client_memory;
 use crate::interest::Interest;
 use crate::memory;
 use crate::services::Services;
@@ -130,7 +130,7 @@ fn keep_house(services: &Services) {
         // What has expired is shown, and let go of, although nobody writes.
         services.store.merge_effects();
         close_idle(services);
-        wake_to_give_back(services);
+        client_memory::look(services);
         services.stats.take_rate();
         round = (round + 1) % ROUNDS_PER_TRIM;
         if round == 0 {
@@ -138,17 +138,6 @@ fn keep_house(services: &Services) {
         }
         // The peak is the most that was looked at.
         memory::peak_bytes();
-    }
-}
-
-/// Lets idle clients give back what they keep for their next request, where others need it.
-fn wake_to_give_back(services: &Services) {
-    if client_memory::is_tight(services) {
-        let all = services.clients.all();
-        // Relaxed: one that is overlooked is woken at the next turn.
-        all.iter()
-            .filter(|client| client.memory_bytes.load(Ordering::Relaxed) >= STEP_BYTES)
-            .for_each(|client| client.wake());
     }
 }
 
