@@ -316,13 +316,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
                 }
                 if own.has_input {
                     // It yielded.
-                    if matches!(own.poll_send(context), Step::Over) {
+                    let is_killed = own.session.shared().is_killed();
+                    if is_killed || matches!(own.poll_send(context), Step::Over) {
                         return Poll::Ready(());
                     }
                     own.poll_timer(context);
                     return Poll::Pending;
                 }
                 if !own.is_closing && !own.session.output.is_empty() {
+                    // Replies go once all that is ready has been served: a peer that is woken
+                    // once finds more of them.
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 }

@@ -149,9 +149,9 @@ fn requests_that_never_end_count_too() {
 #[test]
 fn finding_many_arguments_takes_memory_too() {
     const ARGUMENTS: usize = 600_000;
-    let process = Process::start(&["--maxmemory-clients", "8mb"]);
-    let mut operator = process.client();
-    let mut hostile = process.client();
+    let process = Process::start(&["--maxmemory-clients", "8mb"], &[]);
+    let mut operator = Client::connect(process.address);
+    let mut hostile = Client::connect(process.address);
     let mut bytes = format!("*{}\r\n", ARGUMENTS + 1).into_bytes();
     bytes.extend(b"$0\r\n\r\n".repeat(ARGUMENTS));
     assert!(bytes.len() < 4 * MIB);

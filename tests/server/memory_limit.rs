@@ -49,7 +49,7 @@ fn a_full_server_refuses_writes_until_something_is_deleted() {
     let mut client = Client::connect(process.address);
     let room = 8 * MIB;
     let before = leave_room(&mut client, room);
-    let value = "x".repeat(100_000);
+    let value = "x".repeat(10_000);
     let mut keys = Vec::new();
     let refusal = loop {
         let key = format!("k{}", keys.len());
@@ -66,8 +66,9 @@ fn a_full_server_refuses_writes_until_something_is_deleted() {
     );
     let used = number(&mut client, "used_memory");
     assert!(
-        (before + room..before + room + MIB).contains(&used),
-        "{used} in {room}"
+        // Buffers may have been given back since.
+        (before + room - MIB / 2..before + room + MIB).contains(&used),
+        "{used} after {before} in {room}"
     );
 
     // What adds nothing goes on, whatever its place in the table of commands.
@@ -338,8 +339,8 @@ fn what_would_be_enormous_is_refused_before_it_is_allocated() {
 
 #[test]
 fn what_is_made_of_other_values_is_refused_while_it_is_made() {
-    let process = Process::start(&[]);
-    let mut client = process.client();
+    let process = Process::start(&[], &[]);
+    let mut client = Client::connect(process.address);
     client.run("SETRANGE string 5999 x");
     let members: Vec<String> = (0..60_000).map(|i| format!("member-{i:060}")).collect();
     for (key, half) in [("1", &members[..30_000]), ("2", &members[30_000..])] {
