@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::commands::connection::REDIS_VERSION;
 use crate::commands::table;
-use crate::memory;
+use crate::memory::{self, proc_bytes};
 use crate::pubsub::Kind;
 use crate::services::Services;
 use crate::stats::{ScriptMode, ThreadStats};
@@ -100,14 +100,6 @@ fn clients(services: &Services, text: &mut Text) {
     text.line("tracking_clients", 0);
     text.line("pubsub_clients", subscribers.count());
     text.line("total_blocking_keys", services.waiters.keys());
-}
-
-/// The bytes that a file of /proc gives in kilobytes behind a name; 0 where it does not.
-fn proc_bytes(path: &str, name: &str) -> u64 {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let value = text.lines().find_map(|line| line.strip_prefix(name));
-    let kilobytes = value.and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
 }
 
 /// Resident bytes of this process; 0 where the system does not tell.
@@ -282,7 +274,9 @@ fn transactions(services: &Services, text: &mut Text) {
     text.line("gate_waits", counts.gate_waits);
     text.line("snapshots_taken", counts.snapshots);
     text.line("snapshots_held", held);
+    text.line("snapshots_ended", counts.snapshots_ended);
     text.line("oldest_snapshot_ms", oldest_ms);
+    text.line("kept_bytes", services.store.kept_bytes());
     text.line(
         "versions_live",
         counts.versions_made.saturating_sub(counts.versions_freed),

@@ -144,3 +144,16 @@ unsafe impl GlobalAlloc for Allocator {
         moved
     }
 }
+
+/// The bytes that a file of /proc gives in kilobytes behind a name; 0 where it does not.
+pub(crate) fn proc_bytes(path: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    let kilobytes = value.and_then(|value| value.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
+/// The memory of the machine; 0 where the system does not tell.
+pub(crate) fn machine_bytes() -> usize {
+    usize::try_from(proc_bytes("/proc/meminfo", "MemTotal:")).unwrap_or(usize::MAX)
+}

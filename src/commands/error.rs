@@ -36,6 +36,9 @@ pub enum CommandError {
     /// More memory is in use than `maxmemory` allows, or would be.
     #[error("OOM command not allowed when used memory > 'maxmemory'.")]
     OutOfMemory,
+    /// The snapshot read at was ended because of a limit.
+    #[error("SNAPSHOTTOOOLD The snapshot was ended: it was held too long, or kept too much.")]
+    SnapshotTooOld,
     /// The key must be there.
     #[error("ERR no such key")]
     NoSuchKey,
@@ -90,6 +93,7 @@ impl From<darter_storage::Error> for CommandError {
             darter_storage::Error::NoSuchDatabase(_) => CommandError::NoSuchDatabase,
             darter_storage::Error::NotAnInteger => CommandError::NotAnInteger,
             darter_storage::Error::StringTooLong => CommandError::StringTooLong,
+            darter_storage::Error::SnapshotTooOld => CommandError::SnapshotTooOld,
             other => CommandError::err(other.to_string()),
         }
     }

@@ -1,10 +1,14 @@
-//! Limits on memory: `maxmemory` for all of it, `maxmemory-clients` for what clients' buffers take.
+//! Limits on memory: `maxmemory` for all of it, `maxmemory-clients` for what clients' buffers take,
+//! `snapshot-max-…` for what is kept for snapshots.
 
 // Relaxed, as for all options: each is a value by itself, through which nothing else is seen.
 use std::sync::atomic::Ordering::Relaxed;
 
+use darter_storage::SnapshotLimits;
+
 use super::Config;
-use super::parameters::{Change, bytes};
+use super::parameters::Change;
+use super::values::bytes;
 use crate::memory;
 
 impl Config {
@@ -31,6 +35,18 @@ impl Config {
                 let hundredth = self.max_memory_bytes.load(Relaxed) / 100;
                 hundredth.saturating_mul(limit.unsigned_abs() as usize)
             }
+        }
+    }
+}
+
+impl Config {
+    /// The limits that snapshots are held to.
+    pub fn snapshot_limits(&self) -> SnapshotLimits {
+        let limit = |value: u64| if value == 0 { u64::MAX } else { value };
+        SnapshotLimits {
+            age_ms: limit(self.snapshot_age_s.load(Relaxed)).saturating_mul(1000),
+            count: limit(self.snapshots_max.load(Relaxed) as u64) as usize,
+            kept_bytes: limit(self.snapshot_bytes_max.load(Relaxed) as u64),
         }
     }
 }

@@ -4,6 +4,7 @@
 pub mod file;
 mod memory;
 pub mod parameters;
+mod values;
 mod without_meaning;
 
 use std::net::SocketAddr;
@@ -65,6 +66,12 @@ pub struct Config {
     /// Bytes that the buffers of all clients may take together; 0 is no limit, and less than 0 so
     /// many hundredths of `max_memory_bytes`.
     pub client_memory_limit: AtomicI64,
+    /// Seconds after which a snapshot is ended; 0 is never.
+    pub snapshot_age_s: AtomicU64,
+    /// Snapshots that may be held at once; 0 is no limit.
+    pub snapshots_max: AtomicUsize,
+    /// Bytes that may be kept for snapshots alone; 0 is no limit.
+    pub snapshot_bytes_max: AtomicUsize,
     /// Milliseconds after which a script counts as slow; 0 is never.
     pub lua_time_limit_ms: AtomicU64,
     /// Milliseconds after which a script is ended; 0 is never.
@@ -120,6 +127,9 @@ impl Config {
             bulk_bytes_max: AtomicUsize::new(512 << 20),
             max_memory_bytes: AtomicUsize::new(0),
             client_memory_limit: AtomicI64::new(1 << 30),
+            snapshot_age_s: AtomicU64::new(3600),
+            snapshots_max: AtomicUsize::new(1024),
+            snapshot_bytes_max: AtomicUsize::new(crate::memory::machine_bytes() / 4),
             lua_time_limit_ms: AtomicU64::new(5000),
             lua_kill_limit_ms: AtomicU64::new(0),
             lua_memory_bytes: AtomicUsize::new(256 << 20),

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::values::{bytes, number, path, path_text, yes_no, yes_no_text};
 use super::without_meaning::WITHOUT_MEANING;
 use super::{Config, OUTPUT_CLASSES, OutputLimit, memory};
 use crate::glob;
@@ -58,54 +59,6 @@ pub struct Parameter {
     pub when: When,
     get: fn(&Config) -> String,
     set: Set,
-}
-
-fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| "argument must be a number in range".into())
-}
-
-/// A size with a unit: `1k` is 1000 bytes, `1kb` is 1024.
-pub fn bytes(text: &str) -> Result<usize, String> {
-    let lower = text.to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|end: char| !end.is_ascii_digit());
-    let unit: usize = match &lower[digits.len()..] {
-        "" | "b" => 1,
-        "k" => 1000,
-        "kb" => 1 << 10,
-        "m" => 1_000_000,
-        "mb" => 1 << 20,
-        "g" => 1_000_000_000,
-        "gb" => 1 << 30,
-        _ => return Err("argument must be a memory value".into()),
-    };
-    let count: usize = digits
-        .parse()
-        .map_err(|_| "argument must be a memory value".to_owned())?;
-    count
-        .checked_mul(unit)
-        .ok_or_else(|| "argument must be a memory value".into())
-}
-
-fn yes_no(text: &str) -> Result<bool, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "yes" => Ok(true),
-        "no" => Ok(false),
-        _ => Err("argument must be 'yes' or 'no'".into()),
-    }
-}
-
-fn yes_no_text(value: bool) -> String {
-    if value { "yes".into() } else { "no".into() }
-}
-
-fn path(text: &str) -> Option<std::path::PathBuf> {
-    (!text.is_empty()).then(|| text.into())
-}
-
-fn path_text(path: Option<&std::path::PathBuf>) -> String {
-    path.map(|path| path.display().to_string())
-        .unwrap_or_default()
 }
 
 fn limits_text(config: &Config) -> String {
@@ -325,6 +278,28 @@ pub const PARAMETERS: &[Parameter] = &[
         get: memory::client_limit_text,
         set: memory::set_client_limit,
     },
+    atomic!(
+        "snapshot-max-age",
+        "SECONDS",
+        snapshot_age_s,
+        number,
+        "end a snapshot that is held for so long, by a script or WATCH; 0 for never"
+    ),
+    atomic!(
+        "snapshot-max-count",
+        "COUNT",
+        snapshots_max,
+        number,
+        "end the oldest snapshots when more are held; 0 for no limit"
+    ),
+    atomic!(
+        "snapshot-max-bytes",
+        "BYTES",
+        snapshot_bytes_max,
+        bytes,
+        "end the oldest snapshot when about so much is kept for snapshots alone, a quarter of the \
+         machine's memory if not given; 0 for no limit"
+    ),
     Parameter {
         name: "client-output-buffer-limit",
         value: "CLASS HARD SOFT SECONDS",

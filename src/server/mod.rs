@@ -122,6 +122,8 @@ fn keep_house(services: &Services) {
     let mut round = 0;
     while !services.wait_for_stop(HOUSEKEEPING) {
         services.read_clock();
+        let limits = services.config.snapshot_limits();
+        services.store.limit_snapshots(limits);
         for _ in 0..ROUNDS_MAX {
             if !services.store.maintain(KEYS_PER_ROUND) {
                 break;

@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use darter_storage::{CommitError, Escalation, Mode, Transaction};
+use darter_storage::{CommitError, Error, Escalation, Mode, Transaction};
 
 use super::multi::{Item, Watch};
 use super::script_host::{Effects, Target};
@@ -113,8 +113,11 @@ impl Exec {
         }
         for watch in &self.watches {
             for (database, key) in &watch.keys {
-                if !transaction.is_unchanged_since(&watch.snapshot, *database, key)? {
-                    return Ok(true);
+                match transaction.is_unchanged_since(&watch.snapshot, *database, key) {
+                    // Nobody can say any more whether the key has changed.
+                    Ok(false) | Err(Error::SnapshotTooOld) => return Ok(true),
+                    Ok(true) => {}
+                    Err(error) => return Err(error.into()),
                 }
             }
         }

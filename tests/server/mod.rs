@@ -12,5 +12,6 @@ mod memory_limit;
 mod protocol;
 mod pubsub;
 mod scripts;
+mod snapshots;
 mod transactions;
 mod watchdog;

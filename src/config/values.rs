@@ -1,0 +1,49 @@
+//! What options' values are made of.
+
+pub(super) fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| "argument must be a number in range".into())
+}
+
+/// A size with a unit: `1k` is 1000 bytes, `1kb` is 1024.
+pub(super) fn bytes(text: &str) -> Result<usize, String> {
+    let lower = text.to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|end: char| !end.is_ascii_digit());
+    let unit: usize = match &lower[digits.len()..] {
+        "" | "b" => 1,
+        "k" => 1000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return Err("argument must be a memory value".into()),
+    };
+    let count: usize = digits
+        .parse()
+        .map_err(|_| "argument must be a memory value".to_owned())?;
+    count
+        .checked_mul(unit)
+        .ok_or_else(|| "argument must be a memory value".into())
+}
+
+pub(super) fn yes_no(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("argument must be 'yes' or 'no'".into()),
+    }
+}
+
+pub(super) fn yes_no_text(value: bool) -> String {
+    if value { "yes".into() } else { "no".into() }
+}
+
+pub(super) fn path(text: &str) -> Option<std::path::PathBuf> {
+    (!text.is_empty()).then(|| text.into())
+}
+
+pub(super) fn path_text(path: Option<&std::path::PathBuf>) -> String {
+    path.map(|path| path.display().to_string())
+        .unwrap_or_default()
+}
