@@ -11,6 +11,8 @@ use std::slice;
 
 use mlua::ffi;
 
+use crate::fault::fault;
+
 use super::error::Failure;
 use super::library::Scratch;
 use super::preempt::{Control, Suspension, with_control};
@@ -94,6 +96,7 @@ unsafe fn call_once(lua: *mut ffi::lua_State, function: Function) -> Result<c_in
     let failure = match outcome {
         Ok(Ok(results)) => return Ok(results),
         Ok(Err(failure)) => failure,
+        Err(_) if fault!("a script goes on after a panic") => Failure::text("internal error"),
         // No pcall of the script's may hide it: the script ends here.
         Err(_panic) => return Err(Suspension::Panicked),
     };

@@ -21,7 +21,7 @@ use crate::services::Services;
 use crate::stats::count;
 
 /// Room for arguments that has grown larger than this is given back.
-const KEPT_ARGUMENT_BYTES_MAX: usize = 64 * 1024;
+const KEPT_ARGUMENT_BYTES_MAX: usize = 16 * 1024;
 
 /// Runs a request. `Some` if it could not be finished at once.
 pub(super) fn run(

@@ -358,7 +358,9 @@ impl Session {
     /// left behind in the session is not to be trusted, so the connection ends.
     fn end_after_panic(&mut self) -> Progress {
         const TEXT: &[u8] = b"ERR internal error";
-        if let Some(mut pending) = self.pending.take() {
+        if let Some(mut pending) = self.pending.take()
+            && !fault!("what panicked keeps its place")
+        {
             pending.abandon(&mut self.core);
         }
         self.core.direct = None;

@@ -178,6 +178,7 @@ impl Entries {
     pub(crate) fn clear(&mut self) {
         const SPARE_MAX: usize = 8;
         const SPARE_KEY_BYTES_MAX: usize = 1024;
+        const KEPT: usize = 64;
         for entry in self.all.get_mut().drain(..) {
             // SAFETY: boxed by `add`; `&mut self` says that nobody borrows it.
             let mut own = unsafe { Box::from_raw(entry) };
@@ -188,6 +189,11 @@ impl Entries {
             }
         }
         self.by_hash.get_mut().clear();
+        // A transaction may be kept for the next one, which is seldom as large.
+        if self.all.get_mut().capacity() > KEPT {
+            self.all.get_mut().shrink_to(KEPT);
+            self.by_hash.get_mut().shrink_to(KEPT);
+        }
     }
 }
 
