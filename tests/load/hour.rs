@@ -18,7 +18,8 @@ const PIPELINE: usize = 50;
 const ELEMENTS_MAX: u64 = 200;
 /// How long after the last snapshot nothing of the past may be left.
 const CLEAN: Duration = Duration::from_secs(10);
-/// Of what there is after a twelfth of the time.
+/// Of what there is on average after a twelfth of the time, for a quarter of it: what a held snapshot
+/// keeps makes single samples differ by more.
 const GROWTH_MAX: f64 = 1.05;
 
 /// Holds a snapshot for as long as it computes, and reads in it.
@@ -113,8 +114,15 @@ fn run_scripts(address: SocketAddr, is_over: &AtomicBool) {
     }
 }
 
-/// Prints a row now and then; returns what is resident after a twelfth of the time, and at its end.
-fn observe(server: &Process, length: Duration, done: &AtomicU64) -> (u64, u64) {
+/// What is resident on average over a part of the time.
+fn average(samples: &[(Duration, u64)], from: Duration, to: Duration) -> f64 {
+    let within = samples.iter().filter(|(at, _)| (from..to).contains(at));
+    let bytes: Vec<u64> = within.map(|(_, bytes)| *bytes).collect();
+    bytes.iter().sum::<u64>() as f64 / bytes.len() as f64
+}
+
+/// Prints a row now and then; returns how many times what was resident early is so late.
+fn observe(server: &Process, length: Duration, done: &AtomicU64) -> f64 {
     let mut client = Client::connect(server.address);
     let step = (length / 24).min(Duration::from_secs(10));
     row(&[
@@ -126,7 +134,7 @@ fn observe(server: &Process, length: Duration, done: &AtomicU64) -> (u64, u64) {
         "snapshots",
         "p99",
     ]);
-    let (begin, mut early_bytes) = (Instant::now(), 0);
+    let (begin, mut samples) = (Instant::now(), Vec::new());
     loop {
         let probe = Probe::start(server.address);
         thread::sleep(step);
@@ -143,11 +151,11 @@ fn observe(server: &Process, length: Duration, done: &AtomicU64) -> (u64, u64) {
             format!("{:.2} ms", p99.as_secs_f64() * 1e3),
         ];
         row(&columns.each_ref().map(String::as_str));
-        if begin.elapsed() >= length / 12 && early_bytes == 0 {
-            early_bytes = bytes;
-        }
+        samples.push((begin.elapsed(), bytes));
         if begin.elapsed() >= length {
-            return (early_bytes, bytes);
+            let (early, quarter) = (length / 12, length / 4);
+            let late = average(&samples, length - quarter, length * 2);
+            return late / average(&samples, early, early + quarter);
         }
     }
 }
@@ -176,15 +184,15 @@ fn hour() {
     fill(server.address);
     let is_over = AtomicBool::new(false);
     let done = AtomicU64::new(0);
-    let (early_bytes, late_bytes) = thread::scope(|scope| {
+    let growth = thread::scope(|scope| {
         for seed in 1..=WRITERS {
             let (is_over, done, address) = (&is_over, &done, server.address);
             scope.spawn(move || write(address, seed * 7_919, is_over, done));
         }
         scope.spawn(|| run_scripts(server.address, &is_over));
-        let bytes = observe(&server, length, &done);
+        let growth = observe(&server, length, &done);
         is_over.store(true, Ordering::SeqCst);
-        bytes
+        growth
     });
     let mut client = Client::connect(server.address);
     let mut left = (0, 0);
@@ -196,7 +204,7 @@ fn hour() {
     row(&[
         "end",
         "",
-        &mebibytes(late_bytes),
+        &mebibytes(server.resident_bytes()),
         &left.1.to_string(),
         &left.0.to_string(),
     ]);
