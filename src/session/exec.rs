@@ -214,6 +214,9 @@ impl Exec {
                 Some(Tried::Yields)
             }
             Advanced::Ended(ended) => {
+                if fault!("half of an exec commits") {
+                    let _ = core.services.commit(&mut attempt.transaction);
+                }
                 flight.account_ended(core, ended);
                 Some(Tried::Ended(ended))
             }
@@ -314,12 +317,7 @@ impl Pending for Exec {
                         self.lost = attempt.into_lost();
                         continue;
                     }
-                    Tried::Ended(ended) => {
-                        if fault!("half of an exec commits") {
-                            let _ = core.services.commit(&mut attempt.transaction);
-                        }
-                        return discard(core, ended, output);
-                    }
+                    Tried::Ended(ended) => return discard(core, ended, output),
                 }
             }
             match core.services.commit(&mut attempt.transaction) {
