@@ -227,6 +227,16 @@ impl Script {
     }
 }
 
+/// What a script that is done replies; `None` if there is no room for it.
+fn reply_of(core: &Core, flight: &mut Flight) -> Option<Vec<u8>> {
+    let mut reply = Vec::new();
+    let meter = core.meter();
+    let mut encoder = Encoder::metered(&mut reply, core.client.protocol, &meter);
+    flight.write_result(&mut encoder);
+    let is_whole = !encoder.is_cut();
+    is_whole.then_some(reply)
+}
+
 impl Pending for Script {
     fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
         loop {
@@ -262,14 +272,10 @@ impl Pending for Script {
             }
             match advanced {
                 Advanced::Done => {
-                    let mut reply = Vec::new();
-                    let meter = core.meter();
-                    let mut encoder = Encoder::metered(&mut reply, core.client.protocol, &meter);
-                    flight.write_result(&mut encoder);
-                    if encoder.is_cut() {
+                    self.reply = reply_of(core, &mut flight);
+                    if self.reply.is_none() {
                         return self.end(core, &flight, Ended::ReplyTooLarge, output);
                     }
-                    self.reply = Some(reply);
                     self.flight = Some(flight);
                 }
                 // A direct transaction holds a pin, so it is not suspended: the script starts over

@@ -209,7 +209,6 @@ fn hour() {
         &left.0.to_string(),
     ]);
     assert!(is_clean, "{} versions of {} keys", left.0, left.1);
-    let growth = late_bytes as f64 / early_bytes as f64;
     assert!(
         growth <= GROWTH_MAX,
         "{growth:.3} times what was resident early"
