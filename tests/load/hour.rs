@@ -209,6 +209,7 @@ fn hour() {
         &left.0.to_string(),
     ]);
     assert!(is_clean, "{} versions of {} keys", left.0, left.1);
+    row(&["growth", &format!("{growth:.3}")]);
     assert!(
         growth <= GROWTH_MAX,
         "{growth:.3} times what was resident early"
