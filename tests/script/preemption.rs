@@ -192,8 +192,12 @@ fn a_waiting_script_can_be_dropped() {
     let body = "pcall(table.sort, {2, 1}, function() pcall(redis.call, 'WAIT') end)";
     for _ in 0..200 {
         let mut run = start(&mut engine, body);
-        assert_eq!(run.resume(&mut host), Step::Waiting);
-        assert_eq!(run.resume(&mut host), Step::Waiting);
+        for _ in 0..2 {
+            // On a busy machine its slice may end before it comes to wait.
+            let mut steps = std::iter::repeat_with(|| run.resume(&mut host));
+            let step = steps.find(|step| *step != Step::Preempted);
+            assert_eq!(step, Some(Step::Waiting));
+        }
     }
     assert_eq!(finish(&mut start(&mut engine, "return 7"), &mut host), ":7");
 }
