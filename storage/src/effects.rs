@@ -17,9 +17,10 @@ use crate::descriptor::{Descriptor, State, Write};
 use crate::record::Record;
 use crate::registry::Slot;
 use crate::ring::Announced;
+use crate::rounds::Rounds;
 use crate::store::Inner;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64};
 use crate::sync::{Guard, Mutex, MutexGuard, thread};
 use crate::thread::Local;
 use crate::value::Type;
@@ -27,9 +28,6 @@ use crate::version::{ABORTED, Number, Reason, Stamp, UNSTAMPED, Version, read_st
 
 /// Announcements of one thread beyond which it tries to merge before it commits.
 const RING_LONG: usize = 4096;
-const ROLE_FREE: u8 = 0;
-const ROLE_BUSY: u8 = 1;
-const ROLE_AGAIN: u8 = 2;
 
 /// A message that a transaction publishes with its commit.
 ///
@@ -163,7 +161,8 @@ pub(crate) type Reader = Box<dyn FnMut(&Effect) + Send>;
 /// See the module's text.
 pub(crate) struct Effects {
     active: AtomicBool,
-    role: AtomicU8,
+    /// The merger's.
+    role: Rounds,
     /// Everything below is in the stream.
     closed: AtomicU64,
     slot: AtomicPtr<Slot>,
@@ -186,7 +185,7 @@ impl Effects {
     pub(crate) fn new() -> Effects {
         Effects {
             active: AtomicBool::new(false),
-            role: AtomicU8::new(ROLE_FREE),
+            role: Rounds::new(),
             closed: AtomicU64::new(0),
             slot: AtomicPtr::new(ptr::null_mut()),
             listeners: AtomicU64::new(0),
@@ -320,23 +319,13 @@ impl Inner {
         guard: &Guard,
         tell: &mut dyn FnMut(&Effect),
     ) {
-        let role = &self.effects.role;
-        while role
-            .compare_exchange(ROLE_FREE, ROLE_BUSY, AcqRel, Acquire)
-            .is_err()
-        {
-            if role
-                .compare_exchange(ROLE_BUSY, ROLE_AGAIN, AcqRel, Acquire)
-                .is_ok()
-                || role.load(Acquire) == ROLE_AGAIN
-            {
-                // What the caller has committed keeps its place before all that begins after this,
-                // which gets a later number, although it is not merged yet.
-                if !fault!("handed over without a place") {
-                    self.clock.draw();
-                }
-                return;
+        if !self.effects.role.take_or_ask() {
+            // What the caller has committed keeps its place before all that begins after this,
+            // which gets a later number, although it is not merged yet.
+            if !fault!("handed over without a place") {
+                self.clock.draw();
             }
+            return;
         }
         self.merge_in_role(local, guard, tell);
     }
@@ -344,11 +333,7 @@ impl Inner {
     /// Takes the merger's role, after whoever has it. Before the gate: a reader may be waiting for
     /// it.
     pub(crate) fn wait_for_role(&self) {
-        let role = &self.effects.role;
-        while role
-            .compare_exchange(ROLE_FREE, ROLE_BUSY, AcqRel, Acquire)
-            .is_err()
-        {
+        while !self.effects.role.take() {
             // A tick is short, and the end of a stream is rare.
             thread::yield_now();
         }
@@ -361,16 +346,11 @@ impl Inner {
         guard: &Guard,
         tell: &mut dyn FnMut(&Effect),
     ) {
-        let role = &self.effects.role;
         loop {
             self.tick(local, guard, tell);
-            if role
-                .compare_exchange(ROLE_BUSY, ROLE_FREE, AcqRel, Acquire)
-                .is_ok()
-            {
+            if self.effects.role.end_round() {
                 return;
             }
-            role.store(ROLE_BUSY, Release);
         }
     }
 

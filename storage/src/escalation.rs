@@ -386,6 +386,11 @@ fn block_on(inner: &Arc<Inner>, mut poll: impl FnMut(&Waker) -> bool) {
         local(inner).held.get() != Held::Gate,
         "a write waits for the exclusive transaction that it is made in: write through that one"
     );
+    park_until(poll);
+}
+
+/// Parks the calling thread until `poll` says `true`.
+pub(crate) fn park_until(mut poll: impl FnMut(&Waker) -> bool) {
     let unpark = Arc::new(Unpark(thread::current(), AtomicBool::new(false)));
     let waker = Waker::from(Arc::clone(&unpark));
     while !poll(&waker) {

@@ -37,6 +37,8 @@ mod keyspace;
 mod limits;
 mod listen;
 mod maintenance;
+#[cfg(all(test, darter_loom))]
+mod models;
 mod prepare;
 mod protocol;
 mod queue;
@@ -46,6 +48,7 @@ mod registry;
 mod removals;
 mod rename;
 mod ring;
+mod rounds;
 mod simple;
 mod snapshot;
 mod space;

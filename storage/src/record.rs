@@ -6,8 +6,9 @@
 use std::cmp::Ordering as KeyOrder;
 use std::mem::ManuallyDrop;
 
+use crate::rounds::Rounds;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 use crate::version::Version;
 
 /// Keys up to this length lie in the record itself.
@@ -18,13 +19,6 @@ pub(crate) type SpaceId = u32;
 
 /// `head` of a record that is being removed: writers look the key up again.
 pub(crate) const DEAD: *mut Version = std::ptr::without_provenance_mut(1);
-
-/// `trim` is free.
-pub(crate) const TRIM_FREE: u8 = 0;
-/// Somebody trims the chain.
-pub(crate) const TRIM_BUSY: u8 = 1;
-/// Somebody trims, and was asked to go round again.
-pub(crate) const TRIM_AGAIN: u8 = 2;
 
 #[repr(C)]
 union KeyBytes {
@@ -49,7 +43,8 @@ pub(crate) struct Record {
     bytes: KeyBytes,
     length: u32,
     space: SpaceId,
-    pub(crate) trim: AtomicU8,
+    /// Cutting what nobody sees any more, and removing the key.
+    pub(crate) trim: Rounds,
     /// The key stands once on some snapshot's stack of keys to trim. Changed by the holder of
     /// `trim` and by the drainer of that stack only.
     pub(crate) queued: AtomicBool,
@@ -83,7 +78,7 @@ impl Record {
             bytes,
             length,
             space,
-            trim: AtomicU8::new(TRIM_FREE),
+            trim: Rounds::new(),
             queued: AtomicBool::new(false),
             owns_key,
             touched_s: AtomicU32::new(0),

@@ -33,7 +33,7 @@ pub(crate) struct Waiting {
 pub(crate) struct KeyStack(AtomicPtr<Waiting>);
 
 impl KeyStack {
-    pub(crate) const fn new() -> KeyStack {
+    pub(crate) fn new() -> KeyStack {
         KeyStack(AtomicPtr::new(ptr::null_mut()))
     }
 
@@ -94,7 +94,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    const fn new() -> Slot {
+    pub(crate) fn new() -> Slot {
         Slot {
             word: AtomicU64::new(0),
             later: KeyStack::new(),
@@ -135,9 +135,13 @@ impl Slot {
         self.later.drain()
     }
 
-    /// Puts a key on the stack. The caller compares `word` before and after.
-    pub(crate) fn push(&self, record: *const Record) {
+    /// Leaves a key here. If the slot has been freed meanwhile, perhaps before the key was there
+    /// to be drained, all keys go to `elsewhere`, where they are looked at again.
+    pub(crate) fn leave(&self, record: *const Record, elsewhere: &KeyStack) {
         self.later.push(record);
+        if self.protects_nothing() {
+            elsewhere.take_over(self.drain());
+        }
     }
 
     fn word(&self) -> u64 {
@@ -223,7 +227,7 @@ struct Block {
 impl Block {
     fn boxed() -> *mut Block {
         Box::into_raw(Box::new(Block {
-            slots: [const { Slot::new() }; SLOTS_PER_BLOCK],
+            slots: std::array::from_fn(|_| Slot::new()),
             next: AtomicPtr::new(ptr::null_mut()),
         }))
     }

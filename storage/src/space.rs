@@ -11,7 +11,7 @@ use std::ptr;
 
 use crate::afterwards::Job;
 use crate::directory::Directory;
-use crate::record::{DEAD, Record, SpaceId, TRIM_BUSY, TRIM_FREE};
+use crate::record::{DEAD, Record, SpaceId};
 use crate::store::Inner;
 use crate::sync::Guard;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
@@ -283,11 +283,7 @@ impl Inner {
     fn discard(&self, space: &Space, record: &Record, local: &Local, guard: &Guard) {
         let head = record.head.load(SeqCst);
         if head != DEAD {
-            if record
-                .trim
-                .compare_exchange(TRIM_FREE, TRIM_BUSY, AcqRel, Acquire)
-                .is_err()
-            {
+            if !record.trim.take() {
                 return;
             }
             if record.queued.load(SeqCst)
@@ -296,7 +292,7 @@ impl Inner {
                     .compare_exchange(head, DEAD, SeqCst, SeqCst)
                     .is_err()
             {
-                record.trim.store(TRIM_FREE, SeqCst);
+                record.trim.give_up();
                 return;
             }
             // `trim` stays taken: nobody may look at the chain any more.

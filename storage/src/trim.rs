@@ -8,11 +8,11 @@
 use std::ptr;
 
 use crate::afterwards::Job;
-use crate::record::{DEAD, Record, TRIM_AGAIN, TRIM_BUSY, TRIM_FREE};
+use crate::record::{DEAD, Record};
 use crate::registry::{Slot, WaitingKeys};
 use crate::store::Inner;
 use crate::sync::Guard;
-use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::thread::{Local, count};
 use crate::value::{Garbage, TreeState};
 use crate::version::{Number, Reason, Stamp, Version, read_stamp};
@@ -36,25 +36,8 @@ impl Inner {
         if fault!("nothing trimmed") {
             return;
         }
-        loop {
-            match record
-                .trim
-                .compare_exchange(TRIM_FREE, TRIM_BUSY, AcqRel, Acquire)
-            {
-                Ok(_) => break,
-                Err(_) if fault!("trimmed by two at once") => break,
-                Err(TRIM_AGAIN) => return,
-                Err(_) => {
-                    // Ask the holder to go round again; if it has just left, do it ourselves.
-                    if record
-                        .trim
-                        .compare_exchange(TRIM_BUSY, TRIM_AGAIN, AcqRel, Acquire)
-                        .is_ok()
-                    {
-                        return;
-                    }
-                }
-            }
+        if !record.trim.take_or_ask() && !fault!("trimmed by two at once") {
+            return;
         }
         for _ in 0..ROUNDS_MAX {
             match self.trim_once(record, local, guard) {
@@ -62,17 +45,12 @@ impl Inner {
                 Trimmed::Blocked(slot) => self.wait_at(record, slot),
                 Trimmed::More => self.trim_soon(record),
             }
-            if record
-                .trim
-                .compare_exchange(TRIM_BUSY, TRIM_FREE, AcqRel, Acquire)
-                .is_ok()
-            {
+            if record.trim.end_round() {
                 return;
             }
-            record.trim.store(TRIM_BUSY, Release);
         }
         self.trim_soon(record);
-        record.trim.store(TRIM_FREE, Release);
+        record.trim.give_up();
     }
 
     /// Trims the keys that waited for a slot.
@@ -92,13 +70,7 @@ impl Inner {
             return;
         }
         // SAFETY: slots live as long as the store's threads list.
-        let slot = unsafe { &*slot };
-        slot.push(record);
-        // Freed meanwhile, perhaps before our push was there to be drained: give the keys to the
-        // maintenance, which looks again.
-        if slot.protects_nothing() {
-            self.trim_stack.take_over(slot.drain());
-        }
+        unsafe { &*slot }.leave(record, &self.trim_stack);
     }
 
     /// Leaves the key to the maintenance.

@@ -142,9 +142,9 @@ impl Directory {
     pub(crate) fn new() -> Directory {
         Directory {
             root: Box::new(Node {
-                cells: [const { AtomicU64::new(0) }; FANOUT],
+                cells: std::array::from_fn(|_| AtomicU64::new(0)),
             }),
-            levels: [const { AtomicUsize::new(0) }; 72],
+            levels: std::array::from_fn(|_| AtomicUsize::new(0)),
         }
     }
 

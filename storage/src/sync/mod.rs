@@ -2,10 +2,11 @@
 //! ordered list.
 //!
 //! Under `--cfg darter_shuttle` all of it belongs to a scheduler that decides at every access who
-//! goes next (`model`), so `tests/schedules` can look for the one interleaving in a million. In
-//! every other build these are the standard library's and crossbeam's own, and nothing else.
+//! goes next (`model`), so `tests/schedules` can look for the one interleaving in a million. Under
+//! `--cfg darter_loom` the atomics and locks are loom's (`weak`), for `models`. In every other
+//! build these are the standard library's and crossbeam's own, and nothing else.
 
-#[cfg(not(darter_shuttle))]
+#[cfg(not(any(darter_shuttle, darter_loom)))]
 mod real {
     pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
     pub(crate) use std::{thread, thread_local};
@@ -59,7 +60,37 @@ mod model {
     }
 }
 
+#[cfg(darter_loom)]
+pub(crate) mod weak;
+
+/// The epoch and the ordered list stay crossbeam's: what needs them is no model's.
+#[cfg(darter_loom)]
+mod exhaustive {
+    pub(crate) use std::thread_local;
+
+    pub(crate) use ahash::RandomState;
+    pub(crate) use crossbeam_epoch::{Collector, Guard, LocalHandle};
+    pub(crate) use crossbeam_skiplist::SkipList;
+    pub(crate) use crossbeam_skiplist::base::{Entry, RefEntry};
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
+    pub(crate) use loom::thread;
+
+    pub(crate) use super::weak as atomic;
+
+    /// The same keys in every execution.
+    pub(crate) fn random_state() -> RandomState {
+        RandomState::with_seeds(1, 2, 3, 4)
+    }
+
+    /// As in a real build, with the second size.
+    pub(crate) const fn sized<T: Copy>(_real: T, model: T) -> T {
+        model
+    }
+}
+
+#[cfg(darter_loom)]
+pub(crate) use exhaustive::*;
 #[cfg(darter_shuttle)]
 pub(crate) use model::*;
-#[cfg(not(darter_shuttle))]
+#[cfg(not(any(darter_shuttle, darter_loom)))]
 pub(crate) use real::*;

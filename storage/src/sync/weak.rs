@@ -1,0 +1,232 @@
+//! loom's atomics, with the face of the standard library's: a load may read whatever the memory
+//! model lets it read, and `models` go through all of it.
+//!
+//! loom takes a sequentially consistent access for one that only acquires and releases. Here such
+//! a load reads no value that is older than the last sequentially consistent store: the order of
+//! all these accesses is the order in which the execution makes them. loom also lets a failing
+//! compare-and-swap read the newest value alone; here it may read an older one, unless its
+//! ordering forbids it. Two things are stronger than the memory model: fences that are
+//! sequentially consistent synchronize with each other, and a sequentially consistent store goes
+//! on with the release sequence before it.
+//!
+//! Whoever drops an atomic must come after everybody who used it; loom ends the model if not.
+
+#![expect(dead_code, reason = "every type can do the same")]
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::thread::panicking;
+
+use loom::sync::atomic::AtomicU64 as Word;
+
+pub(crate) use loom::sync::atomic::fence;
+pub(crate) use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
+pub(crate) use std::sync::atomic::compiler_fence;
+
+/// What no model stores.
+const NEVER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// What fits into loom's word.
+pub(crate) trait Bits: Copy {
+    fn bits(self) -> u64;
+    fn of(bits: u64) -> Self;
+}
+
+macro_rules! numbers {
+    ($($value:ty)*) => {$(
+        impl Bits for $value {
+            fn bits(self) -> u64 {
+                self as u64
+            }
+
+            fn of(bits: u64) -> $value {
+                bits as $value
+            }
+        }
+
+        impl Number for $value {}
+    )*};
+}
+
+numbers! { u8 u32 u64 usize }
+
+/// What can be added to.
+pub(crate) trait Number: Bits {}
+
+impl Bits for bool {
+    fn bits(self) -> u64 {
+        u64::from(self)
+    }
+
+    fn of(bits: u64) -> bool {
+        bits != 0
+    }
+}
+
+impl<T> Bits for *mut T {
+    fn bits(self) -> u64 {
+        self.expose_provenance() as u64
+    }
+
+    fn of(bits: u64) -> *mut T {
+        std::ptr::with_exposed_provenance_mut(bits as usize)
+    }
+}
+
+/// The strongest that loom knows of.
+fn known(ordering: Ordering) -> Ordering {
+    match ordering {
+        SeqCst => AcqRel,
+        other => other,
+    }
+}
+
+/// See the module's text.
+pub(crate) struct Atomic<T: Bits> {
+    word: Word,
+    /// The last value that was stored by a sequentially consistent access, and what was stored
+    /// since.
+    recent: RefCell<Vec<u64>>,
+    /// What `get_mut` has lent.
+    lent: Cell<Option<T>>,
+    value: PhantomData<T>,
+}
+
+// SAFETY: loom's threads are continuations of one real thread, and no access of loom's, where
+// another one may go on, lies inside a use of the cells.
+unsafe impl<T: Bits> Send for Atomic<T> {}
+// SAFETY: as above.
+unsafe impl<T: Bits> Sync for Atomic<T> {}
+
+impl<T: Bits> Atomic<T> {
+    pub(crate) fn new(value: T) -> Atomic<T> {
+        Atomic {
+            word: Word::new(value.bits()),
+            recent: RefCell::new(vec![value.bits()]),
+            lent: Cell::new(None),
+            value: PhantomData,
+        }
+    }
+
+    fn word(&self) -> &Word {
+        if let Some(value) = self.lent.take() {
+            self.word.store(value.bits(), Relaxed);
+            self.stored(value.bits(), SeqCst);
+        }
+        &self.word
+    }
+
+    /// Notes what has just been stored.
+    fn stored(&self, bits: u64, ordering: Ordering) {
+        let mut recent = self.recent.borrow_mut();
+        if ordering == SeqCst {
+            recent.clear();
+        }
+        recent.push(bits);
+    }
+
+    /// The newest value.
+    fn newest(&self) -> u64 {
+        // Fails; and if it did not, the value would be the same.
+        self.word()
+            .compare_exchange(NEVER, NEVER, Acquire, Acquire)
+            .unwrap_or_else(|bits| bits)
+    }
+
+    pub(crate) fn load(&self, ordering: Ordering) -> T {
+        if ordering != SeqCst {
+            return T::of(self.word().load(ordering));
+        }
+        if self.recent.borrow().len() == 1 {
+            return T::of(self.newest());
+        }
+        let bits = self.word().load(Acquire);
+        let is_recent = self.recent.borrow().contains(&bits);
+        T::of(if is_recent { bits } else { self.newest() })
+    }
+
+    pub(crate) fn store(&self, value: T, ordering: Ordering) {
+        if ordering == SeqCst {
+            self.word().swap(value.bits(), Release);
+        } else {
+            self.word().store(value.bits(), ordering);
+        }
+        self.stored(value.bits(), ordering);
+    }
+
+    pub(crate) fn swap(&self, value: T, ordering: Ordering) -> T {
+        let before = self.word().swap(value.bits(), known(ordering));
+        self.stored(value.bits(), ordering);
+        T::of(before)
+    }
+
+    pub(crate) fn compare_exchange(
+        &self,
+        expected: T,
+        new: T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<T, T> {
+        if failure != SeqCst {
+            let bits = self.word().load(failure);
+            if bits != expected.bits() {
+                return Err(T::of(bits));
+            }
+        }
+        let (expected, new) = (expected.bits(), new.bits());
+        let result =
+            self.word()
+                .compare_exchange(expected, new, known(success), known(failure));
+        if result.is_ok() {
+            self.stored(new, success);
+        }
+        result.map(T::of).map_err(T::of)
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.word();
+        let value = T::of(self.word.with_mut(|bits| *bits));
+        self.lent.get_mut().insert(value)
+    }
+}
+
+macro_rules! changes {
+    ($($name:ident: $change:expr,)*) => {$(
+        pub(crate) fn $name(&self, by: T, ordering: Ordering) -> T {
+            let change: fn(u64, u64) -> u64 = $change;
+            let before = self.word().$name(by.bits(), known(ordering));
+            self.stored(change(before, by.bits()), ordering);
+            T::of(before)
+        }
+    )*};
+}
+
+impl<T: Number> Atomic<T> {
+    changes! {
+        fetch_add: u64::wrapping_add,
+        fetch_sub: u64::wrapping_sub,
+        fetch_or: |before, bits| before | bits,
+        fetch_max: u64::max,
+    }
+}
+
+impl<T: Bits + Default> Default for Atomic<T> {
+    fn default() -> Atomic<T> {
+        Atomic::new(T::default())
+    }
+}
+
+impl<T: Bits> Drop for Atomic<T> {
+    fn drop(&mut self) {
+        if !panicking() {
+            self.word.with_mut(|_| ());
+        }
+    }
+}
+
+pub(crate) type AtomicBool = Atomic<bool>;
+pub(crate) type AtomicU8 = Atomic<u8>;
+pub(crate) type AtomicU32 = Atomic<u32>;
+pub(crate) type AtomicU64 = Atomic<u64>;
+pub(crate) type AtomicUsize = Atomic<usize>;
+pub(crate) type AtomicPtr<T> = Atomic<*mut T>;
