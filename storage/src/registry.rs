@@ -104,7 +104,7 @@ impl Slot {
     }
 
     /// Takes the slot if it is free; it then protects every number.
-    fn reserve(&self) -> bool {
+    pub(crate) fn reserve(&self) -> bool {
         self.word.load(Ordering::Relaxed) == 0
             && self
                 .word

@@ -49,8 +49,14 @@ impl Inner {
                 return;
             }
         }
-        self.trim_soon(record);
-        record.trim.give_up();
+        // Left before it is given up: only the holder may. Whoever asks meanwhile may be the
+        // maintenance, which has taken the key from its stack already: so it is left anew.
+        loop {
+            self.trim_soon(record);
+            if record.trim.end_round() {
+                return;
+            }
+        }
     }
 
     /// Trims the keys that waited for a slot.

@@ -73,9 +73,47 @@ mod exhaustive {
     pub(crate) use crossbeam_skiplist::SkipList;
     pub(crate) use crossbeam_skiplist::base::{Entry, RefEntry};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
-    pub(crate) use loom::thread;
 
     pub(crate) use super::weak as atomic;
+
+    /// Parking as the standard library has it. loom's own forgets an unpark that comes while the
+    /// thread waits for a lock.
+    pub(crate) mod thread {
+        use loom::sync::{Arc, Condvar, Mutex};
+
+        pub(crate) use loom::thread::yield_now;
+
+        #[derive(Default)]
+        struct Token {
+            is_there: Mutex<bool>,
+            came: Condvar,
+        }
+
+        loom::thread_local! {
+            static TOKEN: Arc<Token> = Arc::new(Token::default());
+        }
+
+        pub(crate) struct Thread(Arc<Token>);
+
+        pub(crate) fn current() -> Thread {
+            Thread(TOKEN.with(Arc::clone))
+        }
+
+        pub(crate) fn park() {
+            let Thread(token) = current();
+            let mut is_there = token.is_there.lock().unwrap_or_else(|e| e.into_inner());
+            while !std::mem::take(&mut *is_there) {
+                is_there = token.came.wait(is_there).unwrap_or_else(|e| e.into_inner());
+            }
+        }
+
+        impl Thread {
+            pub(crate) fn unpark(&self) {
+                *self.0.is_there.lock().unwrap_or_else(|e| e.into_inner()) = true;
+                self.0.came.notify_one();
+            }
+        }
+    }
 
     /// The same keys in every execution.
     pub(crate) fn random_state() -> RandomState {

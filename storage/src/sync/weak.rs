@@ -3,15 +3,15 @@
 //!
 //! loom takes a sequentially consistent access for one that only acquires and releases. Here such
 //! a load reads no value that is older than the last sequentially consistent store: the order of
-//! all these accesses is the order in which the execution makes them. loom also lets a failing
+//! all these accesses is the order in which the execution makes them. loom lets a failing
 //! compare-and-swap read the newest value alone; here it may read an older one, unless its
-//! ordering forbids it. Two things are stronger than the memory model: fences that are
-//! sequentially consistent synchronize with each other, and a sequentially consistent store goes
-//! on with the release sequence before it.
+//! ordering forbids it. And loom does not know that nothing comes between what a swap reads and
+//! what it stores; here values follow each other as the execution stores them.
+//!
+//! Two things are stronger than the memory model: fences that are sequentially consistent
+//! synchronize with each other, and a store goes on with the release sequence before it.
 //!
 //! Whoever drops an atomic must come after everybody who used it; loom ends the model if not.
-
-#![expect(dead_code, reason = "every type can do the same")]
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -146,11 +146,8 @@ impl<T: Bits> Atomic<T> {
     }
 
     pub(crate) fn store(&self, value: T, ordering: Ordering) {
-        if ordering == SeqCst {
-            self.word().swap(value.bits(), Release);
-        } else {
-            self.word().store(value.bits(), ordering);
-        }
+        let known = if ordering == Relaxed { Relaxed } else { Release };
+        self.word().swap(value.bits(), known);
         self.stored(value.bits(), ordering);
     }
 
