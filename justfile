@@ -21,6 +21,11 @@ test-no-directory:
 shuttle schedules="300" *arguments:
     SCHEDULES={{schedules}} RUSTFLAGS="--cfg darter_shuttle" cargo test -p darter-storage --test schedules --target-dir target/shuttle {{arguments}}
 
+# Small parts of the store in every order that the memory model allows; `WEAKEN=ring.rs:89 just loom
+# rings` with the ordering in that line made Relaxed.
+loom *arguments:
+    RUSTFLAGS="--cfg darter_loom" cargo test -p darter-storage --lib --target-dir target/loom models::{{arguments}}
+
 # Breaks the store on purpose, one rule at a time, and sees that a test finds it.
 faults *names:
     tests/faults/run {{names}}

@@ -24,7 +24,9 @@ impl Rounds {
 
     /// Takes the work, unless somebody is at it.
     pub(crate) fn take(&self) -> bool {
-        self.0.compare_exchange(FREE, BUSY, Acquire, Relaxed).is_ok()
+        self.0
+            .compare_exchange(FREE, BUSY, Acquire, Relaxed)
+            .is_ok()
     }
 
     /// Takes the work; `false` if somebody is at it, who then begins another round after this call,
@@ -45,11 +47,15 @@ impl Rounds {
     /// Ends a round; `true` if the work is given up. If not, somebody asked for another round, which
     /// begins now.
     pub(crate) fn end_round(&self) -> bool {
-        if self.0.compare_exchange(BUSY, FREE, Release, Relaxed).is_ok() {
+        if self
+            .0
+            .compare_exchange(BUSY, FREE, Release, Relaxed)
+            .is_ok()
+        {
             return true;
         }
         // A swap, for its Acquire: whoever asks sees the round begin, or is seen by it.
-        self.0.swap(BUSY, AcqRel);
+        self.0.swap(BUSY, Acquire);
         false
     }
 

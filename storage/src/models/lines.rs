@@ -86,3 +86,24 @@ fn a_place_that_is_given_up_holds_nobody_up() {
         drop(wakers);
     });
 }
+
+#[test]
+fn whoever_is_woken_sees_what_was_done_before() {
+    check(4, || {
+        let memory = Arc::new(Memory::default());
+        let mut waking = None;
+        park_until(|waker| {
+            if waking.is_some() {
+                return memory.read() == 1;
+            }
+            let (waker, memory) = (waker.clone(), Arc::clone(&memory));
+            waking = Some(thread::spawn(move || {
+                memory.write(1);
+                waker.wake_by_ref();
+                waker
+            }));
+            false
+        });
+        drop(waking.unwrap().join());
+    });
+}

@@ -32,7 +32,8 @@ impl Work {
     fn round(&self) {
         let done = self.done.read();
         let wanted = (0..self.wanted.len()).filter(|one| self.wanted[*one].load(Relaxed));
-        self.done.write(wanted.fold(done, |done, one| done | 1 << one));
+        self.done
+            .write(wanted.fold(done, |done, one| done | 1 << one));
     }
 
     /// Goes round up to so many times.

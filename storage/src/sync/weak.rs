@@ -14,12 +14,14 @@
 //! Whoever drops an atomic must come after everybody who used it; loom ends the model if not.
 
 use std::cell::{Cell, RefCell};
+use std::env;
 use std::marker::PhantomData;
+use std::panic::Location;
+use std::sync::OnceLock;
 use std::thread::panicking;
 
 use loom::sync::atomic::AtomicU64 as Word;
 
-pub(crate) use loom::sync::atomic::fence;
 pub(crate) use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
 pub(crate) use std::sync::atomic::compiler_fence;
 
@@ -70,6 +72,44 @@ impl<T> Bits for *mut T {
 
     fn of(bits: u64) -> *mut T {
         std::ptr::with_exposed_provenance_mut(bits as usize)
+    }
+}
+
+/// The ordering of an access, or a weaker one for the place that `WEAKEN` names: `ring.rs:91`, or
+/// `ring.rs:91=Release`. So it shows whether the models need it.
+#[track_caller]
+fn meant(ordering: Ordering) -> Ordering {
+    static WEAKENED: OnceLock<String> = OnceLock::new();
+    let weakened = WEAKENED.get_or_init(|| env::var("WEAKEN").unwrap_or_default());
+    let (place, to) = weakened.split_once('=').unwrap_or((weakened, "Relaxed"));
+    let here = Location::caller();
+    let is_here = place
+        .rsplit_once(':')
+        .is_some_and(|(file, line)| here.file().ends_with(file) && line.parse() == Ok(here.line()));
+    match to {
+        _ if !is_here => ordering,
+        "AcqRel" => AcqRel,
+        "Acquire" => Acquire,
+        "Release" => Release,
+        _ => Relaxed,
+    }
+}
+
+/// What a load can have of an ordering.
+fn of_load(ordering: Ordering) -> Ordering {
+    match ordering {
+        AcqRel => Acquire,
+        Release => Relaxed,
+        other => other,
+    }
+}
+
+/// As the standard library's.
+#[track_caller]
+pub(crate) fn fence(ordering: Ordering) {
+    let ordering = meant(ordering);
+    if ordering != Relaxed {
+        loom::sync::atomic::fence(ordering);
     }
 }
 
@@ -133,7 +173,9 @@ impl<T: Bits> Atomic<T> {
             .unwrap_or_else(|bits| bits)
     }
 
+    #[track_caller]
     pub(crate) fn load(&self, ordering: Ordering) -> T {
+        let ordering = of_load(meant(ordering));
         if ordering != SeqCst {
             return T::of(self.word().load(ordering));
         }
@@ -145,18 +187,26 @@ impl<T: Bits> Atomic<T> {
         T::of(if is_recent { bits } else { self.newest() })
     }
 
+    #[track_caller]
     pub(crate) fn store(&self, value: T, ordering: Ordering) {
-        let known = if ordering == Relaxed { Relaxed } else { Release };
+        let ordering = meant(ordering);
+        let known = match ordering {
+            Relaxed | Acquire => Relaxed,
+            _ => Release,
+        };
         self.word().swap(value.bits(), known);
         self.stored(value.bits(), ordering);
     }
 
+    #[track_caller]
     pub(crate) fn swap(&self, value: T, ordering: Ordering) -> T {
+        let ordering = meant(ordering);
         let before = self.word().swap(value.bits(), known(ordering));
         self.stored(value.bits(), ordering);
         T::of(before)
     }
 
+    #[track_caller]
     pub(crate) fn compare_exchange(
         &self,
         expected: T,
@@ -164,6 +214,7 @@ impl<T: Bits> Atomic<T> {
         success: Ordering,
         failure: Ordering,
     ) -> Result<T, T> {
+        let (success, failure) = (meant(success), of_load(meant(failure)));
         if failure != SeqCst {
             let bits = self.word().load(failure);
             if bits != expected.bits() {
@@ -171,9 +222,9 @@ impl<T: Bits> Atomic<T> {
             }
         }
         let (expected, new) = (expected.bits(), new.bits());
-        let result =
-            self.word()
-                .compare_exchange(expected, new, known(success), known(failure));
+        let result = self
+            .word()
+            .compare_exchange(expected, new, known(success), known(failure));
         if result.is_ok() {
             self.stored(new, success);
         }
@@ -189,8 +240,10 @@ impl<T: Bits> Atomic<T> {
 
 macro_rules! changes {
     ($($name:ident: $change:expr,)*) => {$(
+        #[track_caller]
         pub(crate) fn $name(&self, by: T, ordering: Ordering) -> T {
             let change: fn(u64, u64) -> u64 = $change;
+            let ordering = meant(ordering);
             let before = self.word().$name(by.bits(), known(ordering));
             self.stored(change(before, by.bits()), ordering);
             T::of(before)
