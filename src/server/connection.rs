@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -42,6 +42,8 @@ pub(super) struct Connection<S> {
     has_ended: bool,
     is_closing: bool,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// The task's, as others were told.
+    waker: Option<Waker>,
 }
 
 /// What became of one step.
@@ -72,6 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             has_ended: false,
             is_closing: false,
             timer: None,
+            waker: None,
         }
     }
 
@@ -291,7 +294,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let own = self.get_mut();
-        own.session.shared().set_waker(context.waker());
+        // It stays the same as long as the task does; telling others takes a lock.
+        if !own
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(context.waker()))
+        {
+            own.session.shared().set_waker(context.waker());
+            own.waker = Some(context.waker().clone());
+        }
         let mut has_run = false;
         loop {
             if own.session.shared().is_killed() {
