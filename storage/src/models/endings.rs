@@ -106,6 +106,21 @@ fn keys_that_wait_for_an_ended_snapshot_are_taken_by_its_holder_or_by_whoever_en
 }
 
 #[test]
+fn keys_that_wait_for_an_ended_snapshot_do_not_wait_for_its_holder() {
+    check(4, || {
+        let held = Arc::new(Held::new());
+        let own = Arc::clone(&held);
+        let waiting = thread::spawn(move || {
+            own.key.write(1);
+            own.slot.leave(own.key.disguised(), &own.elsewhere);
+        });
+        let ended = held.end();
+        waiting.join().unwrap();
+        assert_eq!(ended + sum(held.elsewhere.drain()), 1);
+    });
+}
+
+#[test]
 fn the_next_holder_of_the_slot_is_not_ended_in_the_place_of_the_last() {
     check(4, || {
         let held = Arc::new(Held::new());

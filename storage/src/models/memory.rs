@@ -108,3 +108,19 @@ fn a_swap_that_fails_may_have_read_what_is_old() {
     assert!(late_failure(Acquire).contains(&(1, 0)));
     assert!(!late_failure(SeqCst).contains(&(1, 0)));
 }
+
+#[test]
+fn a_store_behind_a_load_may_come_before_an_earlier_load() {
+    let outcomes = outcomes(|| {
+        let words = pair();
+        let other = Pair::clone(&words);
+        let thread = thread::spawn(move || {
+            let before = other.0.load(Relaxed);
+            other.0.store(1, Relaxed);
+            before
+        });
+        let own = words.0.load(Relaxed);
+        (own, thread.join().unwrap())
+    });
+    assert_eq!(outcomes, [(0, 0), (1, 0)].into());
+}

@@ -16,6 +16,8 @@ mod slots;
 mod stacks;
 
 use std::env;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use loom::cell::UnsafeCell;
 
@@ -27,7 +29,13 @@ fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
         builder.preemption_bound = Some(preemptions);
     }
     builder.max_branches = 10_000;
-    builder.check(model);
+    let executions = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&executions);
+    builder.check(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    println!("{} executions", executions.load(Ordering::Relaxed));
 }
 
 /// Memory that the atomics hand from thread to thread.

@@ -8,8 +8,9 @@
 //! ordering forbids it. And loom does not know that nothing comes between what a swap reads and
 //! what it stores; here values follow each other as the execution stores them.
 //!
-//! Two things are stronger than the memory model: fences that are sequentially consistent
-//! synchronize with each other, and a store goes on with the release sequence before it.
+//! So three things are stronger than the memory model: fences that are sequentially consistent
+//! synchronize with each other; a store goes on with the release sequence before it; and a
+//! sequentially consistent store is never late for a load that is, whatever comes between them.
 //!
 //! Whoever drops an atomic must come after everybody who used it; loom ends the model if not.
 
@@ -124,6 +125,8 @@ fn known(ordering: Ordering) -> Ordering {
 /// See the module's text.
 pub(crate) struct Atomic<T: Bits> {
     word: Word,
+    /// What `load` is ordered by, and nothing else.
+    turn: Word,
     /// The last value that was stored by a sequentially consistent access, and what was stored
     /// since.
     recent: RefCell<Vec<u64>>,
@@ -142,6 +145,7 @@ impl<T: Bits> Atomic<T> {
     pub(crate) fn new(value: T) -> Atomic<T> {
         Atomic {
             word: Word::new(value.bits()),
+            turn: Word::new(0),
             recent: RefCell::new(vec![value.bits()]),
             lent: Cell::new(None),
             value: PhantomData,
@@ -165,6 +169,15 @@ impl<T: Bits> Atomic<T> {
         recent.push(bits);
     }
 
+    /// A load as loom has it. loom compares a store with the last access before it alone, so with
+    /// two loads before it, it would not look for executions in which the store comes before the
+    /// first: to it, loads are in no order. A swap that fails is.
+    fn loaded(&self, ordering: Ordering) -> u64 {
+        let word = self.word();
+        let _ = self.turn.compare_exchange(NEVER, NEVER, Relaxed, Relaxed);
+        word.load(ordering)
+    }
+
     /// The newest value.
     fn newest(&self) -> u64 {
         // Fails; and if it did not, the value would be the same.
@@ -177,12 +190,12 @@ impl<T: Bits> Atomic<T> {
     pub(crate) fn load(&self, ordering: Ordering) -> T {
         let ordering = of_load(meant(ordering));
         if ordering != SeqCst {
-            return T::of(self.word().load(ordering));
+            return T::of(self.loaded(ordering));
         }
         if self.recent.borrow().len() == 1 {
             return T::of(self.newest());
         }
-        let bits = self.word().load(Acquire);
+        let bits = self.loaded(Acquire);
         let is_recent = self.recent.borrow().contains(&bits);
         T::of(if is_recent { bits } else { self.newest() })
     }
@@ -216,7 +229,7 @@ impl<T: Bits> Atomic<T> {
     ) -> Result<T, T> {
         let (success, failure) = (meant(success), of_load(meant(failure)));
         if failure != SeqCst {
-            let bits = self.word().load(failure);
+            let bits = self.loaded(failure);
             if bits != expected.bits() {
                 return Err(T::of(bits));
             }
