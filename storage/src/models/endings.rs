@@ -75,7 +75,7 @@ fn sum(keys: WaitingKeys) -> u64 {
 
 #[test]
 fn whoever_may_still_read_is_waited_for_before_anything_is_cut() {
-    check(4, || {
+    check(5, || {
         let held = Arc::new(Held::new());
         let own = Arc::clone(&held);
         let ender = thread::spawn(move || own.end());
@@ -107,7 +107,7 @@ fn keys_that_wait_for_an_ended_snapshot_are_taken_by_its_holder_or_by_whoever_en
 
 #[test]
 fn keys_that_wait_for_an_ended_snapshot_do_not_wait_for_its_holder() {
-    check(4, || {
+    check(5, || {
         let held = Arc::new(Held::new());
         let own = Arc::clone(&held);
         let waiting = thread::spawn(move || {
@@ -122,7 +122,7 @@ fn keys_that_wait_for_an_ended_snapshot_do_not_wait_for_its_holder() {
 
 #[test]
 fn the_next_holder_of_the_slot_is_not_ended_in_the_place_of_the_last() {
-    check(4, || {
+    check(5, || {
         let held = Arc::new(Held::new());
         let own = Arc::clone(&held);
         let ender = thread::spawn(move || own.end());
@@ -138,7 +138,7 @@ fn the_next_holder_of_the_slot_is_not_ended_in_the_place_of_the_last() {
 
 #[test]
 fn two_who_end_the_same_snapshot_do_so_once() {
-    check(4, || {
+    check(5, || {
         let held = Arc::new(Held::new());
         let own = Arc::clone(&held);
         let other = thread::spawn(move || own.slot.begin_ending(NUMBER));

@@ -79,7 +79,7 @@ fn whoever_asks_is_served_by_a_round_that_begins_later() {
 
 #[test]
 fn work_that_is_left_to_the_maintenance_is_found_there_whoever_asks_meanwhile() {
-    check(4, || {
+    check(6, || {
         let work = Arc::new(Work::new());
         let own = Arc::clone(&work);
         let other = thread::spawn(move || own.want(1, 1));

@@ -52,7 +52,7 @@ impl Stream {
 
 #[test]
 fn announcements_are_taken_once_and_in_order_with_all_that_was_written_before() {
-    check(4, || {
+    check(5, || {
         let stream = Arc::new(Stream::new());
         let own = Arc::clone(&stream);
         let thread = thread::spawn(move || (0..ENTRIES).for_each(|at| own.announce(at)));
@@ -66,7 +66,7 @@ fn announcements_are_taken_once_and_in_order_with_all_that_was_written_before() 
 
 #[test]
 fn what_is_numbered_below_the_mergers_number_has_been_announced() {
-    check(4, || {
+    check(5, || {
         let stream = Arc::new(Stream::new());
         let own = Arc::clone(&stream);
         let thread = thread::spawn(move || {

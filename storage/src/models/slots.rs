@@ -70,7 +70,7 @@ fn an_older_look_is_good_for_what_was_committed_before_it() {
 
 #[test]
 fn a_slot_is_one_holders_at_a_time() {
-    check(3, || {
+    check(5, || {
         let all = Arc::new((Slot::new(), Memory::default()));
         let use_it = |all: &(Slot, Memory)| {
             if all.0.reserve() {
@@ -156,7 +156,7 @@ fn a_key_that_waits_is_drained_or_handed_over_whoever_wins() {
 
 #[test]
 fn a_key_that_waits_for_a_slot_that_was_taken_anew_waits_for_its_next_holder() {
-    check(3, || {
+    check(5, || {
         let waits = Arc::new(Waits::new());
         let own = Arc::clone(&waits);
         let thread = thread::spawn(move || own.leave(0, 1));
@@ -171,7 +171,7 @@ fn a_key_that_waits_for_a_slot_that_was_taken_anew_waits_for_its_next_holder() {
 
 #[test]
 fn a_number_comes_with_all_that_its_holder_has_said() {
-    check(3, || {
+    check(5, || {
         let slot = Arc::new(Slot::new());
         let own = Arc::clone(&slot);
         let holder = thread::spawn(move || {
