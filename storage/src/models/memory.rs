@@ -2,7 +2,7 @@
 //! the models say.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc;
 
 use loom::thread;
 
@@ -12,13 +12,9 @@ use crate::sync::atomic::{AtomicU64, fence};
 
 /// All outcomes of a model.
 fn outcomes(model: impl Fn() -> (u64, u64) + Send + Sync + 'static) -> BTreeSet<(u64, u64)> {
-    let seen = Arc::new(Mutex::new(BTreeSet::new()));
-    let all = Arc::clone(&seen);
-    check(4, move || {
-        let outcome = model();
-        all.lock().unwrap().insert(outcome);
-    });
-    std::mem::take(&mut *seen.lock().unwrap())
+    let (sender, receiver) = mpsc::channel();
+    check(4, move || sender.send(model()).unwrap());
+    receiver.iter().collect()
 }
 
 type Pair = loom::sync::Arc<(AtomicU64, AtomicU64)>;
