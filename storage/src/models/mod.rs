@@ -5,6 +5,8 @@
 //! passes between its threads beside the atomics is loom's cell, so that an access that no
 //! ordering holds apart ends the model.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod clocks;
 mod endings;
 mod gates;
@@ -35,7 +37,7 @@ fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
         counted.fetch_add(1, Ordering::Relaxed);
         model();
     });
-    println!("{} executions", executions.load(Ordering::Relaxed));
+    eprintln!("{} executions", executions.load(Ordering::Relaxed));
 }
 
 /// Memory that the atomics hand from thread to thread.
