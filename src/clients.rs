@@ -310,7 +310,7 @@ impl SharedClient {
         drop(mailbox);
         let is_over = bytes_max > 0 && waiting > bytes_max;
         if is_over && !fault!("a subscriber's limit is ignored") {
-            self.is_killed.store(true, Ordering::SeqCst);
+            self.mark_killed();
         }
         if let Some(waker) = waker {
             waker.wake();

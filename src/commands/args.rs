@@ -112,10 +112,9 @@ pub struct KeptArguments {
 impl<'a> FromIterator<&'a [u8]> for KeptArguments {
     fn from_iter<I: IntoIterator<Item = &'a [u8]>>(arguments: I) -> KeptArguments {
         let mut kept = KeptArguments::default();
-        for argument in arguments {
-            kept.bytes.extend_from_slice(argument);
-            kept.ends.push(kept.bytes.len());
-        }
+        arguments
+            .into_iter()
+            .for_each(|argument| kept.push(argument));
         kept
     }
 }
@@ -128,11 +127,13 @@ impl KeptArguments {
             bytes: Vec::with_capacity(all.iter().map(|argument| argument.len()).sum()),
             ends: Vec::with_capacity(all.len()),
         };
-        for argument in all {
-            kept.bytes.extend_from_slice(argument);
-            kept.ends.push(kept.bytes.len());
-        }
+        all.iter().for_each(|argument| kept.push(argument));
         kept
+    }
+
+    fn push(&mut self, argument: &[u8]) {
+        self.bytes.extend_from_slice(argument);
+        self.ends.push(self.bytes.len());
     }
 
     /// How many there are, name included.
