@@ -136,7 +136,7 @@ fn memory_section(services: &Services, text: &mut Text) {
     let used = memory::used_bytes() as u64;
     let peak = memory::peak_bytes() as u64;
     let resident = resident_bytes();
-    let machine = proc_bytes("/proc/meminfo", "MemTotal:");
+    let machine = memory::machine_bytes() as u64;
     let (scripts, script_bytes) = services.scripts.size();
     let clients = client_bytes(services);
     let overhead = services.start_bytes + script_bytes as u64 + clients as u64;

@@ -37,9 +37,7 @@ impl Config {
             }
         }
     }
-}
 
-impl Config {
     /// The limits that snapshots are held to.
     pub fn snapshot_limits(&self) -> SnapshotLimits {
         let limit = |value: u64| if value == 0 { u64::MAX } else { value };

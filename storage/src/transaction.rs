@@ -173,8 +173,7 @@ impl Transaction {
     pub fn restart(&mut self) {
         self.forget();
         self.records_reads = matches!(self.mode, Mode::Direct | Mode::Optimistic);
-        self.guard = Some(self.local.pin());
-        self.pin += 1;
+        self.pin();
         if self.mode != Mode::Direct {
             self.take_snapshot();
         }
