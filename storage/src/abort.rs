@@ -94,11 +94,8 @@ impl Inner {
                 }
             };
             if fault!("aborted restored at once") {
-                // SAFETY: reached under the guard.
-                let record = unsafe { &*write.record };
-                let _ = record
-                    .head
-                    .compare_exchange(write.new, write.base, SeqCst, SeqCst);
+                self.restore(&place, write.new, write.base, guard);
+                continue;
             }
             self.afterwards.after_grace(
                 Job::Restore {

@@ -238,7 +238,6 @@ fn a_key_that_comes_where_there_was_nothing_to_delete() {
     races(&[], &[&[moves], &[comes]]);
 }
 
-/// One number, read at before and after a commit has got its own.
 /// What a snapshot kept is cut when it is ended, not under those who read there.
 #[test]
 fn a_snapshot_that_is_ended_while_it_is_read() {
@@ -276,6 +275,18 @@ fn a_slot_that_is_used_again_while_its_snapshot_is_ended() {
     );
 }
 
+/// Who passes a commit takes what lies under it as it is: its number must be final.
+#[test]
+fn a_write_without_a_number_under_a_commit() {
+    let commit = run(Direct, &[Set(1, 20), Set(3, 30)]);
+    let snapshot = Action::Snapshot(vec![Get(1)]);
+    races(
+        &[Set(1, 1), Set(3, 3)],
+        &[&[set(1, 10)], &[commit], &[get(1), snapshot]],
+    );
+}
+
+/// One number, read at before and after a commit has got its own.
 #[test]
 fn a_snapshot_before_and_after_a_decision() {
     let blind = run(Direct, &[Set(1, 10), Set(3, 30)]);

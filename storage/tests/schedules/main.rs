@@ -18,3 +18,4 @@ mod program;
 mod random;
 mod runner;
 mod stopped;
+mod two_stops;
