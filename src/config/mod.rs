@@ -9,7 +9,7 @@ mod without_meaning;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use crate::script::flags::Flags;
@@ -78,12 +78,22 @@ pub struct Config {
     pub lua_kill_limit_ms: AtomicU64,
     /// Bytes that one run of a script may take.
     pub lua_memory_bytes: AtomicUsize,
+    undeclared_keys: AtomicU8,
     password: RwLock<Option<String>>,
     default_flags: RwLock<Flags>,
     log_level: RwLock<String>,
     output_limits: RwLock<[OutputLimit; 3]>,
     /// Redis's options without a meaning here, as they were set.
     pub(crate) without_meaning: RwLock<Vec<(String, String)>>,
+}
+
+/// How scripts run that may use keys which they did not declare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UndeclaredKeys {
+    /// While nobody else writes.
+    Exclusive,
+    /// As all others: what they read is compared at the commit.
+    Optimistic,
 }
 
 impl Default for Config {
@@ -134,6 +144,7 @@ impl Config {
             lua_kill_limit_ms: AtomicU64::new(0),
             lua_memory_bytes: AtomicUsize::new(256 << 20),
             password: RwLock::new(None),
+            undeclared_keys: AtomicU8::new(UndeclaredKeys::Exclusive as u8),
             default_flags: RwLock::new(Flags::NONE),
             log_level: RwLock::new("notice".into()),
             output_limits: RwLock::new([none, replicas, subscribers]),
@@ -154,6 +165,20 @@ impl Config {
     /// Asks for a password from now on, or for none.
     pub fn set_password(&self, password: Option<String>) {
         write(&self.password, password);
+    }
+
+    /// How scripts with undeclared keys run.
+    pub fn undeclared_keys(&self) -> UndeclaredKeys {
+        if self.undeclared_keys.load(Ordering::Relaxed) == UndeclaredKeys::Optimistic as u8 {
+            UndeclaredKeys::Optimistic
+        } else {
+            UndeclaredKeys::Exclusive
+        }
+    }
+
+    /// Changes how scripts with undeclared keys run, from their next start on.
+    pub fn set_undeclared_keys(&self, how: UndeclaredKeys) {
+        self.undeclared_keys.store(how as u8, Ordering::Relaxed);
     }
 
     /// The flags of scripts that say nothing else.

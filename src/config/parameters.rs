@@ -3,7 +3,9 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::values::{bytes, number, path, path_text, yes_no, yes_no_text};
+use super::values::{
+    bytes, number, path, path_text, undeclared_keys, undeclared_keys_text, yes_no, yes_no_text,
+};
 use super::without_meaning::WITHOUT_MEANING;
 use super::{Config, OUTPUT_CLASSES, OutputLimit, memory};
 use crate::glob;
@@ -309,6 +311,19 @@ pub const PARAMETERS: &[Parameter] = &[
         when: When::Any,
         get: limits_text,
         set: set_limits,
+    },
+    Parameter {
+        name: "undeclared_keys",
+        value: "exclusive|optimistic",
+        has_many_words: false,
+        help: "whether others may write while a script with undeclared keys runs",
+        when: When::Any,
+        get: |config| undeclared_keys_text(config.undeclared_keys()),
+        set: |change, text| {
+            let how = undeclared_keys(text)?;
+            change.shared().set_undeclared_keys(how);
+            Ok(())
+        },
     },
     Parameter {
         name: "default_lua_flags",

@@ -1,5 +1,7 @@
 //! What options' values are made of.
 
+use super::UndeclaredKeys;
+
 pub(super) fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse()
         .map_err(|_| "argument must be a number in range".into())
@@ -46,4 +48,20 @@ pub(super) fn path(text: &str) -> Option<std::path::PathBuf> {
 pub(super) fn path_text(path: Option<&std::path::PathBuf>) -> String {
     path.map(|path| path.display().to_string())
         .unwrap_or_default()
+}
+
+/// `barrier` is another word for `exclusive`.
+pub(super) fn undeclared_keys(text: &str) -> Result<UndeclaredKeys, String> {
+    match text {
+        "exclusive" | "barrier" => Ok(UndeclaredKeys::Exclusive),
+        "optimistic" => Ok(UndeclaredKeys::Optimistic),
+        _ => Err("argument must be 'exclusive' or 'optimistic'".into()),
+    }
+}
+
+pub(super) fn undeclared_keys_text(how: UndeclaredKeys) -> String {
+    match how {
+        UndeclaredKeys::Exclusive => "exclusive".into(),
+        UndeclaredKeys::Optimistic => "optimistic".into(),
+    }
 }

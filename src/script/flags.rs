@@ -31,8 +31,10 @@ impl Flags {
     pub const ALLOW_CROSS_SLOT_KEYS: Flags = Flags(1 << 8);
     /// Accepted: declared keys never lock out others here.
     pub const ALLOW_KEY_LOCKING: Flags = Flags(1 << 9);
+    /// Any key may be used, and others may write meanwhile: what the script read is compared.
+    pub const OPTIMISTIC_UNDECLARED_KEYS: Flags = Flags(1 << 10);
 
-    const NAMES: [(&'static str, Flags); 10] = [
+    const NAMES: [(&'static str, Flags); 11] = [
         ("allow-undeclared-keys", Flags::ALLOW_UNDECLARED_KEYS),
         ("disable-atomicity", Flags::DISABLE_ATOMICITY),
         ("no-writes", Flags::NO_WRITES),
@@ -43,6 +45,10 @@ impl Flags {
         ("no-cluster", Flags::NO_CLUSTER),
         ("allow-cross-slot-keys", Flags::ALLOW_CROSS_SLOT_KEYS),
         ("allow-key-locking", Flags::ALLOW_KEY_LOCKING),
+        (
+            "optimistic-undeclared-keys",
+            Flags::OPTIMISTIC_UNDECLARED_KEYS,
+        ),
     ];
 
     /// The flag of this name.
@@ -71,9 +77,19 @@ impl Flags {
         Flags(self.0 | other.0)
     }
 
-    /// Whether a flag is set that chooses between the modes of Dragonfly.
+    /// Whether any of `flags` is set.
+    fn has_any(self, flags: Flags) -> bool {
+        self.0 & flags.0 != 0
+    }
+
+    /// Whether keys may be used that were not declared.
+    pub fn allows_undeclared_keys(self) -> bool {
+        self.has_any(Flags::ALLOW_UNDECLARED_KEYS.with(Flags::OPTIMISTIC_UNDECLARED_KEYS))
+    }
+
+    /// Whether a flag is set that chooses the mode.
     fn chooses_mode(self) -> bool {
-        self.0 & (Flags::ALLOW_UNDECLARED_KEYS.0 | Flags::DISABLE_ATOMICITY.0) != 0
+        self.allows_undeclared_keys() || self.has(Flags::DISABLE_ATOMICITY)
     }
 
     /// Checks that the flags make sense together.

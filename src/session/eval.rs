@@ -89,13 +89,19 @@ impl Script {
         }
         let escalation = match &mut self.escalation {
             Some(escalation) => escalation,
-            None if flight.rules.allows_undeclared => {
+            None if flight.rules.is_exclusive => {
                 self.escalation.insert(Escalation::exclusive(store))
             }
             // The first attempt, which seldom fails, needs none.
             None => {
-                let is_short = flight.rules.declared_count() <= 1 && !self.is_long;
-                self.transaction = Some(first_transaction(core, is_short));
+                let is_short = !flight.rules.allows_undeclared
+                    && flight.rules.declared_count() <= 1
+                    && !self.is_long;
+                let transaction = first_transaction(core, is_short);
+                let transaction = self.transaction.insert(transaction);
+                if flight.rules.allows_undeclared && fault!("undeclared keys not compared") {
+                    transaction.skip_comparison();
+                }
                 return true;
             }
         };

@@ -6,7 +6,7 @@ use darter_storage::{CommitError, Error, Escalation, Mode, Transaction};
 
 use super::multi::{Item, Watch};
 use super::script_host::{Effects, Target};
-use super::script_run::{Advanced, Ended, Flight, Registered, Rules};
+use super::script_run::{Advanced, Ended, Flight, Registered, Rules, closes_gate};
 use super::{Core, Pending, Step, retry};
 use crate::commands::args::Args;
 use crate::commands::command::{Control, Run, flag};
@@ -15,7 +15,6 @@ use crate::commands::view::View;
 use crate::fault::fault;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::{Mark, Reply};
-use crate::script::flags::Flags;
 
 /// What a command on the connection did, kept so that it is not done again with the others.
 struct Cached {
@@ -80,7 +79,7 @@ impl Exec {
         };
         let is_exclusive = items.iter().any(|item| {
             item.entry.command.has(flag::EXCLUSIVE)
-                || is_script(item) && Rules::flags_of(core, item).has(Flags::ALLOW_UNDECLARED_KEYS)
+                || is_script(item) && closes_gate(core, Rules::flags_of(core, item))
         });
         let has_script = items.iter().any(is_script);
         let escalation = if is_exclusive {

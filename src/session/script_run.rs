@@ -17,6 +17,7 @@ use crate::clients::SharedClient;
 use crate::commands::args::KeptArguments;
 use crate::commands::command::Control;
 use crate::commands::error::CommandError;
+use crate::config::UndeclaredKeys;
 use crate::fault::fault;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
@@ -36,6 +37,8 @@ pub(super) struct Rules {
     pub(super) flags: Flags,
     pub(super) is_read_only: bool,
     pub(super) allows_undeclared: bool,
+    /// Others may not write while it runs: its keys are not known, and not compared.
+    pub(super) is_exclusive: bool,
     /// A command that changes data has been called.
     pub(super) has_written: bool,
     /// An error after such a command leaves nothing half done, or what the script's flags allow.
@@ -100,6 +103,14 @@ fn is_read_only(control: Control, flags: Flags) -> bool {
             control,
             Control::Eval { read_only: true } | Control::EvalSha { read_only: true }
         )
+}
+
+/// Whether a script with these flags, if it is atomic and writes, keeps others from writing from its
+/// start on.
+pub(super) fn closes_gate(core: &Core, flags: Flags) -> bool {
+    let is_optimistic = flags.has(Flags::OPTIMISTIC_UNDECLARED_KEYS)
+        || core.services.config.undeclared_keys() == UndeclaredKeys::Optimistic;
+    flags.allows_undeclared_keys() && !is_optimistic
 }
 
 /// Whether a script says of itself that it adds data: as in Redis, one with a `#!` header that says
@@ -173,7 +184,7 @@ impl Rules {
             ScriptMode::Snapshot
         } else if is_direct {
             ScriptMode::Direct
-        } else if self.allows_undeclared {
+        } else if self.is_exclusive {
             ScriptMode::Exclusive
         } else {
             ScriptMode::Optimistic
@@ -302,7 +313,8 @@ impl Flight {
         Ok(Flight {
             run,
             rules: Rules {
-                allows_undeclared: flags.has(Flags::ALLOW_UNDECLARED_KEYS),
+                allows_undeclared: flags.allows_undeclared_keys(),
+                is_exclusive: closes_gate(core, flags) && !is_read_only && !is_direct,
                 is_read_only,
                 has_written: false,
                 may_fail_after_writing: is_direct

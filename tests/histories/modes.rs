@@ -102,10 +102,11 @@ const ALL: usize = CHANNELS.len();
 const EMBEDDED: usize = 3;
 
 const UNDECLARED: &str = "#!lua flags=allow-undeclared-keys\n";
+const OPTIMISTIC: &str = "#!lua flags=optimistic-undeclared-keys\n";
 const NO_WRITES: &str = "#!lua flags=no-writes\n";
 const ROLLBACK: &str = "#!lua flags=rollback-on-error\n";
 /// The first lines of all scripts that are run.
-pub(crate) const HEADERS: &[&str] = &["", UNDECLARED, NO_WRITES, ROLLBACK];
+pub(crate) const HEADERS: &[&str] = &["", UNDECLARED, OPTIMISTIC, NO_WRITES, ROLLBACK];
 
 /// All modes. Weights are out of about two thousand: what costs a limit's time is rare.
 #[rustfmt::skip]
@@ -119,12 +120,14 @@ pub(crate) const MODES: &[Mode] = &[
     mode!("WATCH", 160, Watched, ALL, |c, p| c.watch(p)),
     mode!("EVAL", 300, All, ALL, |c, p| c.script("", p)),
     mode!("EVAL with undeclared keys", 40, All, ALL, |c, p| c.undeclared_script(UNDECLARED, p)),
+    mode!("EVAL with any keys, optimistic", 120, All, ALL, |c, p| c.undeclared_script(OPTIMISTIC, p)),
     mode!("EVAL that reads", 60, Reads, 0, |c, p| c.script("", p)),
     mode!("EVAL_RO", 120, Reads, 0, |c, p| c.read_only_script("", p)),
     mode!("EVAL_RO with undeclared keys", 40, Reads, 0, |c, p| c.read_only_script(UNDECLARED, p)),
     mode!("EVAL without writes", 60, Reads, 0, |c, p| c.script(NO_WRITES, p)),
     mode!("EVAL in MULTI", 80, Commands, ALL, |c, p| c.multi_with_script("", p)),
     mode!("EVAL with undeclared keys in MULTI", 20, Commands, ALL, |c, p| c.multi_with_script(UNDECLARED, p)),
+    mode!("EVAL with any keys in MULTI, optimistic", 20, Commands, ALL, |c, p| c.multi_with_script(OPTIMISTIC, p)),
     mode!("embedded transaction", 120, All, EMBEDDED, |c, p| c.embedded(p)),
     mode!("embedded transaction, once", 60, All, EMBEDDED, |c, p| c.embedded_once(p)),
     mode!("embedded exclusive", 20, All, EMBEDDED, |c, p| c.embedded_exclusive(p)),
@@ -134,6 +137,7 @@ pub(crate) const MODES: &[Mode] = &[
     mode!("EVAL that fails", 20, KnownWithoutReply, ALL, |c, p| c.failing_script("", p, Ran::Kept)),
     mode!("EVAL that is killed", 4, All, ALL, |c, p| c.killed_script("", p)),
     mode!("EVAL with undeclared keys that is killed", 2, All, ALL, |c, p| c.killed_script(UNDECLARED, p)),
+    mode!("EVAL with any keys that is killed, optimistic", 2, All, ALL, |c, p| c.killed_script(OPTIMISTIC, p)),
     mode!("EVAL over its time", 1, All, ALL, |c, p| c.limited_script("#HANG", p)),
     mode!("EVAL over its memory", 4, All, ALL, |c, p| c.limited_script("#GROW", p)),
     mode!("DISCARD", 20, Commands, ALL, |c, p| c.discard(p)),

@@ -14,4 +14,5 @@ mod pubsub;
 mod scripts;
 mod snapshots;
 mod transactions;
+mod undeclared_keys;
 mod watchdog;
