@@ -1,7 +1,7 @@
 //! Scripts by their SHA-1: bodies, flags, and what has become of their runs.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use sha1::{Digest, Sha1};
@@ -20,6 +20,32 @@ pub struct Cached {
     pub header: Header,
     /// Whether its first refusal has been logged.
     pub was_refused: AtomicBool,
+    reading_runs: AtomicU8,
+}
+
+/// Runs without a change after which a script that would keep other writers out is tried on a
+/// snapshot. One that reads and writes by turns would run twice for each of its writes otherwise.
+const READING_RUNS: u8 = 4;
+
+impl Cached {
+    /// Whether the script has changed nothing in its last runs.
+    pub fn only_reads(&self) -> bool {
+        self.reading_runs.load(Ordering::Relaxed) >= READING_RUNS
+    }
+
+    /// Says that a run has changed something, or has ended without a change. Runs that end at the
+    /// same time may overlook each other: it is a guess, and whoever relies on it looks again.
+    pub fn note_run(&self, has_changed: bool) {
+        let runs = self.reading_runs.load(Ordering::Relaxed);
+        let now = if has_changed {
+            0
+        } else {
+            READING_RUNS.min(runs + 1)
+        };
+        if now != runs {
+            self.reading_runs.store(now, Ordering::Relaxed);
+        }
+    }
 }
 
 /// All scripts of a server.
@@ -93,6 +119,7 @@ impl ScriptCache {
             script,
             header,
             was_refused: AtomicBool::new(false),
+            reading_runs: AtomicU8::new(0),
         });
         Ok(Arc::clone(self.write().entry(sha).or_insert(cached)))
     }

@@ -83,7 +83,8 @@ impl Script {
             return true;
         }
         let store = &core.services.store;
-        if flight.rules.is_read_only {
+        let is_presumed_reader = flight.rules.is_presumed_reader && self.escalation.is_none();
+        if flight.rules.is_read_only || is_presumed_reader {
             self.transaction = Some(store.begin(Mode::Snapshot));
             return true;
         }

@@ -6,7 +6,7 @@ use super::Core;
 use super::retry::{self, Attempt};
 use super::script_run::Rules;
 use crate::commands::args::Args;
-use crate::commands::command::{Run, flag};
+use crate::commands::command::{Command, Run, flag};
 use crate::commands::error::CommandError;
 use crate::commands::table::{self, Entry};
 use crate::commands::view::View;
@@ -60,6 +60,11 @@ pub(super) struct ScriptHost<'h, 't> {
     pub(super) waker: &'h std::task::Waker,
 }
 
+/// Whether a command changes data or tells others.
+fn changes_something(command: &Command) -> bool {
+    command.has(flag::WRITE) || command.has(flag::PUBSUB) && !command.has(flag::READONLY)
+}
+
 impl ScriptHost<'_, '_> {
     /// The checks of Redis, in its order.
     fn check(&self, args: &Args<'_>) -> Result<Entry, CommandError> {
@@ -82,9 +87,8 @@ impl ScriptHost<'_, '_> {
                 "ERR This Redis command is not allowed from script",
             ));
         }
-        let publishes = command.has(flag::PUBSUB) && !command.has(flag::READONLY);
         let may_not_write = self.rules.is_read_only && !fault!("a read-only script writes");
-        if may_not_write && (command.has(flag::WRITE) || publishes) {
+        if may_not_write && changes_something(command) {
             return Err(CommandError::text(
                 "ERR Write commands are not allowed from read-only scripts.",
             ));
@@ -94,6 +98,11 @@ impl ScriptHost<'_, '_> {
         }
         self.check_keys(entry, args)?;
         Ok(entry)
+    }
+
+    fn is_on_snapshot(&self) -> bool {
+        matches!(&self.target, Target::Transaction(transaction)
+            if transaction.mode() == Mode::Snapshot)
     }
 
     fn check_keys(&self, entry: Entry, args: &Args<'_>) -> Result<(), CommandError> {
@@ -119,6 +128,16 @@ impl ScriptHost<'_, '_> {
     fn run(&mut self, entry: Entry, args: &Args<'_>, reply: &mut dyn Reply) -> Called {
         let command = entry.command;
         self.rules.has_written |= command.has(flag::WRITE);
+        if changes_something(command) || command.has(flag::EXCLUSIVE) {
+            self.rules.note_change();
+            if self.rules.is_presumed_reader
+                && self.is_on_snapshot()
+                && !fault!("a presumed reader writes")
+            {
+                self.needs_gate = true;
+                return Called::Wait;
+            }
+        }
         let mark = reply.mark();
         let result = match (command.run, &mut self.target) {
             (Run::Data(handler), Target::Transaction(transaction)) => {

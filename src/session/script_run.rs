@@ -39,8 +39,12 @@ pub(super) struct Rules {
     pub(super) allows_undeclared: bool,
     /// Others may not write while it runs: its keys are not known, and not compared.
     pub(super) is_exclusive: bool,
+    /// It would be exclusive, but has only read so far: it runs on a snapshot until it would write.
+    pub(super) is_presumed_reader: bool,
     /// A command that changes data has been called.
     pub(super) has_written: bool,
+    /// A command has been called that changes data, tells others, or needs the gate.
+    pub(super) has_changed: bool,
     /// An error after such a command leaves nothing half done, or what the script's flags allow.
     pub(super) may_fail_after_writing: bool,
     pub(super) database: usize,
@@ -179,8 +183,16 @@ impl Rules {
         }
     }
 
+    /// Says that the script is about to change something, or to do what needs the gate.
+    pub(super) fn note_change(&mut self) {
+        if !self.has_changed {
+            self.has_changed = true;
+            self.cached.note_run(true);
+        }
+    }
+
     fn mode(&self, is_direct: bool) -> ScriptMode {
-        if self.is_read_only {
+        if self.is_read_only || self.is_presumed_reader {
             ScriptMode::Snapshot
         } else if is_direct {
             ScriptMode::Direct
@@ -294,6 +306,8 @@ impl Flight {
             && !is_read_only
             && flags.has(Flags::DISABLE_ATOMICITY)
             && !fault!("a direct script is one transaction");
+        let closes_gate = closes_gate(core, flags) && !is_read_only && !is_direct;
+        let is_presumed_reader = closes_gate && call.cached.only_reads() && !in_exec;
         let all = &item.arguments;
         let declared_set = if call.keys.len() > KEYS_LINEAR_MAX {
             all.range(call.keys.clone()).map(Box::from).collect()
@@ -314,9 +328,11 @@ impl Flight {
             run,
             rules: Rules {
                 allows_undeclared: flags.allows_undeclared_keys(),
-                is_exclusive: closes_gate(core, flags) && !is_read_only && !is_direct,
+                is_exclusive: closes_gate && !is_presumed_reader,
+                is_presumed_reader,
                 is_read_only,
                 has_written: false,
+                has_changed: false,
                 may_fail_after_writing: is_direct
                     || !in_exec && flags.has(Flags::ROLLBACK_ON_ERROR),
                 cached: call.cached,
@@ -410,6 +426,9 @@ impl Flight {
 
     /// Counts a run that has come to its end and into history.
     pub(super) fn account_end(&self, core: &Core) {
+        if self.rules.is_exclusive && !self.rules.has_changed {
+            self.rules.cached.note_run(false);
+        }
         self.account(core, |counts| {
             count(&counts.errors, u64::from(self.run.failed()));
         });

@@ -164,3 +164,33 @@ fn the_flag_goes_with_others() {
     assert!(client.call(&["EVAL", &raises, "0"]).render().contains("no"));
     assert_eq!(client.run("GET n").render(), "'3'");
 }
+
+/// A script that has only read runs on a snapshot, without the gate, until it writes after all.
+#[test]
+fn what_has_only_read_runs_on_a_snapshot_until_it_writes() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let body = format!(
+        "{ALLOWED}if redis.call('EXISTS', 'job') == 0 then return 0 end \
+         redis.call('PUBLISH', 'taken', 'job') return redis.call('DEL', 'job')"
+    );
+    let run = |client: &mut Client| client.call(&["EVAL", &body, "0"]).render();
+    let exclusives = || server.services.store.counts().exclusives;
+    for _ in 0..10 {
+        assert_eq!(run(&mut client), "0");
+    }
+    let learned = exclusives();
+    assert!((1..10).contains(&learned), "{learned} of 10 took the gate");
+    client.run("SET job 1");
+    assert_eq!(run(&mut client), "1");
+    assert_eq!(client.run("EXISTS job").render(), "0");
+    assert_eq!(exclusives(), learned + 1, "what writes takes the gate");
+    assert_eq!(run(&mut client), "0");
+    assert_eq!(
+        exclusives(),
+        learned + 2,
+        "and is not trusted again at once"
+    );
+    let info = client.run("INFO scripts").render();
+    assert!(info.contains("errors=0"), "{info}");
+}
