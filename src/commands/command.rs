@@ -30,6 +30,10 @@ pub enum Control {
     Unwatch,
     /// RESET.
     Reset,
+    /// SNAPSHOT BEGIN.
+    SnapshotBegin,
+    /// SNAPSHOT END.
+    SnapshotEnd,
     /// EVAL and EVAL_RO (`read_only`), by body.
     Eval {
         /// Whether it may not write.

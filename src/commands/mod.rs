@@ -25,6 +25,7 @@ pub mod scripting;
 pub mod server;
 pub mod set;
 mod set_options;
+pub mod snapshot;
 pub mod sorted_set;
 pub mod stream;
 pub mod string;

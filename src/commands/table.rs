@@ -20,6 +20,7 @@ const FAMILIES: &[&[Command]] = &[
     super::list::COMMANDS,
     super::sorted_set::COMMANDS,
     super::stream::COMMANDS,
+    super::snapshot::COMMANDS,
     super::transaction::COMMANDS,
     super::scripting::COMMANDS,
     super::connection::COMMANDS,

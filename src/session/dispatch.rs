@@ -9,7 +9,7 @@ use super::batch::Taken;
 use super::exec::Exec;
 use super::multi::{self, Item, Multi};
 use super::script_run::Rules;
-use super::{Core, Pending, Step, eval, pushes, retry};
+use super::{Core, Pending, Step, eval, held_snapshot, pushes, retry};
 use crate::commands::args::Args;
 use crate::commands::command::{Command, Control, Run, flag};
 use crate::commands::error::CommandError;
@@ -81,6 +81,7 @@ fn run_entry(
         return None;
     }
     match command.run {
+        Run::Data(handler) if held_snapshot::read(core, command, handler, args, output) => None,
         Run::Data(handler) => retry::run(core, command, handler, args, output),
         Run::Client(_) | Run::Control(Control::Exec) if needs_stream(core, command) => {
             // Counted before it is asked for: a stream that goes then does not end meanwhile.
@@ -177,6 +178,7 @@ fn check(core: &Core, entry: Entry) -> Result<(), CommandError> {
             "ERR Command not allowed inside a transaction",
         ));
     }
+    held_snapshot::check(core, command)?;
     if core.services.config.is_out_of_memory() && needs_memory(core, command) {
         return Err(CommandError::OutOfMemory);
     }
@@ -325,6 +327,8 @@ fn run_control(
             reply.status("OK");
         }
         Control::Reset => reset(core, output),
+        Control::SnapshotBegin => held_snapshot::begin(core, &mut reply),
+        Control::SnapshotEnd => held_snapshot::end(core, &mut reply),
         Control::Eval { .. } | Control::EvalSha { .. } => {
             return eval::run(core, control, Item::new(entry, args), output);
         }
@@ -357,6 +361,7 @@ fn exec(core: &mut Core, output: &mut Vec<u8>) -> Option<Box<dyn Pending>> {
 fn reset(core: &mut Core, output: &mut Vec<u8>) {
     leave_multi(core);
     core.watches.clear();
+    core.held = None;
     let services = core.services.clone();
     pushes::unsubscribe_all(&services, &mut core.client);
     core.client.database = 0;

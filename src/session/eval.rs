@@ -8,7 +8,7 @@ use darter_storage::{CommitError, Escalation, Mode, Transaction};
 use super::multi::Item;
 use super::script_host::{Effects, Target};
 use super::script_run::{Advanced, Ended, Flight};
-use super::{Core, Pending, Step, dispatch};
+use super::{Core, Pending, Step, dispatch, held_snapshot};
 use crate::commands::command::Control;
 use crate::commands::error::CommandError;
 use crate::fault::fault;
@@ -30,6 +30,8 @@ struct Script {
     started: Instant,
     /// Its first attempt could not be made in one slice.
     is_long: bool,
+    /// It reads at the snapshot that its connection holds.
+    is_on_held: bool,
 }
 
 /// Runs a script. `Some` if it could not be finished at once.
@@ -41,6 +43,10 @@ pub(super) fn run(
 ) -> Option<Box<dyn Pending>> {
     let database = core.client.database;
     match Flight::begin(core, control, &item, database, false) {
+        Ok(flight) if core.held.is_some() && !flight.rules.is_read_only => {
+            dispatch::fail(core, &held_snapshot::NO_WRITES, output);
+            None
+        }
         Ok(flight) => Some(Box::new(Script {
             item,
             control,
@@ -51,6 +57,7 @@ pub(super) fn run(
             effects: Effects::default(),
             reply: None,
             is_long: false,
+            is_on_held: core.held.is_some(),
         })),
         Err(error) => {
             dispatch::fail(core, &error, output);
@@ -79,13 +86,14 @@ fn first_transaction(core: &mut Core, is_short: bool) -> Transaction {
 impl Script {
     /// Makes sure that there is a transaction to run in; `false` if others must go first.
     fn has_transaction(&mut self, core: &mut Core, flight: &Flight, waker: &Waker) -> bool {
-        if self.transaction.is_some() || flight.is_direct {
+        if self.transaction.is_some() || flight.rules.is_direct {
             return true;
         }
         let store = &core.services.store;
         let is_presumed_reader = flight.rules.is_presumed_reader && self.escalation.is_none();
         if flight.rules.is_read_only || is_presumed_reader {
-            self.transaction = Some(store.begin(Mode::Snapshot));
+            let held = core.held.take();
+            self.transaction = Some(held.unwrap_or_else(|| store.begin(Mode::Snapshot)));
             return true;
         }
         let escalation = match &mut self.escalation {
@@ -113,6 +121,14 @@ impl Script {
         true
     }
 
+    /// Gives the connection's snapshot back to it.
+    fn give_back(&mut self, core: &mut Core) {
+        if let Some(mut transaction) = self.transaction.take_if(|_| self.is_on_held) {
+            transaction.unpin();
+            core.held = Some(transaction);
+        }
+    }
+
     fn is_direct_transaction(&self) -> bool {
         let transaction = self.transaction.as_ref();
         transaction.is_some_and(|transaction| transaction.mode() == Mode::Direct)
@@ -130,10 +146,11 @@ impl Script {
         {
             let _ = core.services.commit(transaction);
         }
+        self.give_back(core);
         flight.account_ended(core, ended);
-        let text = format!("ERR {}", ended.text(flight.is_direct));
+        let text = format!("ERR {}", ended.text(flight.rules.is_direct));
         core.services.stats.count_error(text.as_bytes());
-        core.ended(true, flight.is_direct);
+        core.ended(true, flight.rules.is_direct);
         Encoder::new(output, core.client.protocol).error(text.as_bytes());
         Step::Done
     }
@@ -156,7 +173,13 @@ impl Script {
 
     /// Commits what the script did. `None` when it has happened.
     fn commit(&mut self, core: &mut Core, rolls_back: bool, waker: &Waker) -> Option<Step> {
-        let mut transaction = self.transaction.take()?;
+        self.give_back(core);
+        let Some(mut transaction) = self.transaction.take() else {
+            if !rolls_back {
+                self.effects.happen();
+            }
+            return None;
+        };
         if rolls_back && !fault!("an error keeps its script's writes") {
             return None;
         }

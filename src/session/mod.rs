@@ -9,6 +9,7 @@ mod blocked;
 mod dispatch;
 mod eval;
 mod exec;
+mod held_snapshot;
 mod meter;
 mod multi;
 mod pushes;
@@ -104,6 +105,8 @@ pub(crate) struct Core {
     direct: Option<darter_storage::Transaction>,
     /// As `direct`, for scripts.
     optimistic: Option<darter_storage::Transaction>,
+    /// SNAPSHOT BEGIN: what the connection reads at. Without a pin while nothing is read.
+    held: Option<darter_storage::Transaction>,
     /// The place in the table of the command that counts as running; `None` once it is refused.
     running: Option<usize>,
     /// When the command that runs began.
@@ -214,6 +217,7 @@ impl Session {
                 watches: Vec::new(),
                 direct: None,
                 optimistic: None,
+                held: None,
                 running: None,
                 clock: Instant::now(),
                 has_committed: false,

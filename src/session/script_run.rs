@@ -36,6 +36,8 @@ pub(super) struct Rules {
     cached: Arc<Cached>,
     pub(super) flags: Flags,
     pub(super) is_read_only: bool,
+    /// Each of its calls is applied at once.
+    pub(super) is_direct: bool,
     pub(super) allows_undeclared: bool,
     /// Others may not write while it runs: its keys are not known, and not compared.
     pub(super) is_exclusive: bool,
@@ -124,6 +126,48 @@ fn declares_need(cached: &Cached, flags: Flags, is_read_only: bool) -> bool {
 }
 
 impl Rules {
+    /// What a script may do that is called with `call`. Inside EXEC its flags decide only which keys
+    /// it may touch and whether it may write.
+    fn new(
+        core: &Core,
+        control: Control,
+        call: Call,
+        item: &Item,
+        (database, in_exec): (usize, bool),
+    ) -> Rules {
+        let defaults = core.services.config.default_flags();
+        let flags = core.services.scripts.flags_of(&call.cached, defaults);
+        let is_read_only = is_read_only(control, flags);
+        let is_direct = !in_exec
+            && !is_read_only
+            && flags.has(Flags::DISABLE_ATOMICITY)
+            && !fault!("a direct script is one transaction");
+        let closes_gate = closes_gate(core, flags) && !is_read_only && !is_direct;
+        let is_presumed_reader = closes_gate && call.cached.only_reads() && !in_exec;
+        let all = &item.arguments;
+        let declared_set = if call.keys.len() > KEYS_LINEAR_MAX {
+            all.range(call.keys.clone()).map(Box::from).collect()
+        } else {
+            HashSet::new()
+        };
+        Rules {
+            allows_undeclared: flags.allows_undeclared_keys(),
+            is_exclusive: closes_gate && !is_presumed_reader,
+            is_presumed_reader,
+            is_read_only,
+            is_direct,
+            has_written: false,
+            has_changed: false,
+            may_fail_after_writing: is_direct || !in_exec && flags.has(Flags::ROLLBACK_ON_ERROR),
+            cached: call.cached,
+            flags,
+            database,
+            arguments: Rc::clone(all),
+            declared: call.keys,
+            declared_set,
+        }
+    }
+
     /// The flags of the script that a queued EVAL would run; none if it cannot be found.
     pub(super) fn flags_of(core: &Core, item: &Item) -> Flags {
         let crate::commands::command::Run::Control(control) = item.entry.command.run else {
@@ -191,10 +235,10 @@ impl Rules {
         }
     }
 
-    fn mode(&self, is_direct: bool) -> ScriptMode {
+    fn mode(&self) -> ScriptMode {
         if self.is_read_only || self.is_presumed_reader {
             ScriptMode::Snapshot
-        } else if is_direct {
+        } else if self.is_direct {
             ScriptMode::Direct
         } else if self.is_exclusive {
             ScriptMode::Exclusive
@@ -259,7 +303,6 @@ pub(super) struct Flight {
     /// Nothing can have ended it yet, for it has not begun.
     is_new: bool,
     pub(super) started: Instant,
-    pub(super) is_direct: bool,
 }
 
 /// The run that SCRIPT KILL finds with its client, until this is dropped.
@@ -291,57 +334,26 @@ impl Flight {
         in_exec: bool,
     ) -> Result<Flight, CommandError> {
         let call = find_call(core, control, item)?;
+        let rules = Rules::new(core, control, call, item, (database, in_exec));
         let config = &core.services.config;
-        let flags = core
-            .services
-            .scripts
-            .flags_of(&call.cached, config.default_flags());
-        let is_read_only = is_read_only(control, flags);
+        let needs_memory = declares_need(&rules.cached, rules.flags, rules.is_read_only);
         // An EXEC has been admitted as a whole.
-        if !in_exec && declares_need(&call.cached, flags, is_read_only) && config.is_out_of_memory()
-        {
+        if !in_exec && needs_memory && config.is_out_of_memory() {
             return Err(CommandError::OutOfMemory);
         }
-        let is_direct = !in_exec
-            && !is_read_only
-            && flags.has(Flags::DISABLE_ATOMICITY)
-            && !fault!("a direct script is one transaction");
-        let closes_gate = closes_gate(core, flags) && !is_read_only && !is_direct;
-        let is_presumed_reader = closes_gate && call.cached.only_reads() && !in_exec;
-        let all = &item.arguments;
-        let declared_set = if call.keys.len() > KEYS_LINEAR_MAX {
-            all.range(call.keys.clone()).map(Box::from).collect()
-        } else {
-            HashSet::new()
-        };
         let memory_bytes = config.lua_memory_bytes.load(Ordering::Relaxed);
         let limits = Limits { memory_bytes };
         let run = script::with_engine(|engine| {
-            let keys = all.range(call.keys.clone());
-            let arguments = all.range(call.keys.end..all.len());
-            engine.start(&call.cached.script, keys, arguments, limits)
+            let all = &item.arguments;
+            let keys = all.range(rules.declared.clone());
+            let arguments = all.range(rules.declared.end..all.len());
+            engine.start(&rules.cached.script, keys, arguments, limits)
         });
         let run = run.and_then(|run| run).map_err(CommandError::err)?;
         let shared = &core.client.shared;
-        let number = shared.begin_script(call.cached.script.sha, core.services.store.now_ms());
+        let number = shared.begin_script(rules.cached.script.sha, core.services.store.now_ms());
         Ok(Flight {
             run,
-            rules: Rules {
-                allows_undeclared: flags.allows_undeclared_keys(),
-                is_exclusive: closes_gate && !is_presumed_reader,
-                is_presumed_reader,
-                is_read_only,
-                has_written: false,
-                has_changed: false,
-                may_fail_after_writing: is_direct
-                    || !in_exec && flags.has(Flags::ROLLBACK_ON_ERROR),
-                cached: call.cached,
-                flags,
-                database,
-                arguments: Rc::clone(all),
-                declared: call.keys,
-                declared_set,
-            },
             registered: Registered {
                 client: Arc::clone(shared),
                 number,
@@ -352,7 +364,7 @@ impl Flight {
             started: if in_exec { Instant::now() } else { core.clock },
             // EXEC may begin it over, and it may have been ended before.
             is_new: !in_exec,
-            is_direct,
+            rules,
         })
     }
 
@@ -452,7 +464,7 @@ impl Flight {
     }
 
     fn account(&self, core: &Core, more: impl Fn(&crate::stats::ScriptCounts)) {
-        let mode = self.rules.mode(self.is_direct);
+        let mode = self.rules.mode();
         let at = ScriptMode::ALL
             .iter()
             .position(|known| *known == mode)

@@ -184,6 +184,21 @@ impl<'s> Connection<'s> {
         Self::executed(self.client.run("EXEC"))
     }
 
+    /// Reads one command after the other on a snapshot of the connection's own.
+    pub(crate) fn on_snapshot(&mut self, program: &Program) -> Ran {
+        self.begin();
+        assert_eq!(
+            self.client.run("SNAPSHOT BEGIN"),
+            Reply::Status("OK".into())
+        );
+        let taken_ns = (self.invoked_ns(), self.now_ns());
+        let commands = program.commands();
+        let replies = commands.iter().map(|command| self.call(command)).collect();
+        assert_eq!(self.client.run("SNAPSHOT END"), Reply::Status("OK".into()));
+        self.record(program, taken_ns, &Ran::Replies(replies));
+        Ran::Recorded
+    }
+
     pub(crate) fn discard(&mut self, program: &Program) -> Ran {
         self.queue(program.commands(), "DISCARD");
         assert_eq!(self.client.read(), Reply::Status("OK".into()));

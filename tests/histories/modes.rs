@@ -133,6 +133,7 @@ pub(crate) const MODES: &[Mode] = &[
     mode!("embedded exclusive", 20, All, EMBEDDED, |c, p| c.embedded_exclusive(p)),
     mode!("embedded that fails", 20, All, EMBEDDED, |c, p| c.embedded_failing(p)),
     mode!("held snapshot", 60, Reads, 0, |c, p| c.hold_snapshot(p)),
+    mode!("SNAPSHOT", 60, ReadCommands, 0, |c, p| c.on_snapshot(p)),
     mode!("EVAL that rolls back", 30, All, ALL, |c, p| c.failing_script(ROLLBACK, p, Ran::Aborted)),
     mode!("EVAL that fails", 20, KnownWithoutReply, ALL, |c, p| c.failing_script("", p, Ran::Kept)),
     mode!("EVAL that is killed", 4, All, ALL, |c, p| c.killed_script("", p)),

@@ -1,0 +1,88 @@
+//! SNAPSHOT BEGIN … END: what a connection may do while it reads at one moment.
+
+use darter_storage::Mode;
+
+use super::{Core, retry};
+use crate::commands::args::Args;
+use crate::commands::command::{Command, Control, DataHandler, Run, flag};
+use crate::commands::error::CommandError;
+use crate::fault::fault;
+use crate::resp::encode::Encoder;
+use crate::resp::reply::Reply;
+
+/// A script, too, must say that it does not write.
+pub(super) const NO_WRITES: CommandError =
+    CommandError::text("ERR Write commands are not allowed on a snapshot");
+
+/// Whether a command may run while the connection holds a snapshot.
+pub(super) fn check(core: &Core, command: &Command) -> Result<(), CommandError> {
+    if core.held.is_none() {
+        return Ok(());
+    }
+    let is_transaction = matches!(
+        command.run,
+        Run::Control(Control::Multi | Control::Watch | Control::Exec)
+    );
+    if is_transaction {
+        return Err(CommandError::text(
+            "ERR Transactions are not allowed on a snapshot, whose reads are consistent anyhow",
+        ));
+    }
+    let writes = command.has(flag::WRITE) || command.has(flag::EXCLUSIVE);
+    if writes && !fault!("a snapshot's connection writes") {
+        return Err(NO_WRITES);
+    }
+    Ok(())
+}
+
+pub(super) fn begin(core: &mut Core, reply: &mut dyn Reply) {
+    if core.held.is_some() {
+        return reply.error(b"ERR SNAPSHOT calls can not be nested");
+    }
+    if !core.watches.is_empty() {
+        return reply.error(b"ERR SNAPSHOT BEGIN is not allowed while keys are watched");
+    }
+    let mut transaction = core.services.store.begin(Mode::Snapshot);
+    transaction.unpin();
+    core.held = Some(transaction);
+    reply.status("OK");
+}
+
+pub(super) fn end(core: &mut Core, reply: &mut dyn Reply) {
+    match core.held.take() {
+        Some(_) => reply.status("OK"),
+        None => reply.error(b"ERR SNAPSHOT END without SNAPSHOT BEGIN"),
+    }
+}
+
+/// Runs a command that only reads on the snapshot; `false` if none is held, or the command is none
+/// of these. What would block does not: nothing can come.
+pub(super) fn read(
+    core: &mut Core,
+    command: &'static Command,
+    handler: DataHandler,
+    args: &Args<'_>,
+    output: &mut Vec<u8>,
+) -> bool {
+    if !command.has(flag::READONLY) {
+        return false;
+    }
+    let Some(mut transaction) = core.held.take() else {
+        return false;
+    };
+    transaction.pin();
+    let meter = core.meter();
+    let mut reply = Encoder::metered(output, core.client.protocol, &meter);
+    let attempt = retry::attempt(
+        &mut transaction,
+        (command, handler),
+        args,
+        (&core.services, &core.stats, core.client.database),
+        &mut reply,
+    );
+    transaction.unpin();
+    core.held = Some(transaction);
+    let failed = matches!(attempt, retry::Attempt::Done { failed: true });
+    core.ended(failed, false);
+    true
+}
