@@ -26,9 +26,16 @@ pub(super) enum Target<'t> {
 #[derive(Default)]
 pub(super) struct Effects {
     log: Vec<(LogLevel, Vec<u8>)>,
+    /// What log lines and messages take.
+    bytes: usize,
 }
 
 impl Effects {
+    /// What is kept for it until the script has become part of history.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The script has become part of history.
     pub(super) fn happen(&mut self) {
         for (level, message) in self.log.drain(..) {
@@ -145,6 +152,9 @@ impl ScriptHost<'_, '_> {
                     self.needs_gate = true;
                     return Called::Wait;
                 }
+                if command.has(flag::PUBSUB) {
+                    self.effects.bytes += args.all().iter().map(|part| part.len()).sum::<usize>();
+                }
                 let services = &*self.core.services;
                 let mut view = View::new(transaction, self.rules.database, services);
                 handler(&mut view, args, reply)
@@ -254,7 +264,10 @@ impl Host for ScriptHost<'_, '_> {
     fn log(&mut self, level: LogLevel, message: &[u8]) {
         match self.target {
             Target::Direct => write_log(level, message),
-            Target::Transaction(_) => self.effects.log.push((level, message.to_vec())),
+            Target::Transaction(_) => {
+                self.effects.bytes += message.len() + size_of::<(LogLevel, Vec<u8>)>();
+                self.effects.log.push((level, message.to_vec()));
+            }
         }
     }
 

@@ -398,6 +398,16 @@ impl Flight {
         };
         let step = self.run.resume(&mut host);
         let needs_gate = host.needs_gate;
+        let limit_bytes = host
+            .core
+            .services
+            .config
+            .lua_memory_bytes
+            .load(Ordering::Relaxed);
+        // As much as it may take within Lua, it may have kept for its commit.
+        if host.effects.bytes() > limit_bytes && !fault!("effects of a script without end") {
+            return Advanced::Ended(Ended::MemoryLimit);
+        }
         let suspended = match step {
             script::Step::Done => return Advanced::Done,
             script::Step::OutOfMemory => return Advanced::Ended(Ended::MemoryLimit),

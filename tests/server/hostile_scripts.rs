@@ -217,3 +217,28 @@ fn what_a_direct_script_wrote_is_seen_while_it_runs() {
     assert!(victim.read().render().contains("stays"));
     assert_eq!(client.run("GET k").render(), "changed");
 }
+
+/// What a script keeps for its commit counts as what it takes within Lua does.
+#[test]
+fn messages_and_log_lines_are_limited_as_memory_is() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("CONFIG SET lua-memory-limit 8mb");
+    for body in [
+        "for i = 1, 100 do redis.call('PUBLISH', 'news', ARGV[1]) end",
+        "for i = 1, 100 do redis.log(redis.LOG_DEBUG, ARGV[1]) end",
+    ] {
+        let whole = format!("redis.call('SET', KEYS[1], 1) {body} return 'done'");
+        let short = client.call(&["EVAL", &whole, "1", "k", "x"]).render();
+        assert_eq!(short, "done");
+        client.run("DEL k");
+        let long = "x".repeat(100_000);
+        let reply = client.call(&["EVAL", &whole, "1", "k", &long]).render();
+        assert!(reply.contains("lua-memory-limit"), "{reply}");
+        assert_eq!(client.run("EXISTS k").render(), "0");
+        let direct = format!("#!lua flags=disable-atomicity\n{whole}");
+        let reply = client.call(&["EVAL", &direct, "1", "k", &long]).render();
+        assert_eq!(reply, "done", "what happens at once is kept for nobody");
+        client.run("DEL k");
+    }
+}

@@ -4,6 +4,7 @@
 pub(crate) mod attacks;
 pub(crate) mod check;
 pub(crate) mod client;
+pub(crate) mod gallery;
 pub(crate) mod info;
 pub(crate) mod line;
 pub(crate) mod log;
