@@ -52,7 +52,7 @@ fuzz seconds="60" *arguments:
 histories *arguments:
     cargo test --release --test histories -- --nocapture {{arguments}}
 
-# Load against a real server: connections, churn, deaf, attacks or hour; `just load hour 3600`.
+# Load against a real server: connections, churn, deaf, attacks, gallery or hour; `just load hour 3600`.
 load name seconds="":
     LOAD_SECONDS={{seconds}} cargo test --release --test load {{name}}::{{name}} -- \
         --exact --ignored --nocapture

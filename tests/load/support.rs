@@ -5,6 +5,8 @@ pub(crate) mod attacks;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../support/client.rs"]
 pub(crate) mod client;
+#[path = "../support/gallery.rs"]
+pub(crate) mod gallery;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../support/process.rs"]
 pub(crate) mod process;
