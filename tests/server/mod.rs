@@ -10,6 +10,7 @@ mod held_snapshot;
 mod hostile_clients;
 mod hostile_scripts;
 mod info;
+mod kills;
 mod memory_limit;
 mod protocol;
 mod pubsub;
