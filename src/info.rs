@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::commands::connection::REDIS_VERSION;
+use crate::commands::script_stats::counts_of;
 use crate::commands::table;
 use crate::memory::{self, proc_bytes};
 use crate::pubsub::Kind;
@@ -12,6 +13,9 @@ use crate::stats::{ScriptMode, ThreadStats};
 
 /// A section: its name in requests, whether INFO without arguments shows it, and its text.
 type Section = (&'static str, bool, fn(&Services, &mut Text));
+
+/// Scripts that INFO names: those that took most time.
+const SCRIPTS_SHOWN: usize = 10;
 
 const SECTIONS: &[Section] = &[
     ("server", true, server),
@@ -212,6 +216,7 @@ fn stats(services: &Services, text: &mut Text) {
     text.line("expired_keys", counts.expired);
     text.line("evicted_keys", 0);
     text.line("evicted_clients", own(&stats.evicted_clients));
+    text.line("evicted_scripts", services.scripts.evicted());
     text.line("keyspace_hits", sum(|thread| &thread.hits));
     text.line("keyspace_misses", sum(|thread| &thread.misses));
     let channels = |kind| services.pubsub.channels(kind, None).len();
@@ -300,6 +305,28 @@ fn scripts(services: &Services, text: &mut Text) {
                 sum(|counts| &counts.kills),
                 sum(|counts| &counts.limits),
                 sum(|counts| &counts.nanoseconds) / 1000
+            ),
+        );
+    }
+    for (sha, counts) in counts_of(services, None).iter().take(SCRIPTS_SHOWN) {
+        text.line(
+            &format!("script_{}", String::from_utf8_lossy(sha)),
+            format_args!(
+                "runs={},errors={},kills={},retries={},queued={},gated={},gate_usec={},\
+                 preemptions={},usec={},memory_bytes_max={},p50={},p99={},max={}",
+                counts.runs,
+                counts.errors,
+                counts.kills,
+                counts.retries,
+                counts.queued,
+                counts.gated,
+                counts.gate_ns / 1000,
+                counts.preemptions,
+                counts.elapsed_ns / 1000,
+                counts.memory_bytes_max,
+                counts.latency_us(0.5),
+                counts.latency_us(0.99),
+                counts.latency_us_max()
             ),
         );
     }

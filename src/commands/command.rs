@@ -40,6 +40,11 @@ pub enum Control {
         /// Whether it may not write.
         read_only: bool,
     },
+    /// SCRIPT EXPLAIN and SCRIPT EXPLAINSHA.
+    Explain {
+        /// Whether the script is named by its SHA-1.
+        by_sha: bool,
+    },
 }
 
 /// How a command runs.

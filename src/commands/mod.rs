@@ -21,6 +21,7 @@ pub mod pubsub;
 mod ranges;
 mod sample;
 pub mod scan;
+pub mod script_stats;
 pub mod scripting;
 pub mod server;
 pub mod set;

@@ -65,6 +65,9 @@ pub trait Host {
     /// Takes a line that the script logs.
     fn log(&mut self, level: LogLevel, message: &[u8]);
 
+    /// The script gives up: it is not resumed again, and this is its error.
+    fn abort(&mut self, message: &[u8]);
+
     /// Whether the script's user may run the command, or None if there is no such command.
     fn may_run(&mut self, arguments: &[&[u8]]) -> Option<bool>;
 }

@@ -46,6 +46,16 @@ pub fn with_engine<T>(work: impl FnOnce(&mut Engine) -> T) -> Result<T, String> 
     })
 }
 
+/// Drops the idle interpreters of the calling thread now, those of other threads when they next run
+/// a script.
+///
+/// # Errors
+/// The system refuses a timer.
+pub fn drop_idle() -> Result<(), String> {
+    engine::ask_to_drop_idle();
+    with_engine(|engine| engine.drop_idle())
+}
+
 /// Compiles a script and forgets it.
 ///
 /// # Errors

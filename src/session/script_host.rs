@@ -3,6 +3,7 @@
 use darter_storage::{Escalation, Mode, Transaction};
 
 use super::Core;
+use super::explain::Recorder;
 use super::retry::{self, Attempt};
 use super::script_run::Rules;
 use crate::commands::args::Args;
@@ -37,6 +38,13 @@ impl Effects {
     }
 }
 
+impl Effects {
+    /// The lines that would be logged.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.log.iter().map(|(_, message)| message.as_slice())
+    }
+}
+
 fn write_log(level: LogLevel, message: &[u8]) {
     let message = String::from_utf8_lossy(message);
     match level {
@@ -58,11 +66,15 @@ pub(super) struct ScriptHost<'h, 't> {
     /// The script does what only the gate's owner may.
     pub(super) needs_gate: bool,
     pub(super) waker: &'h std::task::Waker,
+    /// What is called is written down, any key is allowed, and nothing is to happen.
+    pub(super) recorder: Option<&'h mut Recorder>,
+    /// What redis.abort was given.
+    pub(super) aborted: Option<String>,
 }
 
 impl ScriptHost<'_, '_> {
     /// The checks of Redis, in its order.
-    fn check(&self, args: &Args<'_>) -> Result<Entry, CommandError> {
+    fn check(&mut self, args: &Args<'_>) -> Result<Entry, CommandError> {
         let mut entry = table::find(&args[0]).ok_or(CommandError::text(
             "ERR Unknown Redis command called from script",
         ))?;
@@ -96,8 +108,9 @@ impl ScriptHost<'_, '_> {
         Ok(entry)
     }
 
-    fn check_keys(&self, entry: Entry, args: &Args<'_>) -> Result<(), CommandError> {
-        if self.rules.allows_undeclared || fault!("undeclared keys let through") {
+    fn check_keys(&mut self, entry: Entry, args: &Args<'_>) -> Result<(), CommandError> {
+        let allows = self.rules.allows_undeclared || fault!("undeclared keys let through");
+        if allows && self.recorder.is_none() {
             return Ok(());
         }
         let Some(positions) = entry.command.keys.positions(args) else {
@@ -105,7 +118,12 @@ impl ScriptHost<'_, '_> {
         };
         for position in positions {
             let key = args.at(position);
-            if !self.rules.is_declared(key) {
+            if self.rules.is_declared(key) {
+                continue;
+            }
+            if let Some(recorder) = &mut self.recorder {
+                recorder.note_undeclared(key);
+            } else {
                 let key = String::from_utf8_lossy(key).into_owned();
                 let name = entry.full_name().to_ascii_uppercase();
                 return Err(CommandError::err(format!(
@@ -123,6 +141,11 @@ impl ScriptHost<'_, '_> {
         let result = match (command.run, &mut self.target) {
             (Run::Data(handler), Target::Transaction(transaction)) => {
                 if command.has(flag::EXCLUSIVE) && transaction.mode() != Mode::Exclusive {
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.note_exclusive(entry);
+                        reply.error(b"ERR SCRIPT EXPLAIN does not run what needs the gate");
+                        return Called::Done;
+                    }
                     self.needs_gate = true;
                     return Called::Wait;
                 }
@@ -220,7 +243,10 @@ impl Host for ScriptHost<'_, '_> {
         let args = Args::new(arguments);
         match self.check(&args) {
             Ok(entry) => {
-                crate::stats::count(&self.core.stats.commands[entry.index].calls, 1);
+                match &mut self.recorder {
+                    Some(recorder) => recorder.note_call(entry, &args),
+                    None => crate::stats::count(&self.core.stats.commands[entry.index].calls, 1),
+                }
                 self.run(entry, &args, reply)
             }
             Err(error) => {
@@ -237,6 +263,10 @@ impl Host for ScriptHost<'_, '_> {
             Target::Direct => write_log(level, message),
             Target::Transaction(_) => self.effects.log.push((level, message.to_vec())),
         }
+    }
+
+    fn abort(&mut self, message: &[u8]) {
+        self.aborted = Some(String::from_utf8_lossy(message).into_owned());
     }
 
     fn may_run(&mut self, arguments: &[&[u8]]) -> Option<bool> {

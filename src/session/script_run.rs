@@ -11,6 +11,7 @@ use std::time::Instant;
 use darter_storage::Escalation;
 
 use super::Core;
+use super::explain::Recorder;
 use super::multi::Item;
 use super::script_host::{Effects, ScriptHost, Target};
 use crate::clients::SharedClient;
@@ -20,9 +21,10 @@ use crate::commands::error::CommandError;
 use crate::fault::fault;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
-use crate::script::cache::{Cached, parse_sha};
+use crate::script::cache::{Cached, Kept, Sha, parse_sha};
 use crate::script::flags::Flags;
 use crate::script::{self, Limits, Run};
+use crate::script_stats::{End, Tally};
 use crate::stats::{ScriptMode, count};
 
 /// Where a script's keys begin: `EVALSHA sha numkeys key …`.
@@ -58,13 +60,13 @@ fn find_script(core: &Core, control: Control, named: &[u8]) -> Result<Arc<Cached
     let scripts = &core.services.scripts;
     match control {
         Control::EvalSha { .. } => {
-            let found = parse_sha(named).and_then(|sha| scripts.get(&sha));
+            let found = parse_sha(named).and_then(|sha| scripts.get_to_run(&sha));
             found.ok_or(CommandError::text(
                 "NOSCRIPT No matching script. Please use EVAL.",
             ))
         }
         _ => scripts
-            .load(named, script::check)
+            .load(named, Kept::WhileUsed, script::check)
             .map_err(|error| CommandError::err(error.to_string())),
     }
 }
@@ -168,7 +170,12 @@ impl Rules {
         }
     }
 
-    fn mode(&self, is_direct: bool) -> ScriptMode {
+    /// The script's SHA-1.
+    pub(super) fn sha(&self) -> &Sha {
+        &self.cached.script.sha
+    }
+
+    pub(super) fn mode(&self, is_direct: bool) -> ScriptMode {
         if self.is_read_only {
             ScriptMode::Snapshot
         } else if is_direct {
@@ -182,7 +189,7 @@ impl Rules {
 }
 
 /// Why a script was ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     /// SCRIPT KILL.
     Killed,
@@ -192,24 +199,39 @@ pub(super) enum Ended {
     MemoryLimit,
     /// `maxmemory` or `maxmemory-clients` has no room for a reply.
     ReplyTooLarge,
+    /// redis.abort, with this message.
+    Aborted(String),
 }
 
 impl Ended {
-    /// The error's text, without its code. `kept` says that what a direct script wrote stays.
-    pub(super) fn text(self, kept: bool) -> String {
+    /// The error. `kept` says that what a direct script wrote stays.
+    pub(super) fn error(&self, kept: bool) -> String {
+        const KEPT: &str = " What it wrote before stays (disable-atomicity).";
         let why = match self {
+            Ended::Aborted(message) => {
+                let code = if has_code(message) { "" } else { "ABORTED " };
+                return format!("{code}{message}{}", if kept { KEPT } else { "" });
+            }
             Ended::Killed => "Script killed by user with SCRIPT KILL.",
             Ended::TimeLimit => "Script ended: it ran longer than lua-kill-limit.",
             Ended::MemoryLimit => "Script ended: it used more memory than lua-memory-limit.",
             Ended::ReplyTooLarge => "There is no memory for the reply (maxmemory).",
         };
         let what = if kept {
-            " What it wrote before stays (disable-atomicity)."
+            KEPT
         } else {
             " Nothing of it has happened."
         };
-        format!("{why}{what}")
+        format!("ERR {why}{what}")
     }
+}
+
+/// Whether an error begins with a code of its own: a word in capitals, and something behind it.
+fn has_code(message: &str) -> bool {
+    message.split_once(' ').is_some_and(|(code, _)| {
+        let is_capital = |byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'0'..=b'9');
+        code.bytes().all(is_capital) && code.starts_with(|first: char| first.is_ascii_uppercase())
+    })
 }
 
 /// How far a script came in one slice.
@@ -237,6 +259,8 @@ pub(super) struct Flight {
     is_new: bool,
     pub(super) started: Instant,
     pub(super) is_direct: bool,
+    /// Only while it is explained.
+    pub(super) recorder: Option<Box<Recorder>>,
 }
 
 /// The run that SCRIPT KILL finds with its client, until this is dropped.
@@ -325,6 +349,7 @@ impl Flight {
             // EXEC may begin it over, and it may have been ended before.
             is_new: !in_exec,
             is_direct,
+            recorder: None,
         })
     }
 
@@ -355,9 +380,14 @@ impl Flight {
             retry: &mut self.retry,
             needs_gate: false,
             waker,
+            recorder: self.recorder.as_deref_mut(),
+            aborted: None,
         };
         let step = self.run.resume(&mut host);
         let needs_gate = host.needs_gate;
+        if let Some(message) = host.aborted.take() {
+            return Advanced::Ended(Ended::Aborted(message));
+        }
         let suspended = match step {
             script::Step::Done => return Advanced::Done,
             script::Step::OutOfMemory => return Advanced::Ended(Ended::MemoryLimit),
@@ -397,17 +427,28 @@ impl Flight {
     }
 
     /// Counts a run that has come to its end and into history.
-    pub(super) fn account_end(&self, core: &Core) {
-        self.account(core, |counts| {
-            count(&counts.errors, u64::from(self.run.failed()));
+    pub(super) fn account_end(&self, core: &Core, tally: &Tally) {
+        let failed = self.run.failed();
+        let end = End {
+            failed,
+            ..End::default()
+        };
+        self.account(core, tally, end, |counts| {
+            count(&counts.errors, u64::from(failed));
         });
     }
 
     /// Counts a run that was ended.
-    pub(super) fn account_ended(&self, core: &Core, ended: Ended) {
-        self.account(core, |counts| {
+    pub(super) fn account_ended(&self, core: &Core, ended: &Ended, tally: &Tally) {
+        let end = End {
+            failed: true,
+            killed: *ended == Ended::Killed,
+            ..End::default()
+        };
+        self.account(core, tally, end, |counts| {
             count(&counts.errors, 1);
             let kind = match ended {
+                Ended::Aborted(_) => return,
                 Ended::Killed => &counts.kills,
                 Ended::TimeLimit | Ended::MemoryLimit | Ended::ReplyTooLarge => &counts.limits,
             };
@@ -420,7 +461,14 @@ impl Flight {
         self.registered
     }
 
-    fn account(&self, core: &Core, more: impl Fn(&crate::stats::ScriptCounts)) {
+    fn account(
+        &self,
+        core: &Core,
+        tally: &Tally,
+        end: End,
+        more: impl Fn(&crate::stats::ScriptCounts),
+    ) {
+        let elapsed_ns = self.started.elapsed().as_nanos() as u64;
         let mode = self.rules.mode(self.is_direct);
         let at = ScriptMode::ALL
             .iter()
@@ -428,10 +476,14 @@ impl Flight {
             .unwrap_or(0);
         let counts = &core.stats.scripts[at];
         count(&counts.runs, 1);
-        count(
-            &counts.nanoseconds,
-            self.started.elapsed().as_nanos() as u64,
-        );
+        count(&counts.nanoseconds, elapsed_ns);
         more(counts);
+        let end = End {
+            elapsed_ns,
+            memory_bytes: self.run.memory_bytes() as u64,
+            ..end
+        };
+        let sha = &self.rules.cached.script.sha;
+        core.stats.by_script.count(sha, tally, end);
     }
 }
