@@ -73,7 +73,9 @@ fn server(services: &Services, text: &mut Text) {
     let uptime_s = services.started.elapsed().as_secs();
     text.line("redis_version", REDIS_VERSION);
     text.line("darter_version", env!("CARGO_PKG_VERSION"));
-    text.line("redis_mode", "standalone");
+    let is_cluster = services.config.startup.emulates_cluster;
+    let mode = if is_cluster { "cluster" } else { "standalone" };
+    text.line("redis_mode", mode);
     text.line("os", std::env::consts::OS);
     text.line("arch_bits", usize::BITS);
     text.line("multiplexing_api", "tokio");
@@ -369,8 +371,9 @@ fn errorstats(services: &Services, text: &mut Text) {
     }
 }
 
-fn cluster(_: &Services, text: &mut Text) {
-    text.line("cluster_enabled", 0);
+fn cluster(services: &Services, text: &mut Text) {
+    let is_on = services.config.startup.emulates_cluster;
+    text.line("cluster_enabled", u8::from(is_on));
 }
 
 fn keyspace(services: &Services, text: &mut Text) {

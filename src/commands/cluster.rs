@@ -190,9 +190,7 @@ fn count_keys(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Do
     let slot = parse_integer(&args[2]).ok_or(CommandError::NotAnInteger)?;
     let slot = u16::try_from(slot).ok().filter(|slot| *slot < SLOTS);
     let slot = slot.ok_or(CommandError::text("ERR Invalid slot"))?;
-    let keys = view
-        .reader()
-        .keys(view.database, b"", None, usize::MAX)?;
+    let keys = view.reader().keys(view.database, b"", None, usize::MAX)?;
     let count = keys.iter().filter(|key| slot_of(key) == slot).count();
     reply.integer(count as i64);
     Ok(())

@@ -87,6 +87,8 @@ pub enum Group {
     Connection,
     /// The server.
     Server,
+    /// The cluster.
+    Cluster,
 }
 
 impl Group {
@@ -105,6 +107,7 @@ impl Group {
             Group::Scripting => "scripting",
             Group::Connection => "connection",
             Group::Server => "server",
+            Group::Cluster => "cluster",
         }
     }
 
@@ -114,7 +117,7 @@ impl Group {
             Group::Generic => "keyspace",
             Group::SortedSet => "sortedset",
             Group::Transactions => "transaction",
-            Group::Server => "keyspace",
+            Group::Server | Group::Cluster => "keyspace",
             other => other.name(),
         }
     }

@@ -24,6 +24,7 @@ const FAMILIES: &[&[Command]] = &[
     super::scripting::COMMANDS,
     super::connection::COMMANDS,
     super::client::COMMANDS,
+    super::cluster::COMMANDS,
     super::server::COMMANDS,
     super::introspection::COMMANDS,
     super::config::COMMANDS,

@@ -71,7 +71,10 @@ pub(super) fn set_auto_correct(change: &mut Change<'_>, text: &str) -> Result<()
 }
 
 pub(super) fn set_hashtags(change: &mut Change<'_>, text: &str) -> Result<(), String> {
-    change.shared().declares_by_tag.store(switch(text)?, Relaxed);
+    change
+        .shared()
+        .declares_by_tag
+        .store(switch(text)?, Relaxed);
     Ok(())
 }
 
@@ -105,7 +108,10 @@ mod tests {
         let upper = SHA.to_ascii_uppercase();
         set(&mut config, &format!("{upper}:no-writes")).unwrap();
         set(&mut config, &format!("{SHA}:allow-oom+no-writes")).unwrap();
-        assert_eq!(script_flags_text(&config), format!("{SHA}:no-writes+allow-oom"));
+        assert_eq!(
+            script_flags_text(&config),
+            format!("{SHA}:no-writes+allow-oom")
+        );
         for (wrong, what) in [
             ("abc:no-writes".to_owned(), "not a SHA-1"),
             (SHA.to_owned(), "is not sha:flag+flag"),

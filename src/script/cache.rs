@@ -19,6 +19,8 @@ pub struct Cached {
     pub script: Arc<Script>,
     /// What its own header says.
     pub header: Header,
+    /// Flags that come on top of its header or the defaults.
+    extra: Flags,
     /// Whether its first refusal has been logged.
     pub was_refused: AtomicBool,
     /// How many scripts had come by EVAL when it was last used.
@@ -75,6 +77,7 @@ pub struct ScriptCache {
     flags: RwLock<HashMap<Sha, Flags>>,
     /// How many scripts have come by EVAL: the clock by which the least used one is found.
     evaluations: AtomicU64,
+    undeclared_shas: Vec<Sha>,
     evicted: AtomicU64,
 }
 
@@ -104,6 +107,14 @@ impl ScriptCache {
     /// No script has been seen yet.
     pub fn new() -> ScriptCache {
         ScriptCache::default()
+    }
+
+    /// No script has been seen yet; these may use undeclared keys, whatever their headers say.
+    pub fn with_undeclared(undeclared_shas: Vec<Sha>) -> ScriptCache {
+        ScriptCache {
+            undeclared_shas,
+            ..ScriptCache::default()
+        }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Scripts> {
@@ -164,7 +175,13 @@ impl ScriptCache {
             sha,
             body: body.into(),
         });
+        let extra = if self.undeclared_shas.contains(&sha) {
+            Flags::ALLOW_UNDECLARED_KEYS
+        } else {
+            Flags::NONE
+        };
         let cached = Arc::new(Cached {
+            extra,
             script,
             header,
             was_refused: AtomicBool::new(false),
@@ -257,16 +274,23 @@ impl ScriptCache {
         if let Some(flags) = self.flags_set(sha) {
             return (flags, "script-flags");
         }
-        match self.get(sha).map(|cached| cached.header) {
-            None | Some(Header::None) => (defaults, "default"),
-            Some(header) => (header.over(defaults), "header"),
+        match self.get(sha) {
+            None => (defaults, "default"),
+            Some(cached) => {
+                let source = match (cached.header, cached.extra) {
+                    (Header::None, Flags::NONE) => "default",
+                    (Header::None, _) => "lua_undeclared_keys_shas",
+                    _ => "header",
+                };
+                (self.flags_of(&cached, defaults), source)
+            }
         }
     }
 
     /// The flags that a run of a script has.
     pub fn flags_of(&self, cached: &Cached, defaults: Flags) -> Flags {
         self.flags_set(&cached.script.sha)
-            .unwrap_or_else(|| cached.header.over(defaults))
+            .unwrap_or_else(|| cached.header.over(defaults).with(cached.extra))
     }
 }
 

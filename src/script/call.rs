@@ -90,6 +90,16 @@ pub(super) fn protected_call(frame: &mut Frame) -> Result<c_int, Failure> {
     }
 }
 
+/// redis.acall: an error is raised, and no result comes back.
+pub(super) fn call_without_result(frame: &mut Frame) -> Result<c_int, Failure> {
+    call(frame).map(|_| 0)
+}
+
+/// redis.apcall: nothing comes back, not even an error.
+pub(super) fn protected_call_without_result(frame: &mut Frame) -> Result<c_int, Failure> {
+    protected_call(frame).map(|_| 0)
+}
+
 /// Leaves the reply on the stack and answers whether it is an error.
 fn call_host(frame: &mut Frame) -> Result<bool, Failure> {
     frame.reserve(8)?;

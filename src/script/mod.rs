@@ -28,6 +28,14 @@ pub use engine::{Engine, Limits, Run, Script, Step};
 #[doc(hidden)]
 pub use preempt::set_slice_ns;
 
+/// The tag of a key, which stands in the first pair of braces: keys of one tag belong together.
+pub fn hash_tag(key: &[u8]) -> Option<&[u8]> {
+    let open = memchr::memchr(b'{', key)?;
+    let rest = &key[open + 1..];
+    let close = memchr::memchr(b'}', rest)?;
+    (close > 0).then(|| &rest[..close])
+}
+
 thread_local! {
     static ENGINE: std::cell::RefCell<Option<Engine>> = const { std::cell::RefCell::new(None) };
 }

@@ -39,7 +39,7 @@ pub(super) struct Recorder {
     exclusive: Option<String>,
     publishes: bool,
     /// Channels and payloads; without subscribers they get no further than this.
-    messages: Vec<(Box<[u8]>, Box<[u8]>)>,
+    messages: Vec<[Box<[u8]>; 2]>,
     writes: bool,
 }
 
@@ -51,7 +51,7 @@ impl Recorder {
         if command.has(flag::PUBSUB) && !command.has(flag::READONLY) {
             self.publishes = true;
             if self.messages.len() < MESSAGES_MAX {
-                self.messages.push((args[1].into(), args[2].into()));
+                self.messages.push([args[1].into(), args[2].into()]);
             }
         }
     }
@@ -216,7 +216,7 @@ impl Explain {
         reply.map(2);
         reply.bulk(b"messages");
         reply.array(recorder.messages.len());
-        for (channel, payload) in &recorder.messages {
+        for [channel, payload] in &recorder.messages {
             reply.array(2);
             reply.bulk(channel);
             reply.bulk(payload);

@@ -1,5 +1,7 @@
 //! What a running script reaches: commands, within its mode's rules.
 
+use std::sync::atomic::Ordering;
+
 use darter_storage::{Escalation, Mode, Transaction};
 
 use super::Core;
@@ -251,7 +253,7 @@ impl Host for ScriptHost<'_, '_> {
             }
             Err(error) => {
                 let text = error.to_string();
-                self.rules.note_refusal(&text, context.line());
+                self.rules.note_refusal(self.core, &text, context.line());
                 reply.error(text.as_bytes());
                 Called::Done
             }
@@ -259,6 +261,16 @@ impl Host for ScriptHost<'_, '_> {
     }
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {
+        // Relaxed: an option, read anew each time.
+        if !self
+            .core
+            .services
+            .config
+            .scripts_log
+            .load(Ordering::Relaxed)
+        {
+            return;
+        }
         match self.target {
             Target::Direct => write_log(level, message),
             Target::Transaction(_) => self.effects.log.push((level, message.to_vec())),

@@ -23,7 +23,7 @@ use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 use crate::script::cache::{Cached, Kept, Sha, parse_sha};
 use crate::script::flags::Flags;
-use crate::script::{self, Limits, Run};
+use crate::script::{self, Limits, Run, hash_tag};
 use crate::script_stats::{End, Tally};
 use crate::stats::{ScriptMode, count};
 
@@ -47,6 +47,8 @@ pub(super) struct Rules {
     declared: Range<usize>,
     /// The declared keys, if they are many.
     declared_set: HashSet<Box<[u8]>>,
+    /// A declared key with a tag declares all keys of that tag.
+    declares_by_tag: bool,
 }
 
 /// A script's arguments, found but not checked against each other.
@@ -146,11 +148,16 @@ impl Rules {
 
     /// Whether the script may use a key.
     pub(super) fn is_declared(&self, key: &[u8]) -> bool {
-        if self.declared.len() <= KEYS_LINEAR_MAX {
-            let mut declared = self.arguments.range(self.declared.clone());
-            return declared.any(|known| known == key);
-        }
-        self.declared_set.contains(key)
+        let mut declared = self.arguments.range(self.declared.clone());
+        let is_named = if self.declared.len() <= KEYS_LINEAR_MAX {
+            declared.clone().any(|known| known == key)
+        } else {
+            self.declared_set.contains(key)
+        };
+        is_named
+            || self.declares_by_tag
+                && hash_tag(key)
+                    .is_some_and(|tag| declared.any(|known| hash_tag(known) == Some(tag)))
     }
 
     /// How many keys it declares.
@@ -158,10 +165,19 @@ impl Rules {
         self.declared.len()
     }
 
-    /// Logs the first refusal of a script, with the line that would allow what it did.
-    pub(super) fn note_refusal(&self, text: &str, line: u32) {
-        if text.contains("undeclared key") && !self.cached.was_refused.swap(true, Ordering::Relaxed)
-        {
+    /// Logs the first refusal of a script, with the line that would allow what it did; allows it from
+    /// the next run on, if that is wanted.
+    pub(super) fn note_refusal(&self, core: &Core, text: &str, line: u32) {
+        if !text.contains("undeclared key") {
+            return;
+        }
+        let (config, scripts) = (&core.services.config, &core.services.scripts);
+        if config.corrects_flags.load(Ordering::Relaxed) {
+            let flags = self.flags.with(Flags::ALLOW_UNDECLARED_KEYS);
+            // A run has had these flags, and the new one contradicts none.
+            let _ = scripts.add_flags(self.cached.script.sha, flags);
+        }
+        if !self.cached.was_refused.swap(true, Ordering::Relaxed) {
             let sha = String::from_utf8_lossy(&self.cached.script.sha).into_owned();
             tracing::warn!(
                 "script {sha}, line {line}: {text}. To allow it: \
@@ -331,6 +347,7 @@ impl Flight {
                 has_written: false,
                 may_fail_after_writing: is_direct
                     || !in_exec && flags.has(Flags::ROLLBACK_ON_ERROR),
+                declares_by_tag: config.declares_by_tag.load(Ordering::Relaxed),
                 cached: call.cached,
                 flags,
                 database,

@@ -1,5 +1,6 @@
 //! Scripts, transactions, connections, and what must hold over sockets.
 
+mod abort;
 mod attacks;
 mod bank;
 mod client_memory;
@@ -12,7 +13,9 @@ mod info;
 mod memory_limit;
 mod protocol;
 mod pubsub;
+mod script_options;
 mod script_stats;
+mod script_texts;
 mod scripts;
 mod snapshots;
 mod transactions;

@@ -14,6 +14,8 @@ use crate::script::trampoline::{Frame, Function};
 pub(in crate::script) const FUNCTIONS: &[(&str, Function)] = &[
     ("call", call::call),
     ("pcall", call::protected_call),
+    ("acall", call::call_without_result),
+    ("apcall", call::protected_call_without_result),
     ("acl_check_cmd", call::check_permission),
     ("abort", abort),
     ("log", log),
