@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::task::Waker;
 
-use darter_storage::{Mode, Transaction};
+use darter_storage::{Access, Mode, Transaction};
 
 use super::multi::Item;
 use super::script_host::{Effects, Target};
@@ -22,10 +22,8 @@ use crate::resp::reply::Reply;
 use crate::script::flags::Flags;
 use crate::stats::ScriptMode;
 
-/// Undeclared keys that are told of; a script may make up any number.
-const UNDECLARED_MAX: usize = 10_000;
-/// Messages that are told of.
-const MESSAGES_MAX: usize = 10_000;
+/// Bytes of undeclared keys and of messages that are told of; a script may make up any number.
+const RECORDED_BYTES_MAX: usize = 4 << 20;
 /// Keys that a piece of advice names.
 const NAMED_MAX: usize = 5;
 
@@ -37,6 +35,7 @@ pub(super) struct Recorder {
     undeclared: BTreeSet<Box<[u8]>>,
     /// A command that only the gate's owner may run, and that was not run.
     exclusive: Option<String>,
+    recorded_bytes: usize,
     publishes: bool,
     /// Channels and payloads; without subscribers they get no further than this.
     messages: Vec<[Box<[u8]>; 2]>,
@@ -50,14 +49,25 @@ impl Recorder {
         self.writes |= command.has(flag::WRITE);
         if command.has(flag::PUBSUB) && !command.has(flag::READONLY) {
             self.publishes = true;
-            if self.messages.len() < MESSAGES_MAX {
+            if self.has_room(args[1].len() + args[2].len()) {
                 self.messages.push([args[1].into(), args[2].into()]);
             }
         }
     }
 
+    fn has_room(&mut self, bytes: usize) -> bool {
+        /// What it takes to keep something, whatever its length.
+        const OVERHEAD: usize = 64;
+        let end = self.recorded_bytes.saturating_add(bytes + OVERHEAD);
+        if end > RECORDED_BYTES_MAX {
+            return false;
+        }
+        self.recorded_bytes = end;
+        true
+    }
+
     pub(super) fn note_undeclared(&mut self, key: &[u8]) {
-        if self.undeclared.len() < UNDECLARED_MAX {
+        if !self.undeclared.contains(key) && self.has_room(key.len()) {
             self.undeclared.insert(key.into());
         }
     }
@@ -119,7 +129,13 @@ impl Pending for Explain {
         let advanced = flight.advance(core, target, &mut self.effects, waker);
         let step = match advanced {
             Advanced::Done => {
-                self.report(core, flight, output);
+                match self.report(core, flight) {
+                    Some(mut report) => {
+                        output.append(&mut report);
+                        core.ended(false, false);
+                    }
+                    None => fail(core, &Ended::ReplyTooLarge, output),
+                }
                 if fault!("an explained script commits") {
                     let _ = core.services.commit(&mut self.transaction);
                 }
@@ -145,49 +161,33 @@ fn fail(core: &mut Core, ended: &Ended, output: &mut Vec<u8>) {
     Encoder::new(output, core.client.protocol).error(text.as_bytes());
 }
 
-/// A key that the script has touched.
-struct Touched<'k> {
-    key: &'k [u8],
-    is_declared: bool,
-}
-
 impl Explain {
-    fn report(&self, core: &mut Core, mut flight: Flight, output: &mut Vec<u8>) {
+    /// The map that the client gets; `None` if there is no room for it.
+    fn report(&self, core: &Core, mut flight: Flight) -> Option<Vec<u8>> {
         let time_us = flight.started.elapsed().as_micros() as i64;
         let memory_bytes = flight.run.memory_bytes() as i64;
-        let Some(mut result) = eval::reply_of(core, &mut flight) else {
-            return fail(core, &Ended::ReplyTooLarge, output);
-        };
+        let mut result = eval::reply_of(core, &mut flight)?;
         let recorder = flight.recorder.take().unwrap_or_default();
         let scripts = &core.services.scripts;
         let defaults = core.services.config.default_flags();
         let (flags, source) = scripts.flags_and_source(flight.rules.sha(), defaults);
-        let needs_gate = recorder.exclusive.is_some() || self.transaction.needs_gate();
+        // A read of the whole keyspace alone is one of a snapshot.
+        let needs_gate =
+            recorder.exclusive.is_some() || recorder.writes && self.transaction.needs_gate();
         let mode = match flight.rules.mode(flight.is_direct) {
             ScriptMode::Optimistic if needs_gate => ScriptMode::Exclusive,
             mode => mode,
         };
-        let touched = |wanted: fn(&darter_storage::Access<'_>) -> bool| {
-            let accesses = self.transaction.accesses().filter(wanted);
-            let keys = accesses.map(|access| Touched {
-                key: access.key,
-                is_declared: flight.rules.is_declared(access.key),
-            });
-            keys.collect::<Vec<_>>()
-        };
-        let (read, written) = (
-            touched(|access| access.is_read),
-            touched(|access| access.is_written),
-        );
-        let mut reply = Encoder::new(output, core.client.protocol);
+        let (mut body, meter) = (Vec::new(), core.meter());
+        let mut reply = Encoder::metered(&mut body, core.client.protocol, &meter);
         reply.map(11);
         reply.bulk(b"result");
         // An error goes in as text, so that it is an element and does not end the reply.
         match result.strip_prefix(b"-") {
             Some(error) => reply.bulk(error.trim_ascii_end()),
-            None => output.append(&mut result),
+            None => body.append(&mut result),
         }
-        let mut reply = Encoder::new(output, core.client.protocol);
+        let mut reply = Encoder::metered(&mut body, core.client.protocol, &meter);
         reply.bulk(b"mode");
         reply.bulk(mode.name().as_bytes());
         reply.bulk(b"flags");
@@ -196,8 +196,10 @@ impl Explain {
         names.iter().for_each(|name| reply.bulk(name.as_bytes()));
         reply.bulk(b"flags_from");
         reply.bulk(source.as_bytes());
-        write_keys(b"keys_read", &read, &mut reply);
-        write_keys(b"keys_written", &written, &mut reply);
+        self.write_keys(b"keys_read", &flight, &mut reply, |access| access.is_read);
+        self.write_keys(b"keys_written", &flight, &mut reply, |access| {
+            access.is_written
+        });
         write_calls(&recorder, &mut reply);
         self.write_effects(&recorder, &mut reply);
         reply.bulk(b"time_us");
@@ -208,7 +210,24 @@ impl Explain {
         let advice = advice(&flight, flags, &recorder, needs_gate);
         reply.array(advice.len());
         advice.iter().for_each(|text| reply.bulk(text.as_bytes()));
-        core.ended(false, false);
+        (!reply.is_cut()).then_some(body)
+    }
+
+    fn write_keys(
+        &self,
+        name: &[u8],
+        flight: &Flight,
+        reply: &mut Encoder<'_>,
+        is_wanted: fn(&Access<'_>) -> bool,
+    ) {
+        let touched: Vec<_> = self.transaction.accesses().filter(is_wanted).collect();
+        reply.bulk(name);
+        reply.array(touched.len());
+        for access in touched {
+            reply.array(2);
+            reply.bulk(access.key);
+            reply.integer(i64::from(flight.rules.is_declared(access.key)));
+        }
     }
 
     fn write_effects(&self, recorder: &Recorder, reply: &mut Encoder<'_>) {
@@ -225,16 +244,6 @@ impl Explain {
         let lines: Vec<&[u8]> = self.effects.lines().collect();
         reply.array(lines.len());
         lines.iter().for_each(|line| reply.bulk(line));
-    }
-}
-
-fn write_keys(name: &[u8], keys: &[Touched<'_>], reply: &mut Encoder<'_>) {
-    reply.bulk(name);
-    reply.array(keys.len());
-    for touched in keys {
-        reply.array(2);
-        reply.bulk(touched.key);
-        reply.integer(i64::from(touched.is_declared));
     }
 }
 

@@ -156,6 +156,7 @@ impl Rules {
         };
         is_named
             || self.declares_by_tag
+                && !fault!("hash tags declare nothing")
                 && hash_tag(key)
                     .is_some_and(|tag| declared.any(|known| hash_tag(known) == Some(tag)))
     }

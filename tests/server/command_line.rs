@@ -20,6 +20,23 @@ fn what_is_wrong_is_said_in_one_line() {
         (&["--config", "/nowhere/a.conf"], "cannot read /nowhere"),
         (&["/nowhere/a.conf"], "cannot read /nowhere/a.conf"),
         (&["--default-lua-flags=x"], "Invalid flag: x"),
+        (
+            &["--script-flags", "x:no-writes"],
+            "--script-flags: 'x' is not a SHA-1",
+        ),
+        (
+            &[
+                "--script-flags",
+                "e0e1f9fabfc9d4800c877a703b823ac0578ff8db:x",
+            ],
+            "--script-flags: Invalid flag: x",
+        ),
+        (&["--lua_undeclared_keys_shas=x"], "is not a SHA-1"),
+        (&["--lock-on-hashtags=maybe"], "must be 'yes' or 'no'"),
+        (
+            &["--cluster_mode=yes"],
+            "--cluster_mode: there is no cluster",
+        ),
     ] {
         let output = darter(arguments);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();

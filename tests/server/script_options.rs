@@ -5,6 +5,7 @@ use darter::config::parameters::{Change, set};
 
 use crate::support::client::Client;
 use crate::support::log;
+use crate::support::process::Process;
 use crate::support::server::Server;
 
 const UNDECLARED: &str = "return redis.call('INCR', 'free')";
@@ -30,6 +31,29 @@ fn flags_are_set_before_a_script_is_seen() {
     assert_eq!(client.call(&["EVAL", UNDECLARED, "0"]).render(), "1");
     let flags = client.call(&["SCRIPT", "FLAGS", &sha]).render();
     assert_eq!(flags, "[flags [allow-undeclared-keys] source script-flags]");
+}
+
+#[test]
+fn the_command_line_takes_them_several_times_and_switches_alone() {
+    let other = format!("#!lua flags=no-writes\n{UNDECLARED}");
+    let flags = "allow-undeclared-keys+rollback-on-error";
+    let [one, two] = [UNDECLARED, &other].map(|body| format!("{}:{flags}", sha_of(body)));
+    let switches = [
+        "--lock_on_hashtags",
+        "--lua_auto_async",
+        "--interpreter_per_thread=20",
+    ];
+    let mut options = vec!["--script-flags", &one, "--script_flags", &two];
+    options.extend(switches);
+    let server = Process::start(&options, &[]);
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.call(&["EVAL", UNDECLARED, "0"]).render(), "1");
+    assert_eq!(client.call(&["EVAL", &other, "0"]).render(), "2");
+    let by_tag = "return redis.call('SET', 'a{t}', 'x')";
+    assert_eq!(client.call(&["EVAL", by_tag, "1", "{t}"]).render(), "OK");
+    let log = server.log();
+    let said = log.matches("without a meaning here: lua_auto_async, interpreter_per_thread");
+    assert_eq!(said.count(), 1, "{log}");
 }
 
 #[test]
