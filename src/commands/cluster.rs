@@ -3,10 +3,11 @@
 
 use std::sync::LazyLock;
 
+use darter_storage::Mode;
+
 use super::args::Args;
-use super::command::{Command, Group, flag};
+use super::command::{Command, Group};
 use super::error::CommandError;
-use super::view::View;
 use crate::clients::Context;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
@@ -58,13 +59,11 @@ const SUBCOMMANDS: &[Command] = &[
         "O(N), with N the length of the key",
         "Returns the slot of a key.",
     ),
-    Command::read("COUNTKEYSINSLOT", 3, Group::Cluster, count_keys)
-        .flag(flag::WHOLE_KEYSPACE)
-        .doc(
-            "3.0.0",
-            "O(N), with N keys",
-            "Returns how many keys are in a slot.",
-        ),
+    Command::client("COUNTKEYSINSLOT", 3, Group::Cluster, count_keys).doc(
+        "3.0.0",
+        "O(N), with N keys",
+        "Returns how many keys are in a slot.",
+    ),
     Command::client("HELP", 2, Group::Cluster, help).doc(
         "5.0.0",
         "O(1)",
@@ -185,12 +184,13 @@ fn key_slot(context: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -
     Ok(())
 }
 
-fn count_keys(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    check(view.services)?;
+fn count_keys(context: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    check(context.services)?;
     let slot = parse_integer(&args[2]).ok_or(CommandError::NotAnInteger)?;
     let slot = u16::try_from(slot).ok().filter(|slot| *slot < SLOTS);
     let slot = slot.ok_or(CommandError::text("ERR Invalid slot"))?;
-    let keys = view.reader().keys(view.database, b"", None, usize::MAX)?;
+    let snapshot = context.services.store.begin(Mode::Snapshot);
+    let keys = snapshot.keys(context.client.database, b"", None, usize::MAX)?;
     let count = keys.iter().filter(|key| slot_of(key) == slot).count();
     reply.integer(count as i64);
     Ok(())

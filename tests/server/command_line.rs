@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
 
+use darter::config::parameters::SWITCH;
+
 fn darter(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_darter"));
     command.args(arguments).output().unwrap()
@@ -52,7 +54,11 @@ fn help_names_every_option_with_its_default() {
     assert!(output.status.success());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     for parameter in darter::config::parameters::PARAMETERS {
-        let option = format!("--{} <{}>", parameter.name, parameter.value);
+        let value = match parameter.value {
+            SWITCH => format!("[<{SWITCH}>]"),
+            value => format!("<{value}>"),
+        };
+        let option = format!("--{} {value}", parameter.name);
         let at = text.find(&option).unwrap_or_else(|| panic!("{option}"));
         let rest = &text[at..];
         let lines: Vec<&str> = rest.lines().take(2).collect();
