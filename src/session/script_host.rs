@@ -32,18 +32,16 @@ pub(super) struct Effects {
 }
 
 impl Effects {
+    /// The lines that would be logged.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.log.iter().map(|(_, message)| message.as_slice())
+    }
+
     /// The script has become part of history.
     pub(super) fn happen(&mut self) {
         for (level, message) in self.log.drain(..) {
             write_log(level, &message);
         }
-    }
-}
-
-impl Effects {
-    /// The lines that would be logged.
-    pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.log.iter().map(|(_, message)| message.as_slice())
     }
 }
 
@@ -262,13 +260,8 @@ impl Host for ScriptHost<'_, '_> {
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {
         // Relaxed: an option, read anew each time.
-        if !self
-            .core
-            .services
-            .config
-            .scripts_log
-            .load(Ordering::Relaxed)
-        {
+        let config = &self.core.services.config;
+        if !config.scripts_log.load(Ordering::Relaxed) {
             return;
         }
         match self.target {
