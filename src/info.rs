@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::commands::connection::REDIS_VERSION;
+use crate::commands::script_stats::counts_of;
 use crate::commands::table;
 use crate::memory::{self, proc_bytes};
 use crate::pubsub::Kind;
@@ -12,6 +13,9 @@ use crate::stats::{ScriptMode, ThreadStats};
 
 /// A section: its name in requests, whether INFO without arguments shows it, and its text.
 type Section = (&'static str, bool, fn(&Services, &mut Text));
+
+/// Scripts that INFO names: those that took most time.
+const SCRIPTS_SHOWN: usize = 10;
 
 const SECTIONS: &[Section] = &[
     ("server", true, server),
@@ -69,7 +73,9 @@ fn server(services: &Services, text: &mut Text) {
     let uptime_s = services.started.elapsed().as_secs();
     text.line("redis_version", REDIS_VERSION);
     text.line("darter_version", env!("CARGO_PKG_VERSION"));
-    text.line("redis_mode", "standalone");
+    let is_cluster = services.config.startup.emulates_cluster;
+    let mode = if is_cluster { "cluster" } else { "standalone" };
+    text.line("redis_mode", mode);
     text.line("os", std::env::consts::OS);
     text.line("arch_bits", usize::BITS);
     text.line("multiplexing_api", "tokio");
@@ -212,6 +218,7 @@ fn stats(services: &Services, text: &mut Text) {
     text.line("expired_keys", counts.expired);
     text.line("evicted_keys", 0);
     text.line("evicted_clients", own(&stats.evicted_clients));
+    text.line("evicted_scripts", services.scripts.evicted());
     text.line("keyspace_hits", sum(|thread| &thread.hits));
     text.line("keyspace_misses", sum(|thread| &thread.misses));
     let channels = |kind| services.pubsub.channels(kind, None).len();
@@ -303,6 +310,28 @@ fn scripts(services: &Services, text: &mut Text) {
             ),
         );
     }
+    for (sha, counts) in counts_of(services, None).iter().take(SCRIPTS_SHOWN) {
+        text.line(
+            &format!("script_{}", String::from_utf8_lossy(sha)),
+            format_args!(
+                "runs={},errors={},kills={},retries={},queued={},gated={},gate_usec={},\
+                 preemptions={},usec={},memory_bytes_max={},p50={},p99={},max={}",
+                counts.runs,
+                counts.errors,
+                counts.kills,
+                counts.retries,
+                counts.queued,
+                counts.gated,
+                counts.gate_ns / 1000,
+                counts.preemptions,
+                counts.elapsed_ns / 1000,
+                counts.memory_bytes_max,
+                counts.latency_us(0.5),
+                counts.latency_us(0.99),
+                counts.latency_us_max()
+            ),
+        );
+    }
 }
 
 fn watchdog(services: &Services, text: &mut Text) {
@@ -342,8 +371,9 @@ fn errorstats(services: &Services, text: &mut Text) {
     }
 }
 
-fn cluster(_: &Services, text: &mut Text) {
-    text.line("cluster_enabled", 0);
+fn cluster(services: &Services, text: &mut Text) {
+    let is_on = services.config.startup.emulates_cluster;
+    text.line("cluster_enabled", u8::from(is_on));
 }
 
 fn keyspace(services: &Services, text: &mut Text) {

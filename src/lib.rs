@@ -17,6 +17,7 @@ pub mod memory;
 pub mod pubsub;
 pub mod resp;
 pub mod script;
+pub mod script_stats;
 pub mod server;
 pub mod services;
 pub mod session;

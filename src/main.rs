@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::{Arg, ArgMatches, Command};
-use darter::config::parameters::{self, Change, Outcome, PARAMETERS};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use darter::config::parameters::{self, Change, Outcome, PARAMETERS, SWITCH};
 use darter::config::{Config, file};
 use darter::server::Server;
 use darter::services::Services;
@@ -78,14 +78,26 @@ fn command_line() -> Command {
         let option = option(parameter.name)
             .value_name(parameter.value)
             .help(format!("{} [default: {default}]", parameter.help));
+        let option = if parameter.is_repeatable() {
+            option.action(ArgAction::Append)
+        } else {
+            option
+        };
         if parameter.has_many_words {
             option.num_args(1..)
+        } else if parameter.value == SWITCH {
+            option.num_args(0..=1).default_missing_value("yes")
         } else {
             option
         }
     });
     // As in a configuration file: `--save ""` asks for nothing that is not kept.
-    let not_obeyed = parameters::not_obeyed().map(|name| option(name).num_args(1..).hide(true));
+    let not_obeyed = parameters::not_obeyed().map(|name| {
+        // A switch of Dragonfly's may stand alone.
+        let least = usize::from(name != "lua_auto_async" && name != "lua_resp2_legacy_float");
+        let option = option(name).num_args(least..).hide(true);
+        option.default_missing_value("true")
+    });
     Command::new("darter")
         .version(env!("CARGO_PKG_VERSION"))
         .about(

@@ -80,6 +80,11 @@ impl Services {
         let seed = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(1, |since| since.as_nanos() as u64 | 1);
+        let scripts = ScriptCache::with_undeclared(config.startup.undeclared_shas.clone());
+        for (sha, flags) in &config.startup.script_flags {
+            // They were checked when they were set, and there are none to contradict yet.
+            let _ = scripts.add_flags(*sha, *flags);
+        }
         Services {
             store: Store::with_options(Options {
                 databases,
@@ -89,7 +94,7 @@ impl Services {
             pubsub: PubSub::new(),
             waiters: Waiters::new(),
             interest: Interest::new(),
-            scripts: ScriptCache::new(),
+            scripts,
             stats: Stats::new(),
             watchdog: Watchdog::default(),
             started,

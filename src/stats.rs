@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::commands::table;
+use crate::script_stats::ScriptStats;
 use crate::watchdog::Pulse;
 
 /// One thread's counts of one command. Written by that thread alone.
@@ -76,6 +77,8 @@ pub struct ThreadStats {
     pub commands: Vec<CommandCounts>,
     /// By mode.
     pub scripts: [ScriptCounts; 4],
+    /// By script.
+    pub by_script: ScriptStats,
     /// Commands that ran.
     pub processed: AtomicU64,
     /// Bytes that came in.
@@ -178,6 +181,7 @@ impl Stats {
                 ];
                 all.into_iter().for_each(zero);
             }
+            thread.by_script.reset();
             let rest = [&thread.processed, &thread.input_bytes, &thread.output_bytes];
             rest.into_iter().for_each(zero);
             [&thread.hits, &thread.misses].into_iter().for_each(zero);

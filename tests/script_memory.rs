@@ -15,6 +15,8 @@ impl Host for NullHost {
         Called::Done
     }
     fn log(&mut self, _: LogLevel, _: &[u8]) {}
+    fn abort(&mut self, _: &[u8]) {}
+
     fn may_run(&mut self, _: &[&[u8]]) -> Option<bool> {
         None
     }

@@ -44,6 +44,11 @@ pub enum Control {
         /// Whether it may not write.
         read_only: bool,
     },
+    /// SCRIPT EXPLAIN and SCRIPT EXPLAINSHA.
+    Explain {
+        /// Whether the script is named by its SHA-1.
+        by_sha: bool,
+    },
 }
 
 /// How a command runs.
@@ -86,6 +91,8 @@ pub enum Group {
     Connection,
     /// The server.
     Server,
+    /// The cluster.
+    Cluster,
 }
 
 impl Group {
@@ -104,6 +111,7 @@ impl Group {
             Group::Scripting => "scripting",
             Group::Connection => "connection",
             Group::Server => "server",
+            Group::Cluster => "cluster",
         }
     }
 
@@ -113,7 +121,7 @@ impl Group {
             Group::Generic => "keyspace",
             Group::SortedSet => "sortedset",
             Group::Transactions => "transaction",
-            Group::Server => "keyspace",
+            Group::Server | Group::Cluster => "keyspace",
             other => other.name(),
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod client;
+pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod connection;
@@ -21,6 +22,7 @@ pub mod pubsub;
 mod ranges;
 mod sample;
 pub mod scan;
+pub mod script_stats;
 pub mod scripting;
 pub mod server;
 pub mod set;

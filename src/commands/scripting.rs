@@ -3,14 +3,19 @@
 use super::args::Args;
 use super::command::{Command, Control, Group, Keys, flag};
 use super::error::CommandError;
+use super::script_stats::{latency, stats};
 use crate::clients::Context;
 use crate::resp::reply::Reply;
-use crate::script::cache::parse_sha;
+use crate::script::cache::{Kept, parse_sha};
 use crate::script::flags::Flags;
 
 const KEYS: Keys = Keys::Counted {
     destination: None,
     count: 2,
+};
+const EXPLAIN_KEYS: Keys = Keys::Counted {
+    destination: None,
+    count: 3,
 };
 const COST: &str = "Depends on the script";
 
@@ -102,6 +107,63 @@ const SUBCOMMANDS: &[Command] = &[
             "O(1)",
             "Adds flags to a script, shows them, or forgets them (NONE).",
         ),
+    Command::control(
+        "EXPLAIN",
+        -4,
+        Group::Scripting,
+        Control::Explain { by_sha: false },
+    )
+    .keys(EXPLAIN_KEYS)
+    .flag(flag::NOSCRIPT | flag::NO_MULTI | flag::MOVABLE_KEYS)
+    .doc(
+        "7.2.0",
+        COST,
+        "Tells what a script would do, without doing it.",
+    ),
+    Command::control(
+        "EXPLAINSHA",
+        -4,
+        Group::Scripting,
+        Control::Explain { by_sha: true },
+    )
+    .keys(EXPLAIN_KEYS)
+    .flag(flag::NOSCRIPT | flag::NO_MULTI | flag::MOVABLE_KEYS)
+    .doc(
+        "7.2.0",
+        COST,
+        "Tells what a script would do, by its SHA-1, without doing it.",
+    ),
+    Command::client("STATS", -2, Group::Scripting, stats)
+        .flag(flag::NOSCRIPT)
+        .doc(
+            "7.2.0",
+            "O(N), with N scripts",
+            "Returns what has become of the runs of all scripts or of one.",
+        ),
+    Command::client("LATENCY", 2, Group::Scripting, latency)
+        .flag(flag::NOSCRIPT)
+        .doc(
+            "7.2.0",
+            "O(N), with N scripts",
+            "Returns how long the runs of each script took, as texts.",
+        ),
+    Command::client("SHOW", 3, Group::Scripting, show)
+        .flag(flag::NOSCRIPT)
+        .doc("8.0.0", "O(1)", "Returns the body of a script."),
+    Command::client("GC", 2, Group::Scripting, collect)
+        .flag(flag::NOSCRIPT)
+        .doc(
+            "7.2.0",
+            "O(N), with N idle interpreters",
+            "Drops interpreters that no script runs in.",
+        ),
+    Command::client("DEBUG", 3, Group::Scripting, debug)
+        .flag(flag::NOSCRIPT)
+        .doc(
+            "3.2.0",
+            "O(1)",
+            "Is refused: there is no line debugger; see SCRIPT EXPLAIN.",
+        ),
     Command::client("HELP", 2, Group::Scripting, help)
         .flag(flag::NOSCRIPT)
         .doc("5.0.0", "O(1)", "Describes the subcommands."),
@@ -113,7 +175,7 @@ fn load(
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
     let check = |body: &[u8]| crate::script::check(body);
-    let loaded = context.services.scripts.load(&args[2], check);
+    let loaded = context.services.scripts.load(&args[2], Kept::Always, check);
     let cached = loaded.map_err(|error| CommandError::err(error.to_string()))?;
     reply.bulk(&cached.script.sha);
     Ok(())
@@ -127,8 +189,7 @@ fn exists(
     let shas = args.from(2);
     reply.array(shas.len());
     for sha in shas {
-        let is_kept =
-            parse_sha(sha).is_some_and(|sha| context.services.scripts.get(&sha).is_some());
+        let is_kept = parse_sha(sha).is_some_and(|sha| context.services.scripts.contains(&sha));
         reply.integer(i64::from(is_kept));
     }
     Ok(())
@@ -169,6 +230,32 @@ fn kill(
     Ok(())
 }
 
+fn show(
+    context: &mut Context<'_>,
+    args: &Args<'_>,
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    let found = parse_sha(&args[2]).and_then(|sha| context.services.scripts.get(&sha));
+    let cached = found.ok_or(CommandError::text(
+        "NOSCRIPT No matching script. Please use EVAL.",
+    ))?;
+    reply.bulk(&cached.script.body);
+    Ok(())
+}
+
+fn collect(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
+    crate::script::drop_idle().map_err(CommandError::err)?;
+    reply.status("OK");
+    Ok(())
+}
+
+fn debug(_: &mut Context<'_>, _: &Args<'_>, _: &mut dyn Reply) -> Result<(), CommandError> {
+    Err(CommandError::text(
+        "ERR SCRIPT DEBUG is not supported: there is no line debugger. SCRIPT EXPLAIN tells what a \
+         script would do.",
+    ))
+}
+
 fn list(
     context: &mut Context<'_>,
     _: &Args<'_>,
@@ -192,17 +279,8 @@ fn flags(
     let scripts = &context.services.scripts;
     let sha = parse_sha(&args[2]).ok_or(CommandError::Syntax)?;
     if args.len() == 3 {
-        let set = scripts.flags_set(&sha);
         let defaults = context.services.config.default_flags();
-        let known = scripts.get(&sha);
-        let (flags, source) = match (set, &known) {
-            (Some(flags), _) => (flags, "script-flags"),
-            (None, Some(cached)) => match cached.header {
-                crate::script::flags::Header::None => (defaults, "default"),
-                header => (header.over(defaults), "header"),
-            },
-            (None, None) => (defaults, "default"),
-        };
+        let (flags, source) = scripts.flags_and_source(&sha, defaults);
         reply.map(2);
         reply.bulk(b"flags");
         let names: Vec<_> = flags.names().collect();

@@ -25,6 +25,7 @@ const FAMILIES: &[&[Command]] = &[
     super::scripting::COMMANDS,
     super::connection::COMMANDS,
     super::client::COMMANDS,
+    super::cluster::COMMANDS,
     super::server::COMMANDS,
     super::introspection::COMMANDS,
     super::config::COMMANDS,

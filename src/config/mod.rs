@@ -4,6 +4,7 @@
 pub mod file;
 mod memory;
 pub mod parameters;
+mod scripting;
 mod values;
 mod without_meaning;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
+use crate::script::cache::Sha;
 use crate::script::flags::Flags;
 use crate::server::Listen;
 
@@ -44,6 +46,12 @@ pub struct Startup {
     pub databases: usize,
     /// Data-plane threads.
     pub threads: usize,
+    /// Flags of scripts by their SHA-1, as if set by SCRIPT FLAGS.
+    pub script_flags: Vec<(Sha, Flags)>,
+    /// Scripts that may use undeclared keys besides what their flags allow.
+    pub undeclared_shas: Vec<Sha>,
+    /// Whether the server tells of itself as a cluster of one.
+    pub emulates_cluster: bool,
 }
 
 /// The options as they stand now. What may change while the server runs is behind atomics and
@@ -79,6 +87,12 @@ pub struct Config {
     /// Bytes that one run of a script may take.
     pub lua_memory_bytes: AtomicUsize,
     undeclared_keys: AtomicU8,
+    /// Whether a script that was refused an undeclared key may use any from then on.
+    pub corrects_flags: AtomicBool,
+    /// Whether a declared key with a tag declares all keys of that tag.
+    pub declares_by_tag: AtomicBool,
+    /// Whether redis.log does anything.
+    pub scripts_log: AtomicBool,
     password: RwLock<Option<String>>,
     default_flags: RwLock<Flags>,
     log_level: RwLock<String>,
@@ -129,6 +143,9 @@ impl Config {
                 log_file: None,
                 databases,
                 threads,
+                script_flags: Vec::new(),
+                undeclared_shas: Vec::new(),
+                emulates_cluster: false,
             },
             protected_mode: AtomicBool::new(true),
             max_clients: AtomicUsize::new(10_000),
@@ -143,6 +160,9 @@ impl Config {
             lua_time_limit_ms: AtomicU64::new(5000),
             lua_kill_limit_ms: AtomicU64::new(0),
             lua_memory_bytes: AtomicUsize::new(256 << 20),
+            corrects_flags: AtomicBool::new(false),
+            declares_by_tag: AtomicBool::new(false),
+            scripts_log: AtomicBool::new(true),
             password: RwLock::new(None),
             undeclared_keys: AtomicU8::new(UndeclaredKeys::Exclusive as u8),
             default_flags: RwLock::new(Flags::NONE),

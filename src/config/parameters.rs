@@ -7,7 +7,7 @@ use super::values::{
     bytes, number, path, path_text, undeclared_keys, undeclared_keys_text, yes_no, yes_no_text,
 };
 use super::without_meaning::WITHOUT_MEANING;
-use super::{Config, OUTPUT_CLASSES, OutputLimit, memory};
+use super::{Config, OUTPUT_CLASSES, OutputLimit, memory, scripting};
 use crate::glob;
 use crate::script::flags::Flags;
 
@@ -108,6 +108,16 @@ fn set_log_level(change: &mut Change<'_>, text: &str) -> Result<(), String> {
     }
     change.shared().set_log_level(text);
     Ok(())
+}
+
+/// The value of an option that is on if it is given without one.
+pub const SWITCH: &str = "yes|no|true|false";
+
+impl Parameter {
+    /// Whether it may be given several times, its values adding up.
+    pub fn is_repeatable(&self) -> bool {
+        self.name == "script-flags"
+    }
 }
 
 /// An option whose value is a counter in `Config`.
@@ -338,6 +348,63 @@ pub const PARAMETERS: &[Parameter] = &[
             change.shared().set_default_flags(flags);
             Ok(())
         },
+    },
+    Parameter {
+        name: "script-flags",
+        value: "SHA:FLAG+FLAG",
+        has_many_words: true,
+        help: "flags of one script, as if set by SCRIPT FLAGS; may be given several times",
+        when: When::Start,
+        get: scripting::script_flags_text,
+        set: |change, text| scripting::add_script_flags(change.startup()?, text),
+    },
+    Parameter {
+        name: "lua_undeclared_keys_shas",
+        value: "SHA,SHA",
+        has_many_words: false,
+        help: "scripts that may use undeclared keys, besides what their flags say",
+        when: When::Start,
+        get: scripting::undeclared_text,
+        set: |change, text| scripting::set_undeclared(change.startup()?, text),
+    },
+    Parameter {
+        name: "lua_allow_undeclared_auto_correct",
+        value: SWITCH,
+        has_many_words: false,
+        help: "let a script that was refused an undeclared key use any from its next run on",
+        when: When::Any,
+        get: |config| yes_no_text(config.corrects_flags.load(Relaxed)),
+        set: scripting::set_auto_correct,
+    },
+    Parameter {
+        name: "lock_on_hashtags",
+        value: SWITCH,
+        has_many_words: false,
+        help: "let a declared key with a tag, as x{tag}, declare all keys of that tag",
+        when: When::Any,
+        get: |config| yes_no_text(config.declares_by_tag.load(Relaxed)),
+        set: scripting::set_hashtags,
+    },
+    Parameter {
+        name: "lua_enable_redis_log",
+        value: SWITCH,
+        has_many_words: false,
+        help: "write what scripts give to redis.log",
+        when: When::Any,
+        get: |config| yes_no_text(config.scripts_log.load(Relaxed)),
+        set: scripting::set_log,
+    },
+    Parameter {
+        name: "cluster_mode",
+        value: "emulated",
+        has_many_words: false,
+        help: "answer clients that want a cluster as one of this server alone",
+        when: When::Start,
+        get: |config| {
+            let is_on = config.startup.emulates_cluster;
+            if is_on { "emulated" } else { "" }.into()
+        },
+        set: |change, text| scripting::set_cluster_mode(change.startup()?, text),
     },
     atomic!(
         "lua-time-limit",

@@ -1,6 +1,6 @@
 //! Redis's options that mean nothing here, with the values that CONFIG GET shows.
 
-/// Options of Redis 7.2 without a meaning here: known, kept for CONFIG GET, and named in one
+/// Options of Redis 7.2 and of Dragonfly without a meaning here: known, kept for CONFIG GET, and named in one
 /// warning where a configuration file sets them.
 pub(super) const WITHOUT_MEANING: &[(&str, &str)] = &[
     ("maxmemory-samples", "5"),
@@ -165,4 +165,11 @@ pub(super) const WITHOUT_MEANING: &[(&str, &str)] = &[
     ("aof_rewrite_cpulist", ""),
     ("bgsave_cpulist", ""),
     ("ignore-warnings", ""),
+    // Dragonfly's.
+    ("lua_auto_async", "false"),
+    ("lua_float_as_int_shas", ""),
+    ("lua_resp2_legacy_float", "false"),
+    ("interpreter_per_thread", "10"),
+    ("lua_mem_gc_threshold", "10000000"),
+    ("multi_eval_squash_buffer", "8096"),
 ];

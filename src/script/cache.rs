@@ -1,13 +1,14 @@
 //! Scripts by their SHA-1: bodies, flags, and what has become of their runs.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use sha1::{Digest, Sha1};
 
 use super::engine::Script;
 use super::flags::{Flags, FlagsError, Header};
+use crate::fault::fault;
 
 /// A SHA-1 in lower-case hexadecimal digits.
 pub type Sha = [u8; 40];
@@ -18,9 +19,13 @@ pub struct Cached {
     pub script: Arc<Script>,
     /// What its own header says.
     pub header: Header,
+    /// Flags that come on top of its header or the defaults.
+    extra: Flags,
     /// Whether its first refusal has been logged.
     pub was_refused: AtomicBool,
     reading_runs: AtomicU8,
+    /// How many scripts had come by EVAL when it was last used.
+    used_at: AtomicU64,
 }
 
 /// Runs without a change after which a script that would keep other writers out is tried on a
@@ -48,11 +53,58 @@ impl Cached {
     }
 }
 
+/// How long a script is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Until SCRIPT FLUSH: it came by SCRIPT LOAD.
+    Always,
+    /// While it is used more than others: it came by EVAL.
+    WhileUsed,
+}
+
+/// Scripts that came by EVAL alone and are kept, as in Redis 7.4.
+const EVALUATED_MAX: usize = 500;
+
+/// The scripts that there are.
+#[derive(Default)]
+struct Scripts {
+    by_sha: HashMap<Sha, Arc<Cached>>,
+    /// Those that came by EVAL alone.
+    evaluated: Vec<Arc<Cached>>,
+}
+
+impl Scripts {
+    /// Makes room for one more that came by EVAL. `true` if one had to go.
+    fn make_room(&mut self) -> bool {
+        if self.evaluated.len() < EVALUATED_MAX {
+            return false;
+        }
+        let used_at = |cached: &Arc<Cached>| cached.used_at.load(Ordering::Relaxed);
+        let all = self.evaluated.iter().enumerate();
+        let Some((index, _)) = all.min_by_key(|(_, cached)| used_at(cached)) else {
+            return false;
+        };
+        let gone = self.evaluated.swap_remove(index);
+        self.by_sha.remove(&gone.script.sha);
+        true
+    }
+
+    fn keep_always(&mut self, sha: &Sha) {
+        if !fault!("a loaded script is evicted") {
+            self.evaluated.retain(|cached| cached.script.sha != *sha);
+        }
+    }
+}
+
 /// All scripts of a server.
 #[derive(Default)]
 pub struct ScriptCache {
-    scripts: RwLock<HashMap<Sha, Arc<Cached>>>,
+    scripts: RwLock<Scripts>,
     flags: RwLock<HashMap<Sha, Flags>>,
+    /// How many scripts have come by EVAL: the clock by which the least used one is found.
+    evaluations: AtomicU64,
+    undeclared_shas: Vec<Sha>,
+    evicted: AtomicU64,
 }
 
 /// The SHA-1 of a body. O(length).
@@ -83,30 +135,64 @@ impl ScriptCache {
         ScriptCache::default()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<Sha, Arc<Cached>>> {
+    /// No script has been seen yet; these may use undeclared keys, whatever their headers say.
+    pub fn with_undeclared(undeclared_shas: Vec<Sha>) -> ScriptCache {
+        ScriptCache {
+            undeclared_shas,
+            ..ScriptCache::default()
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Scripts> {
         self.scripts.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Sha, Arc<Cached>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Scripts> {
         self.scripts.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The script of this SHA-1, if it has been seen.
+    /// The script of this SHA-1, if it is known.
     pub fn get(&self, sha: &Sha) -> Option<Arc<Cached>> {
-        self.read().get(sha).cloned()
+        self.read().by_sha.get(sha).cloned()
     }
 
-    /// Keeps a script. `check` compiles it if it has not been seen.
+    /// Whether the script of this SHA-1 is known.
+    pub fn contains(&self, sha: &Sha) -> bool {
+        self.read().by_sha.contains_key(sha)
+    }
+
+    /// As `get`, for somebody who runs it: it counts as used.
+    pub fn get_to_run(&self, sha: &Sha) -> Option<Arc<Cached>> {
+        let cached = self.get(sha)?;
+        self.note_use(&cached);
+        Some(cached)
+    }
+
+    /// Relaxed, as everything about what is used least: a guess that is off by a few does no harm.
+    /// It is written only when scripts have come since, so that threads that share a script do not
+    /// write to the same place with each run.
+    fn note_use(&self, cached: &Cached) {
+        let now = self.evaluations.load(Ordering::Relaxed);
+        if cached.used_at.load(Ordering::Relaxed) != now {
+            cached.used_at.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// Keeps a script. `check` compiles it if it is not known.
     ///
     /// # Errors
     /// [`LoadError`].
     pub fn load(
         &self,
         body: &[u8],
+        kept: Kept,
         check: impl FnOnce(&[u8]) -> Result<(), String>,
     ) -> Result<Arc<Cached>, LoadError> {
         let sha = sha_of(body);
-        if let Some(known) = self.get(&sha) {
+        if let Some(known) = self.get_to_run(&sha) {
+            if kept == Kept::Always {
+                self.write().keep_always(&sha);
+            }
             return Ok(known);
         }
         let header = Header::of(body)?;
@@ -115,30 +201,63 @@ impl ScriptCache {
             sha,
             body: body.into(),
         });
+        let extra = if self.undeclared_shas.contains(&sha) {
+            Flags::ALLOW_UNDECLARED_KEYS
+        } else {
+            Flags::NONE
+        };
         let cached = Arc::new(Cached {
+            extra,
             script,
             header,
             was_refused: AtomicBool::new(false),
             reading_runs: AtomicU8::new(0),
+            used_at: AtomicU64::new(0),
         });
-        Ok(Arc::clone(self.write().entry(sha).or_insert(cached)))
+        Ok(self.insert(cached, kept))
+    }
+
+    fn insert(&self, cached: Arc<Cached>, kept: Kept) -> Arc<Cached> {
+        let sha = cached.script.sha;
+        let mut scripts = self.write();
+        if let Some(known) = scripts.by_sha.get(&sha).map(Arc::clone) {
+            if kept == Kept::Always {
+                scripts.keep_always(&sha);
+            }
+            return known;
+        }
+        if kept == Kept::WhileUsed {
+            if scripts.make_room() {
+                self.evicted.fetch_add(1, Ordering::Relaxed);
+            }
+            let now = self.evaluations.fetch_add(1, Ordering::Relaxed) + 1;
+            cached.used_at.store(now, Ordering::Relaxed);
+            scripts.evaluated.push(Arc::clone(&cached));
+        }
+        scripts.by_sha.insert(sha, Arc::clone(&cached));
+        cached
+    }
+
+    /// How many scripts had to go because others came by EVAL.
+    pub fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
     }
 
     /// Forgets all scripts; flags set by hand stay.
     pub fn flush(&self) {
-        self.write().clear();
+        *self.write() = Scripts::default();
     }
 
     /// All scripts, by their SHA-1.
     pub fn list(&self) -> Vec<Arc<Cached>> {
-        let mut all: Vec<_> = self.read().values().cloned().collect();
+        let mut all: Vec<_> = self.read().by_sha.values().cloned().collect();
         all.sort_by_key(|cached| cached.script.sha);
         all
     }
 
     /// How many scripts there are, and how many bytes their bodies take.
     pub fn size(&self) -> (usize, usize) {
-        let scripts = self.read();
+        let scripts = &self.read().by_sha;
         (
             scripts.len(),
             scripts
@@ -176,10 +295,29 @@ impl ScriptCache {
             .copied()
     }
 
+    /// The flags that a run of the script of this SHA-1 would have, seen or not, and where they come
+    /// from.
+    pub fn flags_and_source(&self, sha: &Sha, defaults: Flags) -> (Flags, &'static str) {
+        if let Some(flags) = self.flags_set(sha) {
+            return (flags, "script-flags");
+        }
+        match self.get(sha) {
+            None => (defaults, "default"),
+            Some(cached) => {
+                let source = match (cached.header, cached.extra) {
+                    (Header::None, Flags::NONE) => "default",
+                    (Header::None, _) => "lua_undeclared_keys_shas",
+                    _ => "header",
+                };
+                (self.flags_of(&cached, defaults), source)
+            }
+        }
+    }
+
     /// The flags that a run of a script has.
     pub fn flags_of(&self, cached: &Cached, defaults: Flags) -> Flags {
         self.flags_set(&cached.script.sha)
-            .unwrap_or_else(|| cached.header.over(defaults))
+            .unwrap_or_else(|| cached.header.over(defaults).with(cached.extra))
     }
 }
 
@@ -215,7 +353,9 @@ mod tests {
         cache
             .add_flags(sha, Flags::ALLOW_UNDECLARED_KEYS)
             .expect("no contradiction");
-        let cached = cache.load(body, |_| Ok(())).expect("it compiles");
+        let cached = cache
+            .load(body, Kept::Always, |_| Ok(()))
+            .expect("it compiles");
         assert_eq!(
             cache.flags_of(&cached, Flags::NONE),
             Flags::ALLOW_UNDECLARED_KEYS
@@ -225,5 +365,44 @@ mod tests {
         assert_eq!(cache.flags_set(&sha), Some(Flags::ALLOW_UNDECLARED_KEYS));
         cache.forget_flags(&sha);
         assert_eq!(cache.flags_of(&cached, Flags::NONE), Flags::NO_WRITES);
+    }
+
+    fn evaluate(cache: &ScriptCache, number: usize) -> Sha {
+        let body = format!("return {number}");
+        let cached = cache.load(body.as_bytes(), Kept::WhileUsed, |_| Ok(()));
+        cached.expect("it compiles").script.sha
+    }
+
+    #[test]
+    fn what_came_by_eval_goes_when_it_is_used_least_and_what_was_loaded_stays() {
+        let cache = ScriptCache::new();
+        let load = |body: &[u8]| {
+            let loaded = cache.load(body, Kept::Always, |_| Ok(()));
+            loaded.expect("it compiles").script.sha
+        };
+        let loaded = load(b"return 'loaded'");
+        let promoted = evaluate(&cache, 0);
+        assert_eq!(load(b"return 0"), promoted);
+        // Evaluated once more, it does not become one that may go.
+        evaluate(&cache, 0);
+        let used = evaluate(&cache, 1);
+        let flagged = evaluate(&cache, 2);
+        cache
+            .add_flags(flagged, Flags::NO_WRITES)
+            .expect("no contradiction");
+        for number in 3..=EVALUATED_MAX {
+            evaluate(&cache, number);
+        }
+        assert_eq!(cache.evicted(), 0);
+        assert!(cache.get_to_run(&used).is_some());
+        for number in EVALUATED_MAX + 1..2 * EVALUATED_MAX - 1 {
+            evaluate(&cache, number);
+        }
+        assert_eq!(cache.evicted(), EVALUATED_MAX as u64 - 2);
+        assert_eq!(cache.size().0, EVALUATED_MAX + 2);
+        let stays = [loaded, promoted, used];
+        assert!(stays.iter().all(|sha| cache.contains(sha)));
+        assert!(!cache.contains(&flagged));
+        assert_eq!(cache.flags_set(&flagged), Some(Flags::NO_WRITES));
     }
 }

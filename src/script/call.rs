@@ -65,6 +65,9 @@ pub trait Host {
     /// Takes a line that the script logs.
     fn log(&mut self, level: LogLevel, message: &[u8]);
 
+    /// The script gives up: it is not resumed again, and this is its error.
+    fn abort(&mut self, message: &[u8]);
+
     /// Whether the script's user may run the command, or None if there is no such command.
     fn may_run(&mut self, arguments: &[&[u8]]) -> Option<bool>;
 }
@@ -85,6 +88,16 @@ pub(super) fn protected_call(frame: &mut Frame) -> Result<c_int, Failure> {
         Ok(_) | Err(Failure::Value) => Ok(1),
         Err(failure) => Err(failure),
     }
+}
+
+/// redis.acall: an error is raised, and no result comes back.
+pub(super) fn call_without_result(frame: &mut Frame) -> Result<c_int, Failure> {
+    call(frame).map(|_| 0)
+}
+
+/// redis.apcall: nothing comes back, not even an error.
+pub(super) fn protected_call_without_result(frame: &mut Frame) -> Result<c_int, Failure> {
+    protected_call(frame).map(|_| 0)
 }
 
 /// Leaves the reply on the stack and answers whether it is an error.

@@ -1,9 +1,10 @@
 //! Runs of scripts on one thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fmt, mem};
 
 use crate::resp::reply::Reply;
@@ -74,10 +75,21 @@ pub enum Step {
     Panicked,
 }
 
+/// How often all threads were asked to drop their idle interpreters.
+static DROPS_ASKED: AtomicU64 = AtomicU64::new(0);
+
+/// Lets all engines drop their idle interpreters when they next need one.
+pub(super) fn ask_to_drop_idle() {
+    // Relaxed: what a thread misses now it sees at its next script.
+    DROPS_ASKED.fetch_add(1, Ordering::Relaxed);
+}
+
 struct Shared {
     #[expect(clippy::vec_box, reason = "Lua refers to a state by its address")]
     idle: RefCell<Vec<Box<State>>>,
     stacks: Rc<StackPool>,
+    /// `DROPS_ASKED` when the idle ones were last dropped.
+    drops_done: Cell<u64>,
 }
 
 impl Drop for Shared {
@@ -89,6 +101,7 @@ impl Drop for Shared {
 impl Shared {
     /// An idle interpreter, best one that knows `script` already.
     fn take_state(&self, script: Option<&Script>) -> Result<Box<State>, String> {
+        self.drop_idle_if_asked();
         let mut idle = self.idle.borrow_mut();
         let known =
             script.and_then(|script| idle.iter().rposition(|state| state.has_compiled(script)));
@@ -98,6 +111,14 @@ impl Shared {
             None => idle.pop(),
         };
         found.map_or_else(State::new, Ok)
+    }
+
+    fn drop_idle_if_asked(&self) {
+        // Relaxed: see `ask_to_drop_idle`.
+        let asked = DROPS_ASKED.load(Ordering::Relaxed);
+        if self.drops_done.replace(asked) != asked {
+            self.idle.borrow_mut().clear();
+        }
     }
 
     fn put_state(&self, mut state: Box<State>) {
@@ -127,6 +148,7 @@ impl Engine {
         let shared = Shared {
             idle: RefCell::default(),
             stacks: Rc::default(),
+            drops_done: Cell::new(DROPS_ASKED.load(Ordering::Relaxed)),
         };
         Ok(Engine {
             shared: Rc::new(shared),
@@ -142,6 +164,11 @@ impl Engine {
         let result = state.check(without_header(body));
         self.shared.put_state(state);
         result.map_err(|message| format!("Error compiling script (new function): {message}"))
+    }
+
+    /// Drops the interpreters that no script runs in, if that was asked.
+    pub(super) fn drop_idle(&self) {
+        self.shared.drop_idle_if_asked();
     }
 
     /// Whether a float without a fraction reads as an integer does (`10/2` as `5`), as scripts
@@ -238,6 +265,12 @@ impl Run {
 
     fn die(&mut self, step: Step) -> Step {
         *self.dead.insert(step)
+    }
+
+    /// Bytes that Lua uses for the run, garbage that was not collected included.
+    pub fn memory_bytes(&self) -> usize {
+        let state = self.state.as_ref();
+        state.map_or(0, |state| state.arena().run_bytes())
     }
 
     /// Whether the script raised an error. Meaningful after `Done`.

@@ -28,6 +28,14 @@ pub use engine::{Engine, Limits, Run, Script, Step};
 #[doc(hidden)]
 pub use preempt::set_slice_ns;
 
+/// The tag of a key, which stands in the first pair of braces: keys of one tag belong together.
+pub fn hash_tag(key: &[u8]) -> Option<&[u8]> {
+    let open = memchr::memchr(b'{', key)?;
+    let rest = &key[open + 1..];
+    let close = memchr::memchr(b'}', rest)?;
+    (close > 0).then(|| &rest[..close])
+}
+
 thread_local! {
     static ENGINE: std::cell::RefCell<Option<Engine>> = const { std::cell::RefCell::new(None) };
 }
@@ -44,6 +52,16 @@ pub fn with_engine<T>(work: impl FnOnce(&mut Engine) -> T) -> Result<T, String> 
         };
         Ok(work(engine))
     })
+}
+
+/// Drops the idle interpreters of the calling thread now, those of other threads when they next run
+/// a script.
+///
+/// # Errors
+/// The system refuses a timer.
+pub fn drop_idle() -> Result<(), String> {
+    engine::ask_to_drop_idle();
+    with_engine(|engine| engine.drop_idle())
 }
 
 /// Compiles a script and forgets it.

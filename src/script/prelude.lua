@@ -176,6 +176,39 @@ globals.bit = freeze(native.bit)
 globals.redis = freeze(native.redis)
 globals.server = globals.redis
 
+-- A number that stands for what a command replies: the same for the same reply, whatever ran
+-- before; with `sorts` also for the same elements in another order.
+local dragonfly, call, hash_text = native.dragonfly, native.redis.call, native.dragonfly.hash_text
+local sort = table.sort
+dragonfly.hash_text = nil
+
+local function fold(hash, value)
+  if type(value) ~= "table" then
+    return hash_text(hash, type(value) .. tostring(value))
+  end
+  for position = 1, #value do
+    hash = fold(hash, value[position])
+  end
+  return hash
+end
+
+local function by_text(one, other)
+  return tostring(one) < tostring(other)
+end
+
+function dragonfly.ihash(hash, sorts, ...)
+  if select("#", ...) == 0 then
+    error("dragonfly.ihash requires at least 3 arguments", 2)
+  end
+  local reply = call(...)
+  if sorts and type(reply) == "table" then
+    sort(reply, by_text)
+  end
+  return fold(hash, reply)
+end
+
+globals.dragonfly = freeze(dragonfly)
+
 local environment = freeze(globals)
 globals._G = environment
 setmetatable(globals, {

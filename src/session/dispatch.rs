@@ -9,7 +9,7 @@ use super::batch::Taken;
 use super::exec::Exec;
 use super::multi::{self, Item, Multi};
 use super::script_run::Rules;
-use super::{Core, Pending, Step, eval, held_snapshot, pushes, retry};
+use super::{Core, Pending, Step, eval, explain, held_snapshot, pushes, retry};
 use crate::commands::args::Args;
 use crate::commands::command::{Command, Control, Run, flag};
 use crate::commands::error::CommandError;
@@ -332,6 +332,7 @@ fn run_control(
         Control::Eval { .. } | Control::EvalSha { .. } => {
             return eval::run(core, control, Item::new(entry, args), output);
         }
+        Control::Explain { by_sha } => return explain::run(core, by_sha, entry, args, output),
     }
     None
 }

@@ -3,7 +3,7 @@
 use std::task::Waker;
 use std::time::Instant;
 
-use darter_storage::{CommitError, Escalation, Mode, Transaction};
+use darter_storage::{CommitError, Escalation, Mode, Store, Transaction};
 
 use super::multi::Item;
 use super::script_host::{Effects, Target};
@@ -15,6 +15,7 @@ use crate::fault::fault;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
 use crate::script::flags::Flags;
+use crate::script_stats::Tally;
 
 /// EVAL outside MULTI.
 struct Script {
@@ -32,6 +33,9 @@ struct Script {
     is_long: bool,
     /// It reads at the snapshot that its connection holds.
     is_on_held: bool,
+    tally: Tally,
+    /// Since when it has kept the gate closed.
+    gate_since: Option<Instant>,
 }
 
 /// Runs a script. `Some` if it could not be finished at once.
@@ -58,6 +62,8 @@ pub(super) fn run(
             reply: None,
             is_long: false,
             is_on_held: core.held.is_some(),
+            tally: Tally::default(),
+            gate_since: None,
         })),
         Err(error) => {
             dispatch::fail(core, &error, output);
@@ -117,6 +123,7 @@ impl Script {
         if !escalation.poll(waker) {
             return false;
         }
+        self.gate_since = escalation.is_exclusive().then(Instant::now);
         self.transaction = Some(escalation.begin(Mode::Optimistic));
         true
     }
@@ -141,23 +148,34 @@ impl Script {
         ended: Ended,
         output: &mut Vec<u8>,
     ) -> Step {
-        if fault!("a killed script commits")
-            && let Some(transaction) = &mut self.transaction
-        {
+        let commits = match ended {
+            Ended::Aborted(_) => fault!("an aborted script commits"),
+            _ => fault!("a killed script commits"),
+        };
+        if commits && let Some(transaction) = &mut self.transaction {
             let _ = core.services.commit(transaction);
         }
         self.give_back(core);
-        flight.account_ended(core, ended);
-        let text = format!("ERR {}", ended.text(flight.rules.is_direct));
+        self.leave_gate();
+        flight.account_ended(core, &ended, &self.tally);
+        let text = ended.error(flight.rules.is_direct);
         core.services.stats.count_error(text.as_bytes());
         core.ended(true, flight.rules.is_direct);
         Encoder::new(output, core.client.protocol).error(text.as_bytes());
         Step::Done
     }
 
+    /// Its transaction is over, and with it its hold of the gate.
+    fn leave_gate(&mut self) {
+        if let Some(since) = self.gate_since.take() {
+            self.tally.gate_ns += since.elapsed().as_nanos() as u64;
+        }
+    }
+
     /// Starts over after a conflict, or with the gate.
     fn restart(&mut self, core: &mut Core, before: Flight) -> Result<(), CommandError> {
         self.transaction = None;
+        self.leave_gate();
         if !fault!("log lines of a run that lost are written") {
             self.effects = Effects::default();
         }
@@ -169,6 +187,18 @@ impl Script {
         // Only now, so that SCRIPT KILL finds the script at any moment.
         drop(before);
         Ok(())
+    }
+
+    /// An attempt has lost.
+    fn lost(&mut self, store: &Store, transaction: &Transaction) {
+        self.tally.lost(transaction.changed_key());
+        let escalation = self
+            .escalation
+            .get_or_insert_with(|| Escalation::new(store));
+        let before = (escalation.is_queued(), escalation.is_exclusive());
+        escalation.failed(transaction);
+        self.tally.queued += u64::from(escalation.is_queued() && !before.0);
+        self.tally.gated += u64::from(escalation.is_exclusive() && !before.1);
     }
 
     /// Commits what the script did. `None` when it has happened.
@@ -197,11 +227,7 @@ impl Script {
                 None
             }
             Err(CommitError::Conflict(_)) => {
-                let store = &core.services.store;
-                let escalation = self
-                    .escalation
-                    .get_or_insert_with(|| Escalation::new(store));
-                escalation.failed(&transaction);
+                self.lost(&core.services.store, &transaction);
                 drop(transaction);
                 self.reply = None;
                 self.flight = None;
@@ -237,7 +263,8 @@ impl Script {
         match self.commit(core, rolls_back, waker) {
             None => {
                 let failed = flight.run.failed();
-                flight.account_end(core);
+                self.leave_gate();
+                flight.account_end(core, &self.tally);
                 output.append(self.reply.get_or_insert_default());
                 core.ended(failed, true);
                 Some(Step::Done)
@@ -258,7 +285,7 @@ impl Script {
 }
 
 /// What a script that is done replies; `None` if there is no room for it.
-fn reply_of(core: &Core, flight: &mut Flight) -> Option<Vec<u8>> {
+pub(super) fn reply_of(core: &Core, flight: &mut Flight) -> Option<Vec<u8>> {
     let mut reply = Vec::new();
     let meter = core.meter();
     let mut encoder = Encoder::metered(&mut reply, core.client.protocol, &meter);
@@ -320,9 +347,11 @@ impl Pending for Script {
                 Advanced::Yields | Advanced::Waits => {
                     self.flight = Some(flight);
                     let waits = matches!(advanced, Advanced::Waits);
+                    self.tally.preemptions += u64::from(!waits);
                     return if waits { Step::Waits } else { Step::Yields };
                 }
                 Advanced::NeedsGate => {
+                    self.tally.gated += 1;
                     let store = &core.services.store;
                     self.escalation
                         .get_or_insert_with(|| Escalation::new(store))

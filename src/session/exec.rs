@@ -15,6 +15,7 @@ use crate::commands::view::View;
 use crate::fault::fault;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::{Mark, Reply};
+use crate::script_stats::Tally;
 
 /// What a command on the connection did, kept so that it is not done again with the others.
 struct Cached {
@@ -196,7 +197,7 @@ impl Exec {
                 let mut reply = Encoder::metered(&mut attempt.body, core.client.protocol, &meter);
                 flight.write_result(&mut reply);
                 if reply.is_cut() {
-                    flight.account_ended(core, Ended::ReplyTooLarge);
+                    flight.account_ended(core, &Ended::ReplyTooLarge, &Tally::default());
                     return Some(Tried::Ended(Ended::ReplyTooLarge));
                 }
                 attempt.ended.push(flight);
@@ -216,7 +217,7 @@ impl Exec {
                 if fault!("half of an exec commits") {
                     let _ = core.services.commit(&mut attempt.transaction);
                 }
-                flight.account_ended(core, ended);
+                flight.account_ended(core, &ended, &Tally::default());
                 Some(Tried::Ended(ended))
             }
         }
@@ -237,7 +238,8 @@ impl Exec {
 
 /// Replies that nothing of the transaction happens.
 fn discard(core: &Core, ended: Ended, output: &mut Vec<u8>) -> Step {
-    let text = ended.text(false);
+    let text = ended.error(false);
+    let text = text.strip_prefix("ERR ").unwrap_or(&text);
     let text = format!("EXECABORT Transaction discarded because of: {text}");
     Encoder::new(output, core.client.protocol).error(text.as_bytes());
     Step::Done
@@ -330,7 +332,7 @@ impl Pending for Exec {
                     attempt
                         .ended
                         .iter()
-                        .for_each(|flight| flight.account_end(core));
+                        .for_each(|flight| flight.account_end(core, &Tally::default()));
                     core.has_committed = true;
                     return Step::Done;
                 }

@@ -9,6 +9,7 @@ mod blocked;
 mod dispatch;
 mod eval;
 mod exec;
+mod explain;
 mod held_snapshot;
 mod meter;
 mod multi;

@@ -1,8 +1,11 @@
 //! What a running script reaches: commands, within its mode's rules.
 
+use std::sync::atomic::Ordering;
+
 use darter_storage::{Escalation, Mode, Transaction};
 
 use super::Core;
+use super::explain::Recorder;
 use super::retry::{self, Attempt};
 use super::script_run::Rules;
 use crate::commands::args::Args;
@@ -36,6 +39,11 @@ impl Effects {
         self.bytes
     }
 
+    /// The lines that would be logged.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.log.iter().map(|(_, message)| message.as_slice())
+    }
+
     /// The script has become part of history.
     pub(super) fn happen(&mut self) {
         for (level, message) in self.log.drain(..) {
@@ -65,6 +73,10 @@ pub(super) struct ScriptHost<'h, 't> {
     /// The script does what only the gate's owner may.
     pub(super) needs_gate: bool,
     pub(super) waker: &'h std::task::Waker,
+    /// What is called is written down, any key is allowed, and nothing is to happen.
+    pub(super) recorder: Option<&'h mut Recorder>,
+    /// What redis.abort was given.
+    pub(super) aborted: Option<String>,
 }
 
 /// Whether a command changes data or tells others.
@@ -74,7 +86,7 @@ fn changes_something(command: &Command) -> bool {
 
 impl ScriptHost<'_, '_> {
     /// The checks of Redis, in its order.
-    fn check(&self, args: &Args<'_>) -> Result<Entry, CommandError> {
+    fn check(&mut self, args: &Args<'_>) -> Result<Entry, CommandError> {
         let mut entry = table::find(&args[0]).ok_or(CommandError::text(
             "ERR Unknown Redis command called from script",
         ))?;
@@ -112,8 +124,9 @@ impl ScriptHost<'_, '_> {
             if transaction.mode() == Mode::Snapshot)
     }
 
-    fn check_keys(&self, entry: Entry, args: &Args<'_>) -> Result<(), CommandError> {
-        if self.rules.allows_undeclared || fault!("undeclared keys let through") {
+    fn check_keys(&mut self, entry: Entry, args: &Args<'_>) -> Result<(), CommandError> {
+        let allows = self.rules.allows_undeclared || fault!("undeclared keys let through");
+        if allows && self.recorder.is_none() {
             return Ok(());
         }
         let Some(positions) = entry.command.keys.positions(args) else {
@@ -121,7 +134,12 @@ impl ScriptHost<'_, '_> {
         };
         for position in positions {
             let key = args.at(position);
-            if !self.rules.is_declared(key) {
+            if self.rules.is_declared(key) {
+                continue;
+            }
+            if let Some(recorder) = &mut self.recorder {
+                recorder.note_undeclared(key);
+            } else {
                 let key = String::from_utf8_lossy(key).into_owned();
                 let name = entry.full_name().to_ascii_uppercase();
                 return Err(CommandError::err(format!(
@@ -149,6 +167,11 @@ impl ScriptHost<'_, '_> {
         let result = match (command.run, &mut self.target) {
             (Run::Data(handler), Target::Transaction(transaction)) => {
                 if command.has(flag::EXCLUSIVE) && transaction.mode() != Mode::Exclusive {
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.note_exclusive(entry);
+                        reply.error(b"ERR SCRIPT EXPLAIN does not run what needs the gate");
+                        return Called::Done;
+                    }
                     self.needs_gate = true;
                     return Called::Wait;
                 }
@@ -249,12 +272,15 @@ impl Host for ScriptHost<'_, '_> {
         let args = Args::new(arguments);
         match self.check(&args) {
             Ok(entry) => {
-                crate::stats::count(&self.core.stats.commands[entry.index].calls, 1);
+                match &mut self.recorder {
+                    Some(recorder) => recorder.note_call(entry, &args),
+                    None => crate::stats::count(&self.core.stats.commands[entry.index].calls, 1),
+                }
                 self.run(entry, &args, reply)
             }
             Err(error) => {
                 let text = error.to_string();
-                self.rules.note_refusal(&text, context.line());
+                self.rules.note_refusal(self.core, &text, context.line());
                 reply.error(text.as_bytes());
                 Called::Done
             }
@@ -262,6 +288,11 @@ impl Host for ScriptHost<'_, '_> {
     }
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {
+        // Relaxed: an option, read anew each time.
+        let config = &self.core.services.config;
+        if !config.scripts_log.load(Ordering::Relaxed) {
+            return;
+        }
         match self.target {
             Target::Direct => write_log(level, message),
             Target::Transaction(_) => {
@@ -269,6 +300,10 @@ impl Host for ScriptHost<'_, '_> {
                 self.effects.log.push((level, message.to_vec()));
             }
         }
+    }
+
+    fn abort(&mut self, message: &[u8]) {
+        self.aborted = Some(String::from_utf8_lossy(message).into_owned());
     }
 
     fn may_run(&mut self, arguments: &[&[u8]]) -> Option<bool> {

@@ -11,6 +11,7 @@ use std::time::Instant;
 use darter_storage::Escalation;
 
 use super::Core;
+use super::explain::Recorder;
 use super::multi::Item;
 use super::script_host::{Effects, ScriptHost, Target};
 use crate::clients::SharedClient;
@@ -21,9 +22,10 @@ use crate::config::UndeclaredKeys;
 use crate::fault::fault;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
-use crate::script::cache::{Cached, parse_sha};
+use crate::script::cache::{Cached, Kept, Sha, parse_sha};
 use crate::script::flags::Flags;
-use crate::script::{self, Limits, Run};
+use crate::script::{self, Limits, Run, hash_tag};
+use crate::script_stats::{End, Tally};
 use crate::stats::{ScriptMode, count};
 
 /// Where a script's keys begin: `EVALSHA sha numkeys key …`.
@@ -54,6 +56,8 @@ pub(super) struct Rules {
     declared: Range<usize>,
     /// The declared keys, if they are many.
     declared_set: HashSet<Box<[u8]>>,
+    /// A declared key with a tag declares all keys of that tag.
+    declares_by_tag: bool,
 }
 
 /// A script's arguments, found but not checked against each other.
@@ -67,13 +71,13 @@ fn find_script(core: &Core, control: Control, named: &[u8]) -> Result<Arc<Cached
     let scripts = &core.services.scripts;
     match control {
         Control::EvalSha { .. } => {
-            let found = parse_sha(named).and_then(|sha| scripts.get(&sha));
+            let found = parse_sha(named).and_then(|sha| scripts.get_to_run(&sha));
             found.ok_or(CommandError::text(
                 "NOSCRIPT No matching script. Please use EVAL.",
             ))
         }
         _ => scripts
-            .load(named, script::check)
+            .load(named, Kept::WhileUsed, script::check)
             .map_err(|error| CommandError::err(error.to_string())),
     }
 }
@@ -159,6 +163,7 @@ impl Rules {
             has_written: false,
             has_changed: false,
             may_fail_after_writing: is_direct || !in_exec && flags.has(Flags::ROLLBACK_ON_ERROR),
+            declares_by_tag: core.services.config.declares_by_tag.load(Ordering::Relaxed),
             cached: call.cached,
             flags,
             database,
@@ -203,11 +208,17 @@ impl Rules {
 
     /// Whether the script may use a key.
     pub(super) fn is_declared(&self, key: &[u8]) -> bool {
-        if self.declared.len() <= KEYS_LINEAR_MAX {
-            let mut declared = self.arguments.range(self.declared.clone());
-            return declared.any(|known| known == key);
-        }
-        self.declared_set.contains(key)
+        let mut declared = self.arguments.range(self.declared.clone());
+        let is_named = if self.declared.len() <= KEYS_LINEAR_MAX {
+            declared.clone().any(|known| known == key)
+        } else {
+            self.declared_set.contains(key)
+        };
+        is_named
+            || self.declares_by_tag
+                && !fault!("hash tags declare nothing")
+                && hash_tag(key)
+                    .is_some_and(|tag| declared.any(|known| hash_tag(known) == Some(tag)))
     }
 
     /// How many keys it declares.
@@ -215,10 +226,19 @@ impl Rules {
         self.declared.len()
     }
 
-    /// Logs the first refusal of a script, with the line that would allow what it did.
-    pub(super) fn note_refusal(&self, text: &str, line: u32) {
-        if text.contains("undeclared key") && !self.cached.was_refused.swap(true, Ordering::Relaxed)
-        {
+    /// Logs the first refusal of a script, with the line that would allow what it did; allows it from
+    /// the next run on, if that is wanted.
+    pub(super) fn note_refusal(&self, core: &Core, text: &str, line: u32) {
+        if !text.contains("undeclared key") {
+            return;
+        }
+        let (config, scripts) = (&core.services.config, &core.services.scripts);
+        if config.corrects_flags.load(Ordering::Relaxed) {
+            let flags = self.flags.with(Flags::ALLOW_UNDECLARED_KEYS);
+            // A run has had these flags, and the new one contradicts none.
+            let _ = scripts.add_flags(self.cached.script.sha, flags);
+        }
+        if !self.cached.was_refused.swap(true, Ordering::Relaxed) {
             let sha = String::from_utf8_lossy(&self.cached.script.sha).into_owned();
             tracing::warn!(
                 "script {sha}, line {line}: {text}. To allow it: \
@@ -235,7 +255,12 @@ impl Rules {
         }
     }
 
-    fn mode(&self) -> ScriptMode {
+    /// The script's SHA-1.
+    pub(super) fn sha(&self) -> &Sha {
+        &self.cached.script.sha
+    }
+
+    pub(super) fn mode(&self) -> ScriptMode {
         if self.is_read_only || self.is_presumed_reader {
             ScriptMode::Snapshot
         } else if self.is_direct {
@@ -249,7 +274,7 @@ impl Rules {
 }
 
 /// Why a script was ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     /// SCRIPT KILL.
     Killed,
@@ -259,24 +284,39 @@ pub(super) enum Ended {
     MemoryLimit,
     /// `maxmemory` or `maxmemory-clients` has no room for a reply.
     ReplyTooLarge,
+    /// redis.abort, with this message.
+    Aborted(String),
 }
 
 impl Ended {
-    /// The error's text, without its code. `kept` says that what a direct script wrote stays.
-    pub(super) fn text(self, kept: bool) -> String {
+    /// The error. `kept` says that what a direct script wrote stays.
+    pub(super) fn error(&self, kept: bool) -> String {
+        const KEPT: &str = " What it wrote before stays (disable-atomicity).";
         let why = match self {
+            Ended::Aborted(message) => {
+                let code = if has_code(message) { "" } else { "ABORTED " };
+                return format!("{code}{message}{}", if kept { KEPT } else { "" });
+            }
             Ended::Killed => "Script killed by user with SCRIPT KILL.",
             Ended::TimeLimit => "Script ended: it ran longer than lua-kill-limit.",
             Ended::MemoryLimit => "Script ended: it used more memory than lua-memory-limit.",
             Ended::ReplyTooLarge => "There is no memory for the reply (maxmemory).",
         };
         let what = if kept {
-            " What it wrote before stays (disable-atomicity)."
+            KEPT
         } else {
             " Nothing of it has happened."
         };
-        format!("{why}{what}")
+        format!("ERR {why}{what}")
     }
+}
+
+/// Whether an error begins with a code of its own: a word in capitals, and something behind it.
+fn has_code(message: &str) -> bool {
+    message.split_once(' ').is_some_and(|(code, _)| {
+        let is_capital = |byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'0'..=b'9');
+        code.bytes().all(is_capital) && code.starts_with(|first: char| first.is_ascii_uppercase())
+    })
 }
 
 /// How far a script came in one slice.
@@ -303,6 +343,8 @@ pub(super) struct Flight {
     /// Nothing can have ended it yet, for it has not begun.
     is_new: bool,
     pub(super) started: Instant,
+    /// Only while it is explained.
+    pub(super) recorder: Option<Box<Recorder>>,
 }
 
 /// The run that SCRIPT KILL finds with its client, until this is dropped.
@@ -365,6 +407,7 @@ impl Flight {
             // EXEC may begin it over, and it may have been ended before.
             is_new: !in_exec,
             rules,
+            recorder: None,
         })
     }
 
@@ -395,6 +438,8 @@ impl Flight {
             retry: &mut self.retry,
             needs_gate: false,
             waker,
+            recorder: self.recorder.as_deref_mut(),
+            aborted: None,
         };
         let step = self.run.resume(&mut host);
         let needs_gate = host.needs_gate;
@@ -404,6 +449,9 @@ impl Flight {
             .config
             .lua_memory_bytes
             .load(Ordering::Relaxed);
+        if let Some(message) = host.aborted.take() {
+            return Advanced::Ended(Ended::Aborted(message));
+        }
         // As much as it may take within Lua, it may have kept for its commit.
         if host.effects.bytes() > limit_bytes && !fault!("effects of a script without end") {
             return Advanced::Ended(Ended::MemoryLimit);
@@ -447,20 +495,31 @@ impl Flight {
     }
 
     /// Counts a run that has come to its end and into history.
-    pub(super) fn account_end(&self, core: &Core) {
+    pub(super) fn account_end(&self, core: &Core, tally: &Tally) {
         if self.rules.is_exclusive && !self.rules.has_changed {
             self.rules.cached.note_run(false);
         }
-        self.account(core, |counts| {
-            count(&counts.errors, u64::from(self.run.failed()));
+        let failed = self.run.failed();
+        let end = End {
+            failed,
+            ..End::default()
+        };
+        self.account(core, tally, end, |counts| {
+            count(&counts.errors, u64::from(failed));
         });
     }
 
     /// Counts a run that was ended.
-    pub(super) fn account_ended(&self, core: &Core, ended: Ended) {
-        self.account(core, |counts| {
+    pub(super) fn account_ended(&self, core: &Core, ended: &Ended, tally: &Tally) {
+        let end = End {
+            failed: true,
+            killed: *ended == Ended::Killed,
+            ..End::default()
+        };
+        self.account(core, tally, end, |counts| {
             count(&counts.errors, 1);
             let kind = match ended {
+                Ended::Aborted(_) => return,
                 Ended::Killed => &counts.kills,
                 Ended::TimeLimit | Ended::MemoryLimit | Ended::ReplyTooLarge => &counts.limits,
             };
@@ -473,7 +532,14 @@ impl Flight {
         self.registered
     }
 
-    fn account(&self, core: &Core, more: impl Fn(&crate::stats::ScriptCounts)) {
+    fn account(
+        &self,
+        core: &Core,
+        tally: &Tally,
+        end: End,
+        more: impl Fn(&crate::stats::ScriptCounts),
+    ) {
+        let elapsed_ns = self.started.elapsed().as_nanos() as u64;
         let mode = self.rules.mode();
         let at = ScriptMode::ALL
             .iter()
@@ -481,10 +547,14 @@ impl Flight {
             .unwrap_or(0);
         let counts = &core.stats.scripts[at];
         count(&counts.runs, 1);
-        count(
-            &counts.nanoseconds,
-            self.started.elapsed().as_nanos() as u64,
-        );
+        count(&counts.nanoseconds, elapsed_ns);
         more(counts);
+        let end = End {
+            elapsed_ns,
+            memory_bytes: self.run.memory_bytes() as u64,
+            ..end
+        };
+        let sha = &self.rules.cached.script.sha;
+        core.stats.by_script.count(sha, tally, end);
     }
 }

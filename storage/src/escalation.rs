@@ -210,6 +210,16 @@ impl Escalation {
         }
     }
 
+    /// Whether it has lined up with others for its keys; see [`Escalation::failed`].
+    ///
+    /// ```
+    /// use darter_storage::{Escalation, Store};
+    /// assert!(!Escalation::new(&Store::new()).is_queued(), "nobody lines up before the first loss");
+    /// ```
+    pub fn is_queued(&self) -> bool {
+        matches!(self.stage, Stage::Queued(_))
+    }
+
     /// Whether every attempt owns the gate from now on.
     ///
     /// ```

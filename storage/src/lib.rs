@@ -20,6 +20,7 @@
 mod fault;
 
 mod abort;
+mod accesses;
 mod afterwards;
 mod clock;
 mod commit;
@@ -60,6 +61,7 @@ mod trim;
 mod value;
 mod version;
 
+pub use accesses::Access;
 pub use commit::{CommitError, Committed};
 pub use effects::{Change, ChangeKind, Effect, Message};
 pub use error::{Conflict, Error};

@@ -1,5 +1,6 @@
 //! The script engine from outside, without commands and storage.
 
+mod aliases;
 mod engine;
 mod libraries;
 mod preemption;

@@ -198,6 +198,8 @@ impl Host for TestHost {
             .push((level, String::from_utf8_lossy(message).into_owned()));
     }
 
+    fn abort(&mut self, _: &[u8]) {}
+
     fn may_run(&mut self, arguments: &[&[u8]]) -> Option<bool> {
         match arguments[0] {
             b"GET" => Some(true),

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
 
+use darter::config::parameters::SWITCH;
+
 fn darter(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_darter"));
     command.args(arguments).output().unwrap()
@@ -20,6 +22,23 @@ fn what_is_wrong_is_said_in_one_line() {
         (&["--config", "/nowhere/a.conf"], "cannot read /nowhere"),
         (&["/nowhere/a.conf"], "cannot read /nowhere/a.conf"),
         (&["--default-lua-flags=x"], "Invalid flag: x"),
+        (
+            &["--script-flags", "x:no-writes"],
+            "--script-flags: 'x' is not a SHA-1",
+        ),
+        (
+            &[
+                "--script-flags",
+                "e0e1f9fabfc9d4800c877a703b823ac0578ff8db:x",
+            ],
+            "--script-flags: Invalid flag: x",
+        ),
+        (&["--lua_undeclared_keys_shas=x"], "is not a SHA-1"),
+        (&["--lock-on-hashtags=maybe"], "must be 'yes' or 'no'"),
+        (
+            &["--cluster_mode=yes"],
+            "--cluster_mode: there is no cluster",
+        ),
     ] {
         let output = darter(arguments);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -35,7 +54,11 @@ fn help_names_every_option_with_its_default() {
     assert!(output.status.success());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     for parameter in darter::config::parameters::PARAMETERS {
-        let option = format!("--{} <{}>", parameter.name, parameter.value);
+        let value = match parameter.value {
+            SWITCH => format!("[<{SWITCH}>]"),
+            value => format!("<{value}>"),
+        };
+        let option = format!("--{} {value}", parameter.name);
         let at = text.find(&option).unwrap_or_else(|| panic!("{option}"));
         let rest = &text[at..];
         let lines: Vec<&str> = rest.lines().take(2).collect();

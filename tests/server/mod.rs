@@ -1,10 +1,12 @@
 //! Scripts, transactions, connections, and what must hold over sockets.
 
+mod abort;
 mod attacks;
 mod bank;
 mod client_memory;
 mod command_line;
 mod connections;
+mod explain;
 mod gallery;
 mod held_snapshot;
 mod hostile_clients;
@@ -14,6 +16,9 @@ mod kills;
 mod memory_limit;
 mod protocol;
 mod pubsub;
+mod script_options;
+mod script_stats;
+mod script_texts;
 mod scripts;
 mod snapshots;
 mod transactions;

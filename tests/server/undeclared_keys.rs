@@ -48,14 +48,8 @@ fn i1_undeclared_keys_are_compared_at_the_commit() {
     client.run("DEL counter");
     assert_eq!(client.run("DBSIZE").render(), "200");
     assert_eq!(exclusive_runs(&mut client), "0");
-    assert_eq!(
-        client
-            .run("INFO scripts")
-            .render()
-            .matches("errors=0")
-            .count(),
-        4
-    );
+    let info = client.run("INFO scripts").render();
+    assert!(info.contains("optimistic:runs=2200,errors=0"), "{info}");
 }
 
 /// I1: what cannot be compared key by key takes the gate by itself.

@@ -5,6 +5,7 @@ mod cjson;
 mod cjson_decode;
 mod cjson_encode;
 mod cmsgpack;
+mod dragonfly;
 mod redis;
 mod structs;
 
@@ -77,6 +78,8 @@ pub(super) unsafe fn push_libraries(lua: *mut ffi::lua_State) {
         );
         ffi::lua_setfield(lua, -2, c"cmsgpack".as_ptr());
 
+        push_functions(lua, dragonfly::FUNCTIONS);
+        ffi::lua_setfield(lua, -2, c"dragonfly".as_ptr());
         push_functions(lua, structs::FUNCTIONS);
         ffi::lua_setfield(lua, -2, c"struct".as_ptr());
         push_functions(lua, bit::FUNCTIONS);

@@ -5,6 +5,7 @@ use std::ffi::c_int;
 use mlua::ffi;
 use sha1::{Digest, Sha1};
 
+use crate::fault::fault;
 use crate::script::call::{self, LogLevel, current_host, raise};
 use crate::script::error::Failure;
 use crate::script::trampoline::{Frame, Function};
@@ -13,7 +14,10 @@ use crate::script::trampoline::{Frame, Function};
 pub(in crate::script) const FUNCTIONS: &[(&str, Function)] = &[
     ("call", call::call),
     ("pcall", call::protected_call),
+    ("acall", call::call_without_result),
+    ("apcall", call::protected_call_without_result),
     ("acl_check_cmd", call::check_permission),
+    ("abort", abort),
     ("log", log),
     ("sha1hex", sha1_hex),
     ("error_reply", error_reply),
@@ -79,6 +83,20 @@ fn log(frame: &mut Frame) -> Result<c_int, Failure> {
     // SAFETY: `Run::resume` has the host borrowed for as long as this slice runs.
     unsafe { host.as_mut() }.log(level, &message);
     Ok(0)
+}
+
+/// redis.abort: no pcall catches it, for the script is never resumed.
+fn abort(frame: &mut Frame) -> Result<c_int, Failure> {
+    let Some(message) = reply_text(frame) else {
+        return Err(raise(frame, b"ERR wrong number or type of arguments"));
+    };
+    if fault!("redis.abort is an error like any other") {
+        return Err(raise(frame, message));
+    }
+    let mut host = current_host(frame)?;
+    // SAFETY: as in `log`.
+    unsafe { host.as_mut() }.abort(message);
+    Err(Failure::Wait)
 }
 
 fn sha1_hex(frame: &mut Frame) -> Result<c_int, Failure> {
