@@ -40,6 +40,32 @@ pub enum Control {
         /// Whether it may not write.
         read_only: bool,
     },
+    /// FCALL and FCALL_RO, by the function's name.
+    Fcall {
+        /// Whether it may not write.
+        read_only: bool,
+    },
+    /// FUNCTION LOAD.
+    FunctionLoad,
+    /// FUNCTION RESTORE.
+    FunctionRestore,
+}
+
+impl Control {
+    /// Whether it runs a script or a function; if so, whether that may not write.
+    pub fn runs_script(self) -> Option<bool> {
+        match self {
+            Control::Eval { read_only }
+            | Control::EvalSha { read_only }
+            | Control::Fcall { read_only } => Some(read_only),
+            _ => None,
+        }
+    }
+
+    /// Whether it loads libraries.
+    pub fn loads_functions(self) -> bool {
+        matches!(self, Control::FunctionLoad | Control::FunctionRestore)
+    }
 }
 
 /// How a command runs.

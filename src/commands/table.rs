@@ -22,6 +22,7 @@ const FAMILIES: &[&[Command]] = &[
     super::stream::COMMANDS,
     super::transaction::COMMANDS,
     super::scripting::COMMANDS,
+    super::function::COMMANDS,
     super::connection::COMMANDS,
     super::client::COMMANDS,
     super::server::COMMANDS,

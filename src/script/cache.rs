@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use sha1::{Digest, Sha1};
 
-use super::engine::Script;
+use super::engine::{Kind, Script};
 use super::flags::{Flags, FlagsError, Header};
 
 /// A SHA-1 in lower-case hexadecimal digits.
@@ -32,6 +32,17 @@ pub struct ScriptCache {
 /// The SHA-1 of a body. O(length).
 pub fn sha_of(body: &[u8]) -> Sha {
     hexadecimal(&Sha1::digest(body))
+}
+
+/// The digest of several texts, which no body of a script has.
+pub(super) fn digest_of(texts: &[&[u8]]) -> Sha {
+    let mut hasher = Sha1::new();
+    for text in texts {
+        // So that no two rows of texts are the same bytes.
+        hasher.update(text.len().to_le_bytes());
+        hasher.update(text);
+    }
+    hexadecimal(&hasher.finalize())
 }
 
 fn hexadecimal(digest: &[u8]) -> Sha {
@@ -88,6 +99,7 @@ impl ScriptCache {
         let script = Arc::new(Script {
             sha,
             body: body.into(),
+            kind: Kind::Script,
         });
         let cached = Arc::new(Cached {
             script,

@@ -9,7 +9,7 @@ use super::batch::Taken;
 use super::exec::Exec;
 use super::multi::{self, Item, Multi};
 use super::script_run::Rules;
-use super::{Core, Pending, Step, eval, pushes, retry};
+use super::{Core, Pending, Step, eval, function_load, pushes, retry};
 use crate::commands::args::Args;
 use crate::commands::command::{Command, Control, Run, flag};
 use crate::commands::error::CommandError;
@@ -267,10 +267,8 @@ pub(super) fn fail(core: &mut Core, error: &CommandError, output: &mut Vec<u8>) 
 
 fn runs_inside_multi(command: &Command) -> bool {
     match command.run {
-        Run::Control(control) => !matches!(
-            control,
-            Control::Eval { .. } | Control::EvalSha { .. } | Control::Unwatch
-        ),
+        Run::Control(Control::Unwatch) => false,
+        Run::Control(control) => control.runs_script().is_none() && !control.loads_functions(),
         Run::Client(_) => command.name == "QUIT",
         _ => false,
     }
@@ -325,8 +323,11 @@ fn run_control(
             reply.status("OK");
         }
         Control::Reset => reset(core, output),
-        Control::Eval { .. } | Control::EvalSha { .. } => {
+        Control::Eval { .. } | Control::EvalSha { .. } | Control::Fcall { .. } => {
             return eval::run(core, control, Item::new(entry, args), output);
+        }
+        Control::FunctionLoad | Control::FunctionRestore => {
+            return function_load::run(core, control, args, output);
         }
     }
     None
@@ -422,7 +423,9 @@ fn paused(core: &Core, entry: Entry, args: &Args<'_>) -> Option<Box<dyn Pending>
 /// Whether a command may change something, messages included.
 fn may_write(command: &Command) -> bool {
     match command.run {
-        Run::Control(Control::Eval { read_only } | Control::EvalSha { read_only }) => !read_only,
+        Run::Control(control) if control.runs_script().is_some() => {
+            control.runs_script() == Some(false)
+        }
         _ => command.has(flag::WRITE) || matches!(command.name, "PUBLISH" | "SPUBLISH"),
     }
 }

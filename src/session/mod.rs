@@ -9,6 +9,7 @@ mod blocked;
 mod dispatch;
 mod eval;
 mod exec;
+mod function_load;
 mod meter;
 mod multi;
 mod pushes;

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
@@ -22,7 +21,7 @@ use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 use crate::script::cache::{Cached, parse_sha};
 use crate::script::flags::Flags;
-use crate::script::{self, Limits, Run};
+use crate::script::{self, Kind, Limits, Run};
 use crate::stats::{ScriptMode, count};
 
 /// Where a script's keys begin: `EVALSHA sha numkeys key …`.
@@ -41,7 +40,7 @@ pub(super) struct Rules {
     /// An error after such a command leaves nothing half done, or what the script's flags allow.
     pub(super) may_fail_after_writing: bool,
     pub(super) database: usize,
-    arguments: Rc<KeptArguments>,
+    arguments: Arc<KeptArguments>,
     declared: Range<usize>,
     /// The declared keys, if they are many.
     declared_set: HashSet<Box<[u8]>>,
@@ -63,6 +62,10 @@ fn find_script(core: &Core, control: Control, named: &[u8]) -> Result<Arc<Cached
                 "NOSCRIPT No matching script. Please use EVAL.",
             ))
         }
+        Control::Fcall { .. } => {
+            let found = core.services.functions.function(named);
+            found.ok_or(CommandError::text("ERR Function not found"))
+        }
         _ => scripts
             .load(named, script::check)
             .map_err(|error| CommandError::err(error.to_string())),
@@ -71,7 +74,18 @@ fn find_script(core: &Core, control: Control, named: &[u8]) -> Result<Arc<Cached
 
 fn find_call(core: &Core, control: Control, item: &Item) -> Result<Call, CommandError> {
     let all = &item.arguments;
-    let count = parse_integer(all.at(2)).ok_or(CommandError::NotAnInteger)?;
+    let is_function = matches!(control, Control::Fcall { .. });
+    let cached = match item.script.get() {
+        Some(found) => Some(Arc::clone(found)),
+        // Not kept yet: what is queued before it may load another one.
+        None if is_function => Some(find_script(core, control, all.at(1))?),
+        None => None,
+    };
+    let count = parse_integer(all.at(2)).ok_or(if is_function {
+        CommandError::text("ERR Bad number of keys provided")
+    } else {
+        CommandError::NotAnInteger
+    })?;
     if count < 0 {
         return Err(CommandError::text("ERR Number of keys can't be negative"));
     }
@@ -81,8 +95,8 @@ fn find_call(core: &Core, control: Control, item: &Item) -> Result<Call, Command
             "ERR Number of keys can't be greater than number of args",
         ));
     }
-    let cached = match item.script.get() {
-        Some(found) => Arc::clone(found),
+    let cached = match cached {
+        Some(found) => found,
         None => {
             let found = find_script(core, control, all.at(1))?;
             Arc::clone(item.script.get_or_init(|| found))
@@ -95,11 +109,7 @@ fn find_call(core: &Core, control: Control, item: &Item) -> Result<Call, Command
 }
 
 fn is_read_only(control: Control, flags: Flags) -> bool {
-    flags.has(Flags::NO_WRITES)
-        || matches!(
-            control,
-            Control::Eval { read_only: true } | Control::EvalSha { read_only: true }
-        )
+    flags.has(Flags::NO_WRITES) || control.runs_script() == Some(true)
 }
 
 /// Whether a script says of itself that it adds data: as in Redis, one with a `#!` header that says
@@ -160,10 +170,13 @@ impl Rules {
     pub(super) fn note_refusal(&self, text: &str, line: u32) {
         if text.contains("undeclared key") && !self.cached.was_refused.swap(true, Ordering::Relaxed)
         {
-            let sha = String::from_utf8_lossy(&self.cached.script.sha).into_owned();
+            let name = String::from_utf8_lossy(self.cached.script.name());
+            let how = match self.cached.script.kind {
+                Kind::Function { .. } => "its library registers it with the flag".to_owned(),
+                _ => format!("SCRIPT FLAGS {name}"),
+            };
             tracing::warn!(
-                "script {sha}, line {line}: {text}. To allow it: \
-                 SCRIPT FLAGS {sha} allow-undeclared-keys"
+                "script {name}, line {line}: {text}. To allow it: {how} allow-undeclared-keys"
             );
         }
     }
@@ -274,6 +287,16 @@ impl Flight {
             .scripts
             .flags_of(&call.cached, config.default_flags());
         let is_read_only = is_read_only(control, flags);
+        if control == (Control::Fcall { read_only: true })
+            && !flags.has(Flags::NO_WRITES)
+            && !fault!("FCALL_RO calls what may write")
+        {
+            return Err(CommandError::text(
+                "ERR Can not execute a script with write flag using *_ro command.",
+            ));
+        }
+        // Every attempt runs the same one. An EVAL has kept it already.
+        item.script.get_or_init(|| Arc::clone(&call.cached));
         // An EXEC has been admitted as a whole.
         if !in_exec && declares_need(&call.cached, flags, is_read_only) && config.is_out_of_memory()
         {
@@ -298,7 +321,12 @@ impl Flight {
         });
         let run = run.and_then(|run| run).map_err(CommandError::err)?;
         let shared = &core.client.shared;
-        let number = shared.begin_script(call.cached.script.sha, core.services.store.now_ms());
+        let now_ms = core.services.store.now_ms();
+        let script = &call.cached.script;
+        let number = match script.kind {
+            Kind::Function { .. } => shared.begin_function(script, all, now_ms),
+            Kind::Script | Kind::Library => shared.begin_script(script.sha, now_ms),
+        };
         Ok(Flight {
             run,
             rules: Rules {
@@ -310,7 +338,7 @@ impl Flight {
                 cached: call.cached,
                 flags,
                 database,
-                arguments: Rc::clone(all),
+                arguments: Arc::clone(all),
                 declared: call.keys,
                 declared_set,
             },
@@ -383,8 +411,8 @@ impl Flight {
         let slow_ms = config.lua_time_limit_ms.load(Ordering::Relaxed);
         if slow_ms > 0 && elapsed_ms >= slow_ms && !self.is_slow {
             self.is_slow = true;
-            let sha = String::from_utf8_lossy(&self.rules.cached.script.sha).into_owned();
-            tracing::warn!("script {sha} has been running for {elapsed_ms} ms");
+            let name = String::from_utf8_lossy(self.rules.cached.script.name());
+            tracing::warn!("script {name} has been running for {elapsed_ms} ms");
         }
         let limit_ms = config.lua_kill_limit_ms.load(Ordering::Relaxed);
         let is_over = limit_ms > 0 && elapsed_ms >= limit_ms;
