@@ -53,7 +53,7 @@ pub(super) enum Outcome {
 
 /// A script's SHA-1 is a hash already.
 #[derive(Default)]
-struct PrefixHasher(u64);
+pub(super) struct PrefixHasher(u64);
 
 impl Hasher for PrefixHasher {
     fn finish(&self) -> u64 {

@@ -5,6 +5,7 @@ mod bank;
 mod client_memory;
 mod command_line;
 mod connections;
+mod functions;
 mod hostile_clients;
 mod hostile_scripts;
 mod info;

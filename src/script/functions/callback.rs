@@ -7,13 +7,14 @@
 
 use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
+use std::hash::BuildHasherDefault;
 
 use mlua::ffi;
 
 use crate::fault::fault;
 use crate::script::cache::Sha;
 use crate::script::sandbox::push_contents;
-use crate::script::state::State;
+use crate::script::state::{PrefixHasher, State};
 use crate::script::trampoline::Frame;
 
 /// A function that reaches more upvalues than this is not kept.
@@ -36,7 +37,9 @@ struct Kept {
 
 /// Functions by their digest; none for those that cannot be kept.
 #[derive(Debug, Default)]
-pub(in crate::script) struct Callbacks(HashMap<Sha, Option<Kept>>);
+pub(in crate::script) struct Callbacks(
+    HashMap<Sha, Option<Kept>, BuildHasherDefault<PrefixHasher>>,
+);
 
 impl Callbacks {
     /// How many are known.

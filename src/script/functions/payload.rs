@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crc::{CRC_64_REDIS, Crc};
+use crc::{CRC_64_REDIS, Crc, Table};
 
 use super::Libraries;
 
@@ -19,8 +19,10 @@ const FUNCTION: u8 = 245;
 const FOOTER_BYTES: usize = 10;
 /// Three bytes of LZF stand for 264 at most.
 const EXPANSION_MAX: usize = 88;
+/// A compressed text that is longer is refused: nobody else is served while it is decompressed.
+const COMPRESSED_TEXT_BYTES_MAX: usize = 64 << 20;
 
-static CHECKSUM: Crc<u64> = Crc::<u64>::new(&CRC_64_REDIS);
+static CHECKSUM: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
 /// What is wrong with a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -160,7 +162,7 @@ impl<'p> Reader<'p> {
                 let compressed_bytes = self.plain_length().ok_or(content)?;
                 let bytes = self.plain_length().ok_or(content)?;
                 let compressed = self.bytes(compressed_bytes).ok_or(content)?;
-                if bytes / EXPANSION_MAX > compressed.len() {
+                if bytes / EXPANSION_MAX > compressed.len() || bytes > COMPRESSED_TEXT_BYTES_MAX {
                     return Err(content);
                 }
                 // For a moment it is there twice.

@@ -169,6 +169,9 @@ fn register_function(frame: &mut Frame) -> Result<c_int, Failure> {
         let text = b"ERR redis.register_function can only be called on FUNCTION LOAD command";
         return Err(raise(frame, text));
     }
+    if is_another(frame) {
+        return Ok(0);
+    }
     let registration = match frame.top() {
         1 => named_arguments(frame),
         2 => positional_arguments(frame),
@@ -187,6 +190,30 @@ fn register_function(frame: &mut Frame) -> Result<c_int, Failure> {
     match registration {
         Ok(registration) => note(frame, registration),
         Err(text) => Err(raise(frame, format!("ERR {text}").as_bytes())),
+    }
+}
+
+/// Whether the library is run for another function than this one: a short look, for a library may
+/// have many.
+fn is_another(frame: &mut Frame) -> bool {
+    let state = frame.state();
+    let Some(wanted) = state.script().filter(|_| state.registering.is_again()) else {
+        return false;
+    };
+    let wanted: *const [u8] = wanted.name();
+    // SAFETY: `register_function` has reserved the slots. Only a table is looked into, and raw
+    // access raises nothing. The running script outlives the call.
+    unsafe {
+        if frame.kind(1) == ffi::LUA_TTABLE {
+            frame.push_bytes(b"function_name");
+            ffi::lua_rawget(frame.lua, 1);
+        } else {
+            ffi::lua_pushvalue(frame.lua, 1);
+        }
+        let is_text = frame.kind(-1) == ffi::LUA_TSTRING;
+        let is_another = is_text && frame.bytes(-1) != Some(&*wanted);
+        ffi::lua_settop(frame.lua, -2);
+        is_another
     }
 }
 
