@@ -227,7 +227,8 @@ fn dump(
     if !has_room(context.services, 2 * libraries.code_bytes()) {
         return Err(CommandError::OutOfMemory);
     }
-    reply.bulk(&payload::dump(&libraries));
+    let texts = libraries.iter().map(|library| &*library.code);
+    reply.bulk(&payload::dump(texts));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod globs;
 mod headers;
 mod libraries;
 mod mutation;
+mod payloads;
 mod requests;
 #[path = "../script/support.rs"]
 #[allow(dead_code, reason = "the host has more than a target needs")]
@@ -32,4 +33,9 @@ fn headers_give_flags_that_go_together() {
 #[test]
 fn what_libraries_decode_they_encode_and_decode_alike() {
     driver::run("libraries", libraries::target);
+}
+
+#[test]
+fn payloads_are_read_as_they_are_written() {
+    driver::run("payloads", payloads::target);
 }

@@ -173,7 +173,7 @@ impl Default for Libraries {
 
 impl Libraries {
     /// All of them, by their names.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Library>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Library>> + Clone {
         self.libraries.values()
     }
 

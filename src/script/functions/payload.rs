@@ -8,8 +8,6 @@ use std::sync::Arc;
 
 use crc::{CRC_64_REDIS, Crc, Table};
 
-use super::Libraries;
-
 /// Redis 7.0's.
 const VERSION: u16 = 10;
 /// Newer payloads are refused, as by Redis: nobody knows what they say. Those of 7.4 differ in
@@ -17,6 +15,8 @@ const VERSION: u16 = 10;
 const VERSION_MAX: u16 = 12;
 const FUNCTION: u8 = 245;
 const FOOTER_BYTES: usize = 10;
+/// The kind and the length before a text.
+const HEAD_BYTES_MAX: usize = 10;
 /// Three bytes of LZF stand for 264 at most.
 const EXPANSION_MAX: usize = 88;
 /// A compressed text that is longer is refused: nobody else is served while it is decompressed.
@@ -41,19 +41,24 @@ pub enum PayloadError {
     OutOfMemory,
 }
 
-/// Writes all libraries. O(bytes).
-pub fn dump(libraries: &Libraries) -> Vec<u8> {
-    let overhead = 10 * libraries.len() + FOOTER_BYTES;
-    let mut payload = Vec::with_capacity(libraries.code_bytes() + overhead);
-    for library in libraries.iter() {
+/// Writes the texts of libraries. O(bytes).
+pub fn dump<'t>(texts: impl Iterator<Item = &'t [u8]> + Clone) -> Vec<u8> {
+    let bytes: usize = texts.clone().map(|text| text.len() + HEAD_BYTES_MAX).sum();
+    let mut payload = Vec::with_capacity(bytes + FOOTER_BYTES);
+    for text in texts {
         payload.push(FUNCTION);
-        write_length(&mut payload, library.code.len());
-        payload.extend_from_slice(&library.code);
+        write_length(&mut payload, text.len());
+        payload.extend_from_slice(text);
     }
-    payload.extend_from_slice(&VERSION.to_le_bytes());
-    let checksum = CHECKSUM.checksum(&payload);
-    payload.extend_from_slice(&checksum.to_le_bytes());
+    sign(&mut payload);
     payload
+}
+
+/// Makes a payload of what it holds: adds the version and the checksum.
+pub fn sign(payload: &mut Vec<u8>) {
+    payload.extend_from_slice(&VERSION.to_le_bytes());
+    let checksum = CHECKSUM.checksum(payload);
+    payload.extend_from_slice(&checksum.to_le_bytes());
 }
 
 fn write_length(payload: &mut Vec<u8>, length: usize) {
@@ -211,9 +216,7 @@ mod tests {
 
     fn signed(content: &[u8]) -> Vec<u8> {
         let mut payload = content.to_vec();
-        payload.extend_from_slice(&VERSION.to_le_bytes());
-        let checksum = CHECKSUM.checksum(&payload);
-        payload.extend_from_slice(&checksum.to_le_bytes());
+        sign(&mut payload);
         payload
     }
 
@@ -228,14 +231,11 @@ mod tests {
 
     #[test]
     fn texts_of_all_lengths_are_read_back() {
-        for length in [0, 1, 0x3f, 0x40, 0x3fff, 0x4000, 100_000] {
-            let mut content = vec![FUNCTION];
-            write_length(&mut content, length);
-            content.resize(content.len() + length, b'x');
-            let texts = read(&content).expect("what was written");
-            assert_eq!(texts.len(), 1);
-            assert_eq!(texts[0].len(), length);
-        }
+        let lengths = [0, 1, 0x3f, 0x40, 0x3fff, 0x4000, 100_000];
+        let written: Vec<Vec<u8>> = lengths.iter().map(|length| vec![b'x'; *length]).collect();
+        let payload = dump(written.iter().map(Vec::as_slice));
+        let texts = restore(&payload, |_| true).expect("what was written");
+        assert!(texts.iter().map(|text| &**text).eq(&written));
     }
 
     #[test]
