@@ -21,7 +21,7 @@ use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 use crate::script::cache::{Cached, parse_sha};
 use crate::script::flags::Flags;
-use crate::script::{self, Kind, Limits, Run};
+use crate::script::{self, Kind, Limits, Run, Script};
 use crate::stats::{ScriptMode, count};
 
 /// Where a script's keys begin: `EVALSHA sha numkeys key …`.
@@ -110,6 +110,17 @@ fn find_call(core: &Core, control: Control, item: &Item) -> Result<Call, Command
 
 fn is_read_only(control: Control, flags: Flags) -> bool {
     flags.has(Flags::NO_WRITES) || control.runs_script() == Some(true)
+}
+
+/// As in Redis, FCALL_RO is for functions that say of themselves that they do not write.
+fn check_function(control: Control, flags: Flags) -> Result<(), CommandError> {
+    let must_not_write = control == Control::Fcall { read_only: true };
+    if must_not_write && !flags.has(Flags::NO_WRITES) && !fault!("FCALL_RO calls what may write") {
+        return Err(CommandError::text(
+            "ERR Can not execute a script with write flag using *_ro command.",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether a script says of itself that it adds data: as in Redis, one with a `#!` header that says
@@ -259,6 +270,19 @@ pub(super) struct Registered {
 }
 
 impl Registered {
+    fn new(core: &Core, script: &Arc<Script>, arguments: &Arc<KeptArguments>) -> Registered {
+        let client = &core.client.shared;
+        let now_ms = core.services.store.now_ms();
+        let number = match script.kind {
+            Kind::Function { .. } => client.begin_function(script, arguments, now_ms),
+            Kind::Script | Kind::Library => client.begin_script(script.sha, now_ms),
+        };
+        Registered {
+            client: Arc::clone(client),
+            number,
+        }
+    }
+
     pub(super) fn is_killed(&self) -> bool {
         self.client.is_script_killed(self.number)
     }
@@ -287,14 +311,7 @@ impl Flight {
             .scripts
             .flags_of(&call.cached, config.default_flags());
         let is_read_only = is_read_only(control, flags);
-        if control == (Control::Fcall { read_only: true })
-            && !flags.has(Flags::NO_WRITES)
-            && !fault!("FCALL_RO calls what may write")
-        {
-            return Err(CommandError::text(
-                "ERR Can not execute a script with write flag using *_ro command.",
-            ));
-        }
+        check_function(control, flags)?;
         // Every attempt runs the same one. An EVAL has kept it already.
         item.script.get_or_init(|| Arc::clone(&call.cached));
         // An EXEC has been admitted as a whole.
@@ -320,15 +337,9 @@ impl Flight {
             engine.start(&call.cached.script, keys, arguments, limits)
         });
         let run = run.and_then(|run| run).map_err(CommandError::err)?;
-        let shared = &core.client.shared;
-        let now_ms = core.services.store.now_ms();
-        let script = &call.cached.script;
-        let number = match script.kind {
-            Kind::Function { .. } => shared.begin_function(script, all, now_ms),
-            Kind::Script | Kind::Library => shared.begin_script(script.sha, now_ms),
-        };
         Ok(Flight {
             run,
+            registered: Registered::new(core, &call.cached.script, all),
             rules: Rules {
                 allows_undeclared: flags.has(Flags::ALLOW_UNDECLARED_KEYS),
                 is_read_only,
@@ -341,10 +352,6 @@ impl Flight {
                 arguments: Arc::clone(all),
                 declared: call.keys,
                 declared_set,
-            },
-            registered: Registered {
-                client: Arc::clone(shared),
-                number,
             },
             retry: None,
             is_slow: false,
