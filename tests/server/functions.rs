@@ -178,7 +178,7 @@ fn a_library_that_cannot_be_loaded_leaves_the_old_one() {
     load(&mut client, &library("lib", &[("f", "", "return 'old'")]));
     load(&mut client, &library("two", &[("taken", "", "return 2")]));
     let head = "#!lua name=lib\n";
-    let many = "local name = ('x'):rep(100000) for i = 1, 1000 do redis.register_function(name .. i, function() end) end";
+    let many = "local name = ('x'):rep(1000000) for i = 1, 1000 do redis.register_function(name .. i, function() end) end";
     assert_eq!(client.run("CONFIG SET lua-memory-limit 8mb").render(), "OK");
     for (body, error) in [
         ("", "No functions registered"),

@@ -56,7 +56,8 @@ impl Callbacks {
         // them, and each function has the upvalue that was found in it.
         unsafe {
             let sha = (*state).sha();
-            let Some(Some(kept)) = (&(*state).callbacks).0.get(&sha) else {
+            let callbacks = &(*state).callbacks;
+            let Some(Some(kept)) = callbacks.0.get(&sha) else {
                 return false;
             };
             let lua = (*state).lua();
@@ -85,8 +86,8 @@ impl Callbacks {
         // SAFETY: the caller's promise. The walk leaves the table that it fills on the stack.
         unsafe {
             let (sha, lua) = ((*state).sha(), (*state).lua());
-            let is_known = (&(*state).callbacks).0.contains_key(&sha);
-            if is_known || ffi::lua_type(lua, -1) != ffi::LUA_TFUNCTION {
+            let callbacks = &(*state).callbacks;
+            if callbacks.0.contains_key(&sha) || ffi::lua_type(lua, -1) != ffi::LUA_TFUNCTION {
                 return;
             }
             let top = ffi::lua_gettop(lua);
