@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use crate::client_memory::{Charge, ClientMemory};
+use crate::commands::args::KeptArguments;
 use crate::fault::fault;
 use crate::resp::encode::Protocol;
+use crate::script::Script;
 use crate::script::cache::Sha;
 use crate::services::Services;
 
@@ -156,12 +158,51 @@ struct RunningScripts {
 }
 
 /// A script that is running.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct RunningScript {
     number: u64,
     sha: Sha,
+    function: Option<Call>,
     started_ms: u64,
     is_killed: bool,
+}
+
+/// The call of a function.
+#[derive(Clone)]
+struct Call {
+    script: Arc<Script>,
+    arguments: Arc<KeptArguments>,
+}
+
+/// A function that is running, as others see it.
+pub struct RunningFunction {
+    call: Call,
+    /// When it began, in milliseconds since 1970.
+    pub started_ms: u64,
+}
+
+impl RunningFunction {
+    /// Its name.
+    pub fn name(&self) -> &[u8] {
+        self.call.script.name()
+    }
+
+    /// The command that called it.
+    pub fn arguments(&self) -> &KeptArguments {
+        &self.call.arguments
+    }
+}
+
+/// What there is to be killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Killed {
+    /// It is.
+    Yes,
+    /// There is nothing of its kind, but of the other: scripts and functions have commands of their
+    /// own.
+    OtherKind,
+    /// There is nothing.
+    Nothing,
 }
 
 /// Names that a client gives itself.
@@ -219,18 +260,37 @@ impl SharedClient {
     /// that starts over begins anew before it ends, so that it is always found; a kill of the one
     /// is a kill of the other.
     pub fn begin_script(&self, sha: Sha, now_ms: u64) -> u64 {
+        self.begin(sha, None, now_ms)
+    }
+
+    /// As `begin_script`, for a function.
+    pub fn begin_function(
+        &self,
+        script: &Arc<Script>,
+        arguments: &Arc<KeptArguments>,
+        now_ms: u64,
+    ) -> u64 {
+        let call = Call {
+            script: Arc::clone(script),
+            arguments: Arc::clone(arguments),
+        };
+        self.begin(script.sha, Some(call), now_ms)
+    }
+
+    fn begin(&self, sha: Sha, function: Option<Call>, now_ms: u64) -> u64 {
         let mut scripts = lock(&self.scripts);
         scripts.last_number += 1;
         let before = scripts.running.iter().find(|script| script.sha == sha);
         let script = RunningScript {
             number: scripts.last_number,
             sha,
+            function,
             started_ms: before.map_or(now_ms, |before| before.started_ms),
             is_killed: before.is_some_and(|before| before.is_killed)
                 && !fault!("a script that starts over forgets its kill"),
         };
         scripts.running.push(script);
-        script.number
+        scripts.last_number
     }
 
     /// A script has ended.
@@ -245,9 +305,13 @@ impl SharedClient {
         !lock(&self.scripts).running.is_empty()
     }
 
-    /// The script that it runs.
-    pub fn running_script(&self) -> Option<Sha> {
-        lock(&self.scripts).running.last().map(|script| script.sha)
+    /// The SHA-1 of the script, or the name of the function, that it runs.
+    pub fn running_script(&self) -> Option<Vec<u8>> {
+        let scripts = lock(&self.scripts);
+        scripts.running.last().map(|script| match &script.function {
+            Some(call) => call.script.name().to_vec(),
+            None => script.sha.to_vec(),
+        })
     }
 
     /// Whether SCRIPT KILL has ended a script of its.
@@ -460,35 +524,64 @@ impl Clients {
         lock(&self.all).values().cloned().collect()
     }
 
-    /// The scripts that run, each with its start in milliseconds since 1970.
-    fn scripts(&self) -> Vec<(u64, Sha, Arc<SharedClient>)> {
+    /// The scripts and functions that run, those first that began first.
+    fn running(&self) -> Vec<(RunningScript, Arc<SharedClient>)> {
         let running = |client: Arc<SharedClient>| {
-            let script = lock(&client.scripts).running.last().copied();
-            script.map(|script| (script.started_ms, script.sha, client))
+            let script = lock(&client.scripts).running.last().cloned();
+            script.map(|script| (script, client))
         };
-        self.all().into_iter().filter_map(running).collect()
+        let mut all: Vec<_> = self.all().into_iter().filter_map(running).collect();
+        all.sort_by_key(|(script, _)| script.started_ms);
+        all
     }
 
-    /// Whether a script is running.
+    /// Whether a script or a function is running.
     pub fn has_scripts(&self) -> bool {
-        !self.scripts().is_empty()
+        !self.running().is_empty()
     }
 
-    /// Ends the script that has run longest, or every run of one script. `false` if there is none.
-    pub fn kill_scripts(&self, sha: Option<&Sha>) -> bool {
-        let mut running = self.scripts();
-        running.sort_by_key(|(started_ms, ..)| *started_ms);
-        match sha {
-            None => running
-                .iter()
-                .take(1)
-                .any(|(_, sha, client)| client.kill_script(sha)),
-            Some(sha) => {
-                let killed = running
-                    .iter()
-                    .filter(|(.., client)| client.kill_script(sha));
-                killed.count() > 0
-            }
+    /// The function that has run longest, but for those of whoever asks: a client that asks within
+    /// EXEC has some that are over.
+    pub fn running_function(&self, asking: u64) -> Option<RunningFunction> {
+        let others = self.running().into_iter();
+        let mut others = others.filter(|(_, client)| client.id != asking);
+        others.find_map(|(script, _)| {
+            Some(RunningFunction {
+                call: script.function?,
+                started_ms: script.started_ms,
+            })
+        })
+    }
+
+    /// Ends the script that has run longest, or every run of one script.
+    pub fn kill_scripts(&self, sha: Option<&Sha>) -> Killed {
+        let Some(sha) = sha else {
+            return self.kill_longest(|script| script.function.is_none());
+        };
+        let running = self.running();
+        let killed = running
+            .iter()
+            .filter(|(script, client)| script.function.is_none() && client.kill_script(sha));
+        match killed.count() {
+            0 => Killed::Nothing,
+            _ => Killed::Yes,
+        }
+    }
+
+    /// Ends the function that has run longest.
+    pub fn kill_function(&self) -> Killed {
+        self.kill_longest(|script| script.function.is_some())
+    }
+
+    fn kill_longest(&self, is_meant: impl Fn(&RunningScript) -> bool) -> Killed {
+        let running = self.running();
+        let mut meant = running.iter().filter(|(script, _)| is_meant(script));
+        match meant.next() {
+            Some((script, client)) if client.kill_script(&script.sha) => Killed::Yes,
+            // It has just ended.
+            Some(_) => Killed::Nothing,
+            None if running.is_empty() => Killed::Nothing,
+            None => Killed::OtherKind,
         }
     }
 
@@ -545,16 +638,16 @@ mod tests {
         let client = clients.add(String::new(), String::new(), 0);
         let (own, other) = ([b'a'; 40], [b'b'; 40]);
         let first = client.begin_script(own, 1_000);
-        assert!(clients.kill_scripts(Some(&own)));
+        assert_eq!(clients.kill_scripts(Some(&own)), Killed::Yes);
         let second = client.begin_script(own, 2_000);
         client.end_script(first);
         assert!(client.is_script_killed(second));
-        assert_eq!(clients.scripts()[0].0, 1_000);
+        assert_eq!(clients.running()[0].0.started_ms, 1_000);
         client.end_script(second);
         assert!(!clients.has_scripts());
         let next = client.begin_script(other, 3_000);
         assert!(!client.is_script_killed(next), "it was not its kill");
-        assert!(!clients.kill_scripts(Some(&own)));
+        assert_eq!(clients.kill_scripts(Some(&own)), Killed::Nothing);
     }
 
     /// Also while its session takes nothing, for its thread may be busy.

@@ -145,7 +145,9 @@ fn memory_section(services: &Services, text: &mut Text) {
     let machine = memory::machine_bytes() as u64;
     let (scripts, script_bytes) = services.scripts.size();
     let clients = client_bytes(services);
-    let overhead = services.start_bytes + script_bytes as u64 + clients as u64;
+    let libraries = services.functions.libraries();
+    let code_bytes = libraries.code_bytes();
+    let overhead = services.start_bytes + (script_bytes + code_bytes + clients) as u64;
     let dataset = used.saturating_sub(overhead);
     text.line("used_memory", used);
     text.line("used_memory_human", human(used));
@@ -180,6 +182,9 @@ fn memory_section(services: &Services, text: &mut Text) {
     text.line("number_of_cached_scripts", scripts);
     text.line("used_memory_scripts", script_bytes);
     text.line("used_memory_scripts_human", human(script_bytes as u64));
+    text.line("number_of_functions", libraries.function_count());
+    text.line("number_of_libraries", libraries.len());
+    text.line("used_memory_functions", code_bytes);
 }
 
 fn persistence(services: &Services, text: &mut Text) {

@@ -14,6 +14,7 @@ use crate::interest::Interest;
 use crate::memory;
 use crate::pubsub::PubSub;
 use crate::script::cache::ScriptCache;
+use crate::script::functions::Registry;
 use crate::stats::Stats;
 use crate::watchdog::Watchdog;
 
@@ -33,6 +34,8 @@ pub struct Services {
     pub interest: Interest,
     /// Scripts by their SHA-1.
     pub scripts: ScriptCache,
+    /// Libraries of functions.
+    pub functions: Registry,
     /// What has happened so far.
     pub stats: Stats,
     /// Which threads stayed with one client for long.
@@ -95,6 +98,7 @@ impl Services {
             waiters: Waiters::new(),
             interest: Interest::new(),
             scripts,
+            functions: Registry::new(),
             stats: Stats::new(),
             watchdog: Watchdog::default(),
             started,

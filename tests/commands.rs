@@ -6,6 +6,8 @@ mod support;
 
 #[path = "commands/blocking.rs"]
 mod blocking;
+#[path = "commands/function.rs"]
+mod function;
 #[path = "commands/hash.rs"]
 mod hash;
 #[path = "commands/key.rs"]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use darter::resp::reply::Reply;
 use darter::script::{
-    CallContext, Called, Engine, Host, Limits, LogLevel, Script, Step, set_slice_ns,
+    CallContext, Called, Engine, Host, Kind, Limits, LogLevel, Script, Step, set_slice_ns,
 };
 
 struct NullHost;
@@ -42,6 +42,7 @@ fn kills_leave_no_memory_behind() {
     let script = Arc::new(Script {
         sha: [b'0'; 40],
         body: body.as_bytes().into(),
+        kind: Kind::Script,
     });
     let mut kill = |times| {
         for _ in 0..times {

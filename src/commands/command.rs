@@ -49,6 +49,32 @@ pub enum Control {
         /// Whether the script is named by its SHA-1.
         by_sha: bool,
     },
+    /// FCALL and FCALL_RO, by the function's name.
+    Fcall {
+        /// Whether it may not write.
+        read_only: bool,
+    },
+    /// FUNCTION LOAD.
+    FunctionLoad,
+    /// FUNCTION RESTORE.
+    FunctionRestore,
+}
+
+impl Control {
+    /// Whether it runs a script or a function; if so, whether that may not write.
+    pub fn runs_script(self) -> Option<bool> {
+        match self {
+            Control::Eval { read_only }
+            | Control::EvalSha { read_only }
+            | Control::Fcall { read_only } => Some(read_only),
+            _ => None,
+        }
+    }
+
+    /// Whether it loads libraries.
+    pub fn loads_functions(self) -> bool {
+        matches!(self, Control::FunctionLoad | Control::FunctionRestore)
+    }
 }
 
 /// How a command runs.
@@ -377,7 +403,7 @@ impl Command {
         if self.arity < 0 {
             count >= -i64::from(self.arity)
         } else {
-            count == self.arity.into()
+            count == i64::from(self.arity)
         }
     }
 

@@ -9,6 +9,7 @@ pub mod connection;
 pub mod counter;
 pub mod error;
 pub mod expire;
+pub mod function;
 pub mod hash;
 pub mod introspection;
 pub mod key;

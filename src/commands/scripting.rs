@@ -4,7 +4,7 @@ use super::args::Args;
 use super::command::{Command, Control, Group, Keys, flag};
 use super::error::CommandError;
 use super::script_stats::{latency, stats};
-use crate::clients::Context;
+use crate::clients::{Context, Killed};
 use crate::resp::reply::Reply;
 use crate::script::cache::{Kept, parse_sha};
 use crate::script::flags::Flags;
@@ -221,13 +221,19 @@ fn kill(
         None => None,
         Some(text) => Some(parse_sha(text).ok_or(CommandError::Syntax)?),
     };
-    if !context.services.clients.kill_scripts(sha.as_ref()) {
-        return Err(CommandError::text(
+    match context.services.clients.kill_scripts(sha.as_ref()) {
+        Killed::Yes => {
+            reply.status("OK");
+            Ok(())
+        }
+        Killed::OtherKind => Err(CommandError::text(
+            "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN \
+             NOSAVE.",
+        )),
+        Killed::Nothing => Err(CommandError::text(
             "NOTBUSY No scripts in execution right now.",
-        ));
+        )),
     }
-    reply.status("OK");
-    Ok(())
 }
 
 fn show(

@@ -23,6 +23,7 @@ const FAMILIES: &[&[Command]] = &[
     super::snapshot::COMMANDS,
     super::transaction::COMMANDS,
     super::scripting::COMMANDS,
+    super::function::COMMANDS,
     super::connection::COMMANDS,
     super::client::COMMANDS,
     super::cluster::COMMANDS,

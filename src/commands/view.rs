@@ -16,6 +16,11 @@ use crate::services::Services;
 
 /// What may be allocated without a look at `maxmemory`.
 const LARGE_BYTES: usize = 1 << 20;
+
+/// Whether so much may be allocated at once; see `View::check_room`.
+pub fn has_room(services: &Services, bytes: usize) -> bool {
+    bytes < LARGE_BYTES || services.config.has_room_for(bytes)
+}
 /// What a reply, or what is made for it, may take without one.
 pub const HUGE_READ_BYTES: usize = 16 << 20;
 /// Elements of a result that may be made without one.
@@ -275,10 +280,11 @@ impl<'t> View<'t> {
     /// # Errors
     /// [`CommandError::OutOfMemory`].
     pub fn check_room(&self, bytes: usize) -> Result<(), CommandError> {
-        if bytes >= LARGE_BYTES && !self.services.config.has_room_for(bytes) {
-            return Err(CommandError::OutOfMemory);
+        if has_room(self.services, bytes) {
+            Ok(())
+        } else {
+            Err(CommandError::OutOfMemory)
         }
-        Ok(())
     }
 
     /// As `check_room`, for what is only read: it goes on while memory is full, but for what would

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use sha1::{Digest, Sha1};
 
-use super::engine::Script;
+use super::engine::{Kind, Script};
 use super::flags::{Flags, FlagsError, Header};
 use crate::fault::fault;
 
@@ -33,6 +33,18 @@ pub struct Cached {
 const READING_RUNS: u8 = 4;
 
 impl Cached {
+    /// A script that has not run yet.
+    pub fn new(script: Arc<Script>, header: Header) -> Cached {
+        Cached {
+            script,
+            header,
+            extra: Flags::NONE,
+            was_refused: AtomicBool::new(false),
+            reading_runs: AtomicU8::new(0),
+            used_at: AtomicU64::new(0),
+        }
+    }
+
     /// Whether the script has changed nothing in its last runs.
     pub fn only_reads(&self) -> bool {
         self.reading_runs.load(Ordering::Relaxed) >= READING_RUNS
@@ -110,6 +122,17 @@ pub struct ScriptCache {
 /// The SHA-1 of a body. O(length).
 pub fn sha_of(body: &[u8]) -> Sha {
     hexadecimal(&Sha1::digest(body))
+}
+
+/// The digest of several texts, which no body of a script has.
+pub(super) fn digest_of(texts: &[&[u8]]) -> Sha {
+    let mut hasher = Sha1::new();
+    for text in texts {
+        // So that no two rows of texts are the same bytes.
+        hasher.update(text.len().to_le_bytes());
+        hasher.update(text);
+    }
+    hexadecimal(&hasher.finalize())
 }
 
 fn hexadecimal(digest: &[u8]) -> Sha {
@@ -200,21 +223,18 @@ impl ScriptCache {
         let script = Arc::new(Script {
             sha,
             body: body.into(),
+            kind: Kind::Script,
         });
         let extra = if self.undeclared_shas.contains(&sha) {
             Flags::ALLOW_UNDECLARED_KEYS
         } else {
             Flags::NONE
         };
-        let cached = Arc::new(Cached {
+        let cached = Cached {
             extra,
-            script,
-            header,
-            was_refused: AtomicBool::new(false),
-            reading_runs: AtomicU8::new(0),
-            used_at: AtomicU64::new(0),
-        });
-        Ok(self.insert(cached, kept))
+            ..Cached::new(script, header)
+        };
+        Ok(self.insert(Arc::new(cached), kept))
     }
 
     fn insert(&self, cached: Arc<Cached>, kept: Kept) -> Arc<Cached> {

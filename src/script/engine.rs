@@ -13,30 +13,66 @@ use super::call::Host;
 use super::convert::Converter;
 use super::error_handler;
 use super::fiber::{Fiber, Slice, StackPool};
+use super::functions::register::{self, RegisterError, Registered};
 use super::preempt::{self, Suspension};
 use super::state::{Outcome, State};
 
 /// Idle interpreters kept.
 const IDLE_STATES: usize = 4;
 
+/// What is run of a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The body.
+    Script,
+    /// The body, to learn which functions it registers.
+    Library,
+    /// A function that the body registers.
+    Function {
+        /// Its name.
+        name: Box<[u8]>,
+        /// The digest of the library.
+        library: [u8; 40],
+    },
+}
+
 /// A script as it was loaded.
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// SHA-1 of the body, in hexadecimal digits.
+    /// SHA-1 of the body, in hexadecimal digits; of a library or a function, a digest that no script
+    /// has.
     pub sha: [u8; 40],
     /// The text, with its header if it has one.
-    pub body: Box<[u8]>,
+    pub body: Arc<[u8]>,
+    /// What of it is run.
+    pub kind: Kind,
 }
 
 impl Script {
+    /// What it is called in errors and in the log: its SHA-1, or the function's name.
+    pub fn name(&self) -> &[u8] {
+        match &self.kind {
+            Kind::Function { name, .. } => name,
+            Kind::Script | Kind::Library => &self.sha,
+        }
+    }
+
+    /// The digest of what is compiled.
+    pub(super) fn chunk_sha(&self) -> &[u8; 40] {
+        match &self.kind {
+            Kind::Function { library, .. } => library,
+            Kind::Script | Kind::Library => &self.sha,
+        }
+    }
+
     /// What Lua compiles.
     pub(super) fn source(&self) -> &[u8] {
         without_header(&self.body)
     }
 
-    /// The address of the name and that of the source.
+    /// The address of the digest and that of the source.
     pub(super) fn parts(&self) -> (*const [u8; 40], *const [u8]) {
-        (&raw const self.sha, self.source())
+        (self.chunk_sha(), self.source())
     }
 }
 
@@ -194,7 +230,11 @@ impl Engine {
     ) -> Result<Run, String> {
         let mut state = self.shared.take_state(Some(script))?;
         state.begin_run(script, limits.memory_bytes);
-        state.set_arguments(keys.into_iter(), arguments.into_iter());
+        let (keys, arguments) = (keys.into_iter(), arguments.into_iter());
+        match script.kind {
+            Kind::Script => state.set_arguments(keys, arguments),
+            Kind::Library | Kind::Function { .. } => state.push_arguments(keys, arguments),
+        }
         let data = (&raw mut *state).cast::<()>();
         // SAFETY: `State::run` keeps nothing droppable on its stack while Lua runs, and every
         // Rust function below it drops its values before the fiber is suspended (see
@@ -291,11 +331,23 @@ impl Run {
                 Converter::convert(state.lua(), state.protocol, used_bytes, reply);
             },
             Outcome::Failed => {
-                let sha = state.script().map_or(&b""[..], |script| &script.sha);
+                let name = state.script().map_or(&b""[..], Script::name);
                 // SAFETY: the script has ended, its error is on top of the stack.
-                reply.error(&unsafe { error_handler::compose(state.lua(), sha) });
+                reply.error(&unsafe { error_handler::compose(state.lua(), name) });
             }
         }
+    }
+
+    /// What a library has registered, or why it could not. Meaningful after `Done`, once.
+    pub(super) fn take_registered(&mut self) -> Result<Vec<Registered>, RegisterError> {
+        let Some(state) = self.state.as_mut() else {
+            return Ok(Vec::new());
+        };
+        if state.outcome == Outcome::Returned {
+            return Ok(state.registering.take());
+        }
+        // SAFETY: the library has ended, its error is on top of the stack.
+        Err(unsafe { register::error_on_top(state.lua()) })
     }
 
     fn outcome(&self) -> Outcome {

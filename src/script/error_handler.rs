@@ -112,7 +112,7 @@ pub(super) fn position(lua: *mut ffi::lua_State) -> Option<(Vec<u8>, c_int)> {
 ///
 /// # Safety
 /// No script runs in the state, and an error value made by `annotate` is on top of its stack.
-pub(super) unsafe fn compose(lua: *mut ffi::lua_State, sha: &[u8]) -> Vec<u8> {
+pub(super) unsafe fn compose(lua: *mut ffi::lua_State, name: &[u8]) -> Vec<u8> {
     // SAFETY: the caller's promise.
     unsafe {
         if ffi::lua_type(lua, -1) != ffi::LUA_TTABLE {
@@ -127,7 +127,7 @@ pub(super) unsafe fn compose(lua: *mut ffi::lua_State, sha: &[u8]) -> Vec<u8> {
         let mut reply = field_text(lua, c"err").unwrap_or_else(|| b"ERR unknown error".to_vec());
         if let (Some(source), Some(line)) = (field_text(lua, c"source"), field_text(lua, c"line")) {
             reply.extend_from_slice(b" script: ");
-            reply.extend_from_slice(sha);
+            reply.extend_from_slice(name);
             reply.extend_from_slice(b", on ");
             reply.extend_from_slice(&source);
             reply.push(b':');

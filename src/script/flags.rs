@@ -206,12 +206,16 @@ impl Header {
                 }
             }
         }
-        let flags = flags.checked()?;
-        Ok(if flags.chooses_mode() {
+        Ok(Header::naming(flags.checked()?))
+    }
+
+    /// The header of what names these flags by itself.
+    pub fn naming(flags: Flags) -> Header {
+        if flags.chooses_mode() {
             Header::Replaces(flags)
         } else {
             Header::Adds(flags)
-        })
+        }
     }
 
     /// The flags of a script with this header.

@@ -14,6 +14,7 @@ mod error;
 mod error_handler;
 mod fiber;
 pub mod flags;
+pub mod functions;
 mod library;
 mod lua_reply;
 mod number;
@@ -24,7 +25,7 @@ mod state;
 mod trampoline;
 
 pub use call::{CallContext, Called, Host, LogLevel};
-pub use engine::{Engine, Limits, Run, Script, Step};
+pub use engine::{Engine, Kind, Limits, Run, Script, Step};
 #[doc(hidden)]
 pub use preempt::set_slice_ns;
 

@@ -1,5 +1,6 @@
--- Builds what scripts see, from what Lua has. Gets the Rust functions, answers two tables: the
--- globals themselves, and the read-only environment in front of them.
+-- Builds what scripts see, from what Lua has. Gets the Rust functions, answers three tables: the
+-- globals themselves, the read-only environment in front of them, and that of libraries that are
+-- loaded.
 --
 -- No function here may use a global: `_G` is Lua's own table here, and is dropped at the end.
 local native = ...
@@ -209,11 +210,22 @@ end
 
 globals.dragonfly = freeze(dragonfly)
 
-local environment = freeze(globals)
-globals._G = environment
-setmetatable(globals, {
+local missing = {
   __index = function(_, name)
     error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
   end,
-})
-return globals, environment
+}
+
+-- What a library sees while it is loaded: it can register functions, and nothing that it does may
+-- depend on anything but its text.
+local loading = pick(native.redis, [[
+  log LOG_DEBUG LOG_VERBOSE LOG_NOTICE LOG_WARNING REDIS_VERSION REDIS_VERSION_NUM
+]])
+loading.register_function = native.loading.register_function
+local load_globals = { redis = freeze(setmetatable(loading, missing)) }
+load_globals.server = load_globals.redis
+
+local environment = freeze(globals)
+globals._G = environment
+setmetatable(globals, missing)
+return globals, environment, freeze(setmetatable(load_globals, missing))

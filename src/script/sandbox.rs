@@ -10,6 +10,7 @@ use super::compat;
 use super::convert::text_at;
 use super::error::Failure;
 use super::error_handler::PRELUDE_NAME;
+use super::functions::register;
 use super::library;
 use super::trampoline::{Frame, Function, push_function};
 
@@ -37,11 +38,12 @@ pub(super) unsafe fn open(lua: *mut ffi::lua_State) -> Result<(), String> {
         let mut result = status;
         if status == ffi::LUA_OK {
             push_native(lua);
-            result = ffi::lua_pcall(lua, 1, 2, 0);
+            result = ffi::lua_pcall(lua, 1, 3, 0);
         }
         if result != ffi::LUA_OK {
             return Err(text_at(lua, -1).unwrap_or_default());
         }
+        register::keep_load_environment(lua);
         // What is loaded from here on, by us or by a script, has the environment for globals.
         ffi::lua_rawseti(lua, ffi::LUA_REGISTRYINDEX, ffi::LUA_RIDX_GLOBALS);
         ffi::lua_pushnil(lua);
@@ -120,6 +122,8 @@ unsafe fn push_native(lua: *mut ffi::lua_State) {
         ffi::lua_setfield(lua, -2, c"math".as_ptr());
         push_functions(lua, compat::OS);
         ffi::lua_setfield(lua, -2, c"os".as_ptr());
+        push_functions(lua, register::FUNCTIONS);
+        ffi::lua_setfield(lua, -2, c"loading".as_ptr());
         library::push_libraries(lua);
     }
 }

@@ -10,10 +10,13 @@ use std::sync::Arc;
 use mlua::ffi;
 
 use super::arena::{self, Arena};
+use super::cache::Sha;
 use super::call::Host;
 use super::convert::{field_text, text_at};
 use super::engine::Script;
 use super::error_handler;
+use super::functions::callback::Callbacks;
+use super::functions::register::{self, Registering};
 use super::library::{Scratch, Settings};
 use super::lua_reply::ReplyBuffers;
 use super::preempt::with_control;
@@ -36,6 +39,9 @@ pub(super) const GLOBALS_INDEX: c_int = 1;
 const HANDLER_INDEX: c_int = 2;
 /// What a script sees where a name is needed.
 const CHUNK_NAME: &CStr = c"@user_script";
+const LIBRARY_NAME: &CStr = c"@user_function";
+/// Where a function's two arguments are.
+const ARGUMENTS_INDEX: c_int = 3;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +53,7 @@ pub(super) enum Outcome {
 
 /// A script's SHA-1 is a hash already.
 #[derive(Default)]
-struct PrefixHasher(u64);
+pub(super) struct PrefixHasher(u64);
 
 impl Hasher for PrefixHasher {
     fn finish(&self) -> u64 {
@@ -72,6 +78,10 @@ pub(super) struct State {
     lua: NonNull<ffi::lua_State>,
     arena: ManuallyDrop<Box<Arena>>,
     compiled: CompiledFunctions,
+    /// Functions of libraries, where they can be called without their library's being run.
+    pub(super) callbacks: Callbacks,
+    /// What becomes of the functions that the running library registers.
+    pub(super) registering: Registering,
     /// The script of this run, or of the last one.
     script: Option<Arc<Script>>,
     /// Its compiled function.
@@ -101,6 +111,8 @@ impl State {
             lua,
             arena: ManuallyDrop::new(arena),
             compiled: HashMap::default(),
+            callbacks: Callbacks::default(),
+            registering: Registering::No,
             script: None,
             reference: None,
             host: None,
@@ -187,15 +199,16 @@ impl State {
 
     /// Whether `script` needs no compilation here.
     pub(super) fn has_compiled(&self, script: &Script) -> bool {
-        self.is_last(script) || self.compiled.contains_key(&script.sha)
+        self.is_last(script) || self.compiled.contains_key(script.chunk_sha())
     }
 
     /// Sets everything that belongs to one run.
     pub(super) fn begin_run(&mut self, script: &Arc<Script>, limit_bytes: usize) {
         if !self.is_last(script) {
-            self.reference = self.compiled.get(&script.sha).copied();
+            self.reference = self.compiled.get(script.chunk_sha()).copied();
             self.script = Some(Arc::clone(script));
         }
+        self.registering = Registering::of(&script.kind);
         self.outcome = Outcome::Unfinished;
         self.protocol = 2;
         self.random = Random::new();
@@ -218,6 +231,24 @@ impl State {
             ffi::lua_setfield(self.lua(), GLOBALS_INDEX, c"KEYS".as_ptr());
             self.push_strings(arguments);
             ffi::lua_setfield(self.lua(), GLOBALS_INDEX, c"ARGV".as_ptr());
+        }
+    }
+
+    /// Leaves a function's two arguments at `ARGUMENTS_INDEX`. There are no globals KEYS and ARGV
+    /// for functions, also none that an earlier script has left.
+    pub(super) fn push_arguments<'a>(
+        &mut self,
+        keys: impl ExactSizeIterator<Item = &'a [u8]>,
+        arguments: impl ExactSizeIterator<Item = &'a [u8]>,
+    ) {
+        // SAFETY: as for `set_arguments`; nothing lies above the fixed positions.
+        unsafe {
+            self.push_strings(keys);
+            self.push_strings(arguments);
+            for name in [c"KEYS", c"ARGV"] {
+                ffi::lua_pushnil(self.lua());
+                ffi::lua_setfield(self.lua(), GLOBALS_INDEX, name.as_ptr());
+            }
         }
     }
 
@@ -245,20 +276,78 @@ impl State {
         // SAFETY: the run owns the state and keeps it in its box while the fiber lives; no other
         // reference to it is used while the fiber runs, for it is on the same thread.
         unsafe {
+            (*state).outcome = match (*state).registering {
+                Registering::No if !State::push_function(state) => Outcome::Failed,
+                Registering::No => State::call(state, 0, 1),
+                Registering::All(_) => State::run_library(state),
+                Registering::Again => State::run_callback(state),
+            };
+        }
+    }
+
+    /// Calls the function on the stack, below its arguments.
+    ///
+    /// # Safety
+    /// As for `run`: nothing with a destructor and no reference may be alive while Lua runs.
+    unsafe fn call(state: *mut State, arguments: c_int, results: c_int) -> Outcome {
+        // SAFETY: the caller's promise; the call is protected.
+        unsafe {
             let lua = (*state).lua.as_ptr();
-            if !State::push_function(state) {
-                (*state).outcome = Outcome::Failed;
-                return;
-            }
             with_control(|control| control.enter_lua());
-            let status = ffi::lua_pcall(lua, 0, 1, HANDLER_INDEX);
+            let status = ffi::lua_pcall(lua, arguments, results, HANDLER_INDEX);
             with_control(|control| control.enter_rust());
-            (*state).outcome = if status == ffi::LUA_OK {
+            if status == ffi::LUA_OK {
                 Outcome::Returned
             } else {
                 Outcome::Failed
-            };
+            }
         }
+    }
+
+    /// Runs a library's body, which registers its functions.
+    ///
+    /// # Safety
+    /// As for `call`.
+    unsafe fn run_library(state: *mut State) -> Outcome {
+        // SAFETY: the caller's promise; the function is a chunk's.
+        unsafe {
+            if !State::push_function(state) {
+                return Outcome::Failed;
+            }
+            register::set_load_environment((*state).lua.as_ptr());
+            State::call(state, 0, 0)
+        }
+    }
+
+    /// Calls a library's function.
+    ///
+    /// # Safety
+    /// As for `call`.
+    unsafe fn run_callback(state: *mut State) -> Outcome {
+        // SAFETY: the caller's promise. The two arguments are where `push_arguments` has left them.
+        unsafe {
+            let lua = (*state).lua.as_ptr();
+            if !Callbacks::push(state) {
+                let outcome = State::run_library(state);
+                if outcome != Outcome::Returned {
+                    return outcome;
+                }
+                State::push_function(state);
+                register::set_environment(lua);
+                ffi::lua_settop(lua, ARGUMENTS_INDEX + 1);
+                register::push_callback(lua);
+                Callbacks::keep(state);
+            }
+            (*state).registering = Registering::No;
+            ffi::lua_pushvalue(lua, ARGUMENTS_INDEX);
+            ffi::lua_pushvalue(lua, ARGUMENTS_INDEX + 1);
+            State::call(state, 2, 1)
+        }
+    }
+
+    /// The digest of the running script.
+    pub(super) fn sha(&self) -> Sha {
+        self.script.as_ref().map_or([0; 40], |script| script.sha)
     }
 
     /// Pushes the script's function, or a message why there is none.
@@ -279,9 +368,12 @@ impl State {
                 return false;
             };
             let (start, length) = (source.cast(), source.len());
+            let name = match (*state).registering {
+                Registering::No => CHUNK_NAME,
+                Registering::All(_) | Registering::Again => LIBRARY_NAME,
+            };
             with_control(|control| control.enter_lua());
-            let status =
-                ffi::luaL_loadbufferx(lua, start, length, CHUNK_NAME.as_ptr(), c"t".as_ptr());
+            let status = ffi::luaL_loadbufferx(lua, start, length, name.as_ptr(), c"t".as_ptr());
             with_control(|control| control.enter_rust());
             if status != ffi::LUA_OK {
                 return false;
@@ -353,7 +445,9 @@ impl State {
         self.host = None;
         self.scratch.shrink();
         self.arena.begin_run(usize::MAX);
-        self.arena.reserved_bytes() <= REUSE_BYTES_MAX && self.compiled.len() < COMPILED_MAX
+        self.registering = Registering::No;
+        self.arena.reserved_bytes() <= REUSE_BYTES_MAX
+            && self.compiled.len() + self.callbacks.len() < COMPILED_MAX
     }
 }
 

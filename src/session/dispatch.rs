@@ -9,7 +9,7 @@ use super::batch::Taken;
 use super::exec::Exec;
 use super::multi::{self, Item, Multi};
 use super::script_run::Rules;
-use super::{Core, Pending, Step, eval, explain, held_snapshot, pushes, retry};
+use super::{Core, Pending, Step, eval, explain, function_load, held_snapshot, pushes, retry};
 use crate::commands::args::Args;
 use crate::commands::command::{Command, Control, Run, flag};
 use crate::commands::error::CommandError;
@@ -269,10 +269,8 @@ pub(super) fn fail(core: &mut Core, error: &CommandError, output: &mut Vec<u8>) 
 
 fn runs_inside_multi(command: &Command) -> bool {
     match command.run {
-        Run::Control(control) => !matches!(
-            control,
-            Control::Eval { .. } | Control::EvalSha { .. } | Control::Unwatch
-        ),
+        Run::Control(Control::Unwatch) => false,
+        Run::Control(control) => control.runs_script().is_none() && !control.loads_functions(),
         Run::Client(_) => command.name == "QUIT",
         _ => false,
     }
@@ -329,10 +327,13 @@ fn run_control(
         Control::Reset => reset(core, output),
         Control::SnapshotBegin => held_snapshot::begin(core, &mut reply),
         Control::SnapshotEnd => held_snapshot::end(core, &mut reply),
-        Control::Eval { .. } | Control::EvalSha { .. } => {
+        Control::Eval { .. } | Control::EvalSha { .. } | Control::Fcall { .. } => {
             return eval::run(core, control, Item::new(entry, args), output);
         }
         Control::Explain { by_sha } => return explain::run(core, by_sha, entry, args, output),
+        Control::FunctionLoad | Control::FunctionRestore => {
+            return function_load::run(core, control, args, output);
+        }
     }
     None
 }
@@ -428,7 +429,9 @@ fn paused(core: &Core, entry: Entry, args: &Args<'_>) -> Option<Box<dyn Pending>
 /// Whether a command may change something, messages included.
 fn may_write(command: &Command) -> bool {
     match command.run {
-        Run::Control(Control::Eval { read_only } | Control::EvalSha { read_only }) => !read_only,
+        Run::Control(control) if control.runs_script().is_some() => {
+            control.runs_script() == Some(false)
+        }
         _ => command.has(flag::WRITE) || matches!(command.name, "PUBLISH" | "SPUBLISH"),
     }
 }

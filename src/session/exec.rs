@@ -4,6 +4,7 @@ use std::task::Waker;
 
 use darter_storage::{CommitError, Error, Escalation, Mode, Transaction};
 
+use super::function_load::Load;
 use super::multi::{Item, Watch};
 use super::script_host::{Effects, Target};
 use super::script_run::{Advanced, Ended, Flight, Registered, Rules, closes_gate};
@@ -34,6 +35,8 @@ pub(super) struct Exec {
     escalation: Escalation,
     waits_for_gate: bool,
     attempt: Option<Attempt>,
+    /// Libraries that the next command is loading, once for all attempts.
+    load: Option<Load>,
     /// The scripts of an attempt that lost: SCRIPT KILL finds them until they run again.
     lost: Vec<Registered>,
 }
@@ -72,17 +75,19 @@ enum Tried {
 impl Exec {
     pub(super) fn new(core: &Core, items: Vec<Item>, watches: Vec<Watch>) -> Exec {
         let store = &core.services.store;
-        let is_script = |item: &Item| {
-            matches!(
-                item.entry.command.run,
-                Run::Control(Control::Eval { .. } | Control::EvalSha { .. })
-            )
+        let is_script = |item: &Item| match item.entry.command.run {
+            Run::Control(control) => control.runs_script().is_some(),
+            _ => false,
+        };
+        let is_load = |item: &Item| match item.entry.command.run {
+            Run::Control(control) => control.loads_functions(),
+            _ => false,
         };
         let is_exclusive = items.iter().any(|item| {
             item.entry.command.has(flag::EXCLUSIVE)
                 || is_script(item) && closes_gate(core, Rules::flags_of(core, item))
         });
-        let has_script = items.iter().any(is_script);
+        let has_script = items.iter().any(|item| is_script(item) || is_load(item));
         let escalation = if is_exclusive {
             Escalation::exclusive(store)
         } else {
@@ -102,6 +107,7 @@ impl Exec {
             escalation,
             waits_for_gate: false,
             attempt: None,
+            load: None,
             lost: Vec::new(),
         }
     }
@@ -152,6 +158,11 @@ impl Exec {
                     };
                     attempt.body.extend_from_slice(&cached.reply);
                     attempt.database = cached.database;
+                }
+                Run::Control(control) if control.loads_functions() => {
+                    if !self.run_load(core, attempt, control) {
+                        return Tried::Yields;
+                    }
                 }
                 Run::Control(control) => match self.run_script(core, attempt, control, waker) {
                     None => {}
@@ -221,6 +232,44 @@ impl Exec {
                 Some(Tried::Ended(ended))
             }
         }
+    }
+
+    /// Loads the libraries of the command that is next, or goes on with it. `false` if it has to go
+    /// on after others have had their turn.
+    fn run_load(&mut self, core: &mut Core, attempt: &mut Attempt, control: Control) -> bool {
+        let at = attempt.next;
+        if self.cached[at].is_none() {
+            let arguments = self.items[at].arguments.to_vec();
+            let begun = match self.load.take() {
+                Some(load) => Ok(load),
+                None => Load::begin(core, control, &Args::new(&arguments)),
+            };
+            attempt.transaction.unpin();
+            let loaded = begun.and_then(|mut load| match load.advance(core) {
+                Some(loaded) => loaded.map(|()| Some(load)),
+                None => {
+                    self.load = Some(load);
+                    Ok(None)
+                }
+            });
+            let mut reply = Vec::new();
+            let mut encoder = Encoder::new(&mut reply, core.client.protocol);
+            match loaded {
+                Ok(None) => return false,
+                Ok(Some(load)) => load.write_reply(&mut encoder),
+                Err(error) => {
+                    let mark = encoder.mark();
+                    finish_item(core, Err(error), &mut encoder, mark);
+                }
+            }
+            let database = attempt.database;
+            self.cached[at] = Some(Cached { reply, database });
+        }
+        attempt.transaction.pin();
+        if let Some(cached) = &self.cached[at] {
+            attempt.body.extend_from_slice(&cached.reply);
+        }
+        true
     }
 
     fn begin(&mut self) -> Attempt {

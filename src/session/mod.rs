@@ -10,6 +10,7 @@ mod dispatch;
 mod eval;
 mod exec;
 mod explain;
+mod function_load;
 mod held_snapshot;
 mod meter;
 mod multi;

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use std::cell::OnceCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use darter_storage::{Mode, Snapshot, Store};
@@ -17,7 +16,7 @@ use crate::script::cache::Cached;
 /// A queued command.
 pub(super) struct Item {
     pub(super) entry: Entry,
-    pub(super) arguments: Rc<KeptArguments>,
+    pub(super) arguments: Arc<KeptArguments>,
     /// The script that an EVAL was found to mean: every attempt runs the same one, whatever is
     /// loaded or flushed meanwhile.
     pub(super) script: OnceCell<Arc<Cached>>,
@@ -27,7 +26,7 @@ impl Item {
     pub(super) fn new(entry: Entry, args: &Args<'_>) -> Item {
         Item {
             entry,
-            arguments: Rc::new(KeptArguments::new(args)),
+            arguments: Arc::new(KeptArguments::new(args)),
             script: OnceCell::new(),
         }
     }

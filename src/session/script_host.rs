@@ -52,7 +52,7 @@ impl Effects {
     }
 }
 
-fn write_log(level: LogLevel, message: &[u8]) {
+pub(super) fn write_log(level: LogLevel, message: &[u8]) {
     let message = String::from_utf8_lossy(message);
     match level {
         LogLevel::Debug => tracing::debug!(target: "script", "{message}"),

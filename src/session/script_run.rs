@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
@@ -24,7 +23,7 @@ use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 use crate::script::cache::{Cached, Kept, Sha, parse_sha};
 use crate::script::flags::Flags;
-use crate::script::{self, Limits, Run, hash_tag};
+use crate::script::{self, Kind, Limits, Run, Script, hash_tag};
 use crate::script_stats::{End, Tally};
 use crate::stats::{ScriptMode, count};
 
@@ -52,7 +51,7 @@ pub(super) struct Rules {
     /// An error after such a command leaves nothing half done, or what the script's flags allow.
     pub(super) may_fail_after_writing: bool,
     pub(super) database: usize,
-    arguments: Rc<KeptArguments>,
+    arguments: Arc<KeptArguments>,
     declared: Range<usize>,
     /// The declared keys, if they are many.
     declared_set: HashSet<Box<[u8]>>,
@@ -76,6 +75,10 @@ fn find_script(core: &Core, control: Control, named: &[u8]) -> Result<Arc<Cached
                 "NOSCRIPT No matching script. Please use EVAL.",
             ))
         }
+        Control::Fcall { .. } => {
+            let found = core.services.functions.function(named);
+            found.ok_or(CommandError::text("ERR Function not found"))
+        }
         _ => scripts
             .load(named, Kept::WhileUsed, script::check)
             .map_err(|error| CommandError::err(error.to_string())),
@@ -84,7 +87,18 @@ fn find_script(core: &Core, control: Control, named: &[u8]) -> Result<Arc<Cached
 
 fn find_call(core: &Core, control: Control, item: &Item) -> Result<Call, CommandError> {
     let all = &item.arguments;
-    let count = parse_integer(all.at(2)).ok_or(CommandError::NotAnInteger)?;
+    let is_function = matches!(control, Control::Fcall { .. });
+    let cached = match item.script.get() {
+        Some(found) => Some(Arc::clone(found)),
+        // Not kept yet: what is queued before it may load another one.
+        None if is_function => Some(find_script(core, control, all.at(1))?),
+        None => None,
+    };
+    let count = parse_integer(all.at(2)).ok_or(if is_function {
+        CommandError::text("ERR Bad number of keys provided")
+    } else {
+        CommandError::NotAnInteger
+    })?;
     if count < 0 {
         return Err(CommandError::text("ERR Number of keys can't be negative"));
     }
@@ -94,8 +108,8 @@ fn find_call(core: &Core, control: Control, item: &Item) -> Result<Call, Command
             "ERR Number of keys can't be greater than number of args",
         ));
     }
-    let cached = match item.script.get() {
-        Some(found) => Arc::clone(found),
+    let cached = match cached {
+        Some(found) => found,
         None => {
             let found = find_script(core, control, all.at(1))?;
             Arc::clone(item.script.get_or_init(|| found))
@@ -108,11 +122,18 @@ fn find_call(core: &Core, control: Control, item: &Item) -> Result<Call, Command
 }
 
 fn is_read_only(control: Control, flags: Flags) -> bool {
-    flags.has(Flags::NO_WRITES)
-        || matches!(
-            control,
-            Control::Eval { read_only: true } | Control::EvalSha { read_only: true }
-        )
+    flags.has(Flags::NO_WRITES) || control.runs_script() == Some(true)
+}
+
+/// As in Redis, FCALL_RO is for functions that say of themselves that they do not write.
+fn check_function(control: Control, flags: Flags) -> Result<(), CommandError> {
+    let must_not_write = control == Control::Fcall { read_only: true };
+    if must_not_write && !flags.has(Flags::NO_WRITES) && !fault!("FCALL_RO calls what may write") {
+        return Err(CommandError::text(
+            "ERR Can not execute a script with write flag using *_ro command.",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether a script with these flags, if it is atomic and writes, keeps others from writing from its
@@ -167,7 +188,7 @@ impl Rules {
             cached: call.cached,
             flags,
             database,
-            arguments: Rc::clone(all),
+            arguments: Arc::clone(all),
             declared: call.keys,
             declared_set,
         }
@@ -239,10 +260,13 @@ impl Rules {
             let _ = scripts.add_flags(self.cached.script.sha, flags);
         }
         if !self.cached.was_refused.swap(true, Ordering::Relaxed) {
-            let sha = String::from_utf8_lossy(&self.cached.script.sha).into_owned();
+            let name = String::from_utf8_lossy(self.cached.script.name());
+            let how = match self.cached.script.kind {
+                Kind::Function { .. } => "its library registers it with the flag".to_owned(),
+                _ => format!("SCRIPT FLAGS {name}"),
+            };
             tracing::warn!(
-                "script {sha}, line {line}: {text}. To allow it: \
-                 SCRIPT FLAGS {sha} allow-undeclared-keys"
+                "script {name}, line {line}: {text}. To allow it: {how} allow-undeclared-keys"
             );
         }
     }
@@ -354,6 +378,19 @@ pub(super) struct Registered {
 }
 
 impl Registered {
+    fn new(core: &Core, script: &Arc<Script>, arguments: &Arc<KeptArguments>) -> Registered {
+        let client = &core.client.shared;
+        let now_ms = core.services.store.now_ms();
+        let number = match script.kind {
+            Kind::Function { .. } => client.begin_function(script, arguments, now_ms),
+            Kind::Script | Kind::Library => client.begin_script(script.sha, now_ms),
+        };
+        Registered {
+            client: Arc::clone(client),
+            number,
+        }
+    }
+
     pub(super) fn is_killed(&self) -> bool {
         self.client.is_script_killed(self.number)
     }
@@ -378,6 +415,9 @@ impl Flight {
         let call = find_call(core, control, item)?;
         let rules = Rules::new(core, control, call, item, (database, in_exec));
         let config = &core.services.config;
+        check_function(control, rules.flags)?;
+        // Every attempt runs the same one. An EVAL has kept it already.
+        item.script.get_or_init(|| Arc::clone(&rules.cached));
         let needs_memory = declares_need(&rules.cached, rules.flags, rules.is_read_only);
         // An EXEC has been admitted as a whole.
         if !in_exec && needs_memory && config.is_out_of_memory() {
@@ -392,14 +432,9 @@ impl Flight {
             engine.start(&rules.cached.script, keys, arguments, limits)
         });
         let run = run.and_then(|run| run).map_err(CommandError::err)?;
-        let shared = &core.client.shared;
-        let number = shared.begin_script(rules.cached.script.sha, core.services.store.now_ms());
         Ok(Flight {
             run,
-            registered: Registered {
-                client: Arc::clone(shared),
-                number,
-            },
+            registered: Registered::new(core, &rules.cached.script, &item.arguments),
             retry: None,
             is_slow: false,
             // What a command in EXEC takes is not what those before it took.
@@ -481,8 +516,8 @@ impl Flight {
         let slow_ms = config.lua_time_limit_ms.load(Ordering::Relaxed);
         if slow_ms > 0 && elapsed_ms >= slow_ms && !self.is_slow {
             self.is_slow = true;
-            let sha = String::from_utf8_lossy(&self.rules.cached.script.sha).into_owned();
-            tracing::warn!("script {sha} has been running for {elapsed_ms} ms");
+            let name = String::from_utf8_lossy(self.rules.cached.script.name());
+            tracing::warn!("script {name} has been running for {elapsed_ms} ms");
         }
         let limit_ms = config.lua_kill_limit_ms.load(Ordering::Relaxed);
         let is_over = limit_ms > 0 && elapsed_ms >= limit_ms;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};
 
-use darter::script::{Engine, Limits, Script, Step};
+use darter::script::{Engine, Kind, Limits, Script, Step};
 
 use crate::support::{Recorder, TestHost};
 
@@ -20,6 +20,7 @@ static SCRIPT: LazyLock<Arc<Script>> = LazyLock::new(|| {
     Arc::new(Script {
         sha: [b'0'; 40],
         body: include_bytes!("libraries.lua").as_slice().into(),
+        kind: Kind::Script,
     })
 });
 

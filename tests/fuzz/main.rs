@@ -9,6 +9,7 @@ mod globs;
 mod headers;
 mod libraries;
 mod mutation;
+mod payloads;
 mod replies;
 mod requests;
 mod sessions;
@@ -43,4 +44,9 @@ fn what_libraries_decode_they_encode_and_decode_alike() {
 #[test]
 fn commands_are_answered_and_the_session_goes_on() {
     driver::run("sessions", sessions::target);
+}
+
+#[test]
+fn payloads_are_read_as_they_are_written() {
+    driver::run("payloads", payloads::target);
 }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use darter::resp::reply::{Mark, Reply};
-use darter::script::{CallContext, Called, Engine, Host, Limits, LogLevel, Run, Script, Step};
+use darter::script::{
+    CallContext, Called, Engine, Host, Kind, Limits, LogLevel, Run, Script, Step,
+};
 
 /// Writes a reply as words, aggregates before their elements: `*2 :1 $text`.
 #[derive(Default)]
@@ -223,6 +225,7 @@ pub(crate) fn script(body: &str) -> Arc<Script> {
     Arc::new(Script {
         sha,
         body: body.as_bytes().into(),
+        kind: Kind::Script,
     })
 }
 

@@ -7,6 +7,7 @@ mod client_memory;
 mod command_line;
 mod connections;
 mod explain;
+mod functions;
 mod gallery;
 mod held_snapshot;
 mod hostile_clients;

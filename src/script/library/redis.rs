@@ -79,6 +79,10 @@ fn log(frame: &mut Frame) -> Result<c_int, Failure> {
             message.extend_from_slice(text);
         }
     }
+    // What a library logs is logged when it is loaded.
+    if frame.state().registering.is_again() {
+        return Ok(0);
+    }
     let mut host = current_host(frame)?;
     // SAFETY: `Run::resume` has the host borrowed for as long as this slice runs.
     unsafe { host.as_mut() }.log(level, &message);

@@ -1,0 +1,334 @@
+//! Functions: libraries of Lua code by their names, and what is called by `FCALL`.
+//!
+//! All libraries together are an immutable state; a change makes the next one. Whoever calls a
+//! function holds on to what it found, so a call that runs keeps its library whatever happens to it.
+
+pub(super) mod callback;
+pub mod load;
+pub mod payload;
+pub(super) mod register;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::cache::{Cached, digest_of};
+use super::engine::{Kind, Script};
+use super::flags::{Flags, Header};
+use register::Registered;
+
+pub use register::RegisterError;
+
+/// Whether a library or a function may be called so.
+pub fn is_name(name: &[u8]) -> bool {
+    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    !name.is_empty() && name.iter().all(is_allowed)
+}
+
+/// The name that a library's first line gives it.
+///
+/// # Errors
+/// [`MetadataError`].
+pub fn name_of(code: &[u8]) -> Result<&[u8], MetadataError> {
+    let rest = code.strip_prefix(b"#!").ok_or(MetadataError::Missing)?;
+    let end = rest.iter().position(|byte| *byte == b'\n');
+    let line = &rest[..end.ok_or(MetadataError::Invalid)?];
+    let mut words = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
+    let engine = words.next().unwrap_or_default();
+    let mut name = None;
+    for word in words {
+        let value = word
+            .split_at_checked(5)
+            .filter(|(key, _)| key.eq_ignore_ascii_case(b"name="));
+        let (_, value) = value.ok_or_else(|| MetadataError::Unknown(text(word)))?;
+        if name.replace(value).is_some() {
+            return Err(MetadataError::TwoNames);
+        }
+    }
+    let name = name.ok_or(MetadataError::NoName)?;
+    let quoted = name
+        .strip_prefix(b"\"")
+        .and_then(|name| name.strip_suffix(b"\""));
+    let name = quoted.unwrap_or(name);
+    if !is_name(name) {
+        return Err(MetadataError::BadName);
+    }
+    if !engine.eq_ignore_ascii_case(b"lua") {
+        return Err(MetadataError::Engine(text(engine)));
+    }
+    Ok(name)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What is wrong with a library's first line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetadataError {
+    /// There is none.
+    #[error("Missing library metadata")]
+    Missing,
+    /// It does not end.
+    #[error("Invalid library metadata")]
+    Invalid,
+    /// It says something else.
+    #[error("Invalid metadata value given: {0}")]
+    Unknown(String),
+    /// It gives two names.
+    #[error("Invalid metadata value, name argument was given multiple times")]
+    TwoNames,
+    /// It gives none.
+    #[error("Library name was not given")]
+    NoName,
+    /// It gives one that is no name.
+    #[error(
+        "Library names can only contain letters, numbers, or underscores(_) and must be at least \
+         one character long"
+    )]
+    BadName,
+    /// It is written in another language.
+    #[error("Engine '{0}' not found")]
+    Engine(String),
+}
+
+/// A function of a library.
+pub struct Function {
+    /// What it does, if the library says so.
+    pub description: Option<Box<[u8]>>,
+    /// What it was registered with.
+    pub flags: Flags,
+    /// What the engine runs.
+    pub cached: Arc<Cached>,
+}
+
+impl Function {
+    /// Its name.
+    pub fn name(&self) -> &[u8] {
+        self.cached.script.name()
+    }
+}
+
+/// A library that could be loaded.
+pub struct Library {
+    /// Its name.
+    pub name: Box<[u8]>,
+    /// Its text, first line included.
+    pub code: Arc<[u8]>,
+    /// By their names.
+    pub functions: Vec<Function>,
+}
+
+impl Library {
+    fn new(name: &[u8], script: &Script, mut registered: Vec<Registered>) -> Library {
+        let (library, code) = (script.sha, &script.body);
+        registered.sort_by(|one, other| one.name.cmp(&other.name));
+        let function = |registered: Registered| {
+            let Registered {
+                name,
+                description,
+                flags,
+            } = registered;
+            let script = Script {
+                sha: digest_of(&[b"function", &library, &name]),
+                body: Arc::clone(code),
+                kind: Kind::Function { name, library },
+            };
+            Function {
+                description,
+                flags,
+                cached: Arc::new(Cached::new(Arc::new(script), Header::naming(flags))),
+            }
+        };
+        Library {
+            name: name.into(),
+            code: Arc::clone(code),
+            functions: registered.into_iter().map(function).collect(),
+        }
+    }
+}
+
+/// All libraries at one moment.
+#[derive(Clone)]
+pub struct Libraries {
+    libraries: BTreeMap<Box<[u8]>, Arc<Library>>,
+    /// By their names in small letters.
+    functions: HashMap<Box<[u8]>, Arc<Cached>, ahash::RandomState>,
+}
+
+impl Default for Libraries {
+    fn default() -> Libraries {
+        Libraries {
+            libraries: BTreeMap::new(),
+            functions: HashMap::with_hasher(ahash::RandomState::new()),
+        }
+    }
+}
+
+impl Libraries {
+    /// All of them, by their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Library>> + Clone {
+        self.libraries.values()
+    }
+
+    /// The library of this name.
+    pub fn get(&self, name: &[u8]) -> Option<&Arc<Library>> {
+        self.libraries.get(name)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.libraries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.libraries.is_empty()
+    }
+
+    /// How many functions they have together.
+    pub fn function_count(&self) -> usize {
+        self.functions.len()
+    }
+
+    /// What their texts take together.
+    pub fn code_bytes(&self) -> usize {
+        self.iter().map(|library| library.code.len()).sum()
+    }
+
+    fn function(&self, name: &[u8]) -> Option<&Arc<Cached>> {
+        // Most names are written as they were registered, and have no capitals.
+        self.functions
+            .get(name)
+            .or_else(|| self.functions.get(&*name.to_ascii_lowercase()))
+    }
+
+    fn remove(&mut self, name: &[u8]) -> bool {
+        let Some(library) = self.libraries.remove(name) else {
+            return false;
+        };
+        for function in &library.functions {
+            self.functions
+                .remove(&*function.name().to_ascii_lowercase());
+        }
+        true
+    }
+
+    fn add(&mut self, library: Library) -> Result<(), RegistryError> {
+        for function in &library.functions {
+            let name = function.name().to_ascii_lowercase();
+            let cached = Arc::clone(&function.cached);
+            if self.functions.insert(name.into(), cached).is_some() {
+                return Err(RegistryError::FunctionExists(text(function.name())));
+            }
+        }
+        let name = library.name.clone();
+        self.libraries.insert(name, Arc::new(library));
+        Ok(())
+    }
+}
+
+/// What becomes of libraries that are there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// They stay, and none may have the name of a new one.
+    Append,
+    /// Those that have the name of a new one go.
+    Replace,
+    /// All go.
+    Flush,
+}
+
+/// Why libraries were not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// There is a library of this name.
+    #[error("Library {0} already exists")]
+    LibraryExists(String),
+    /// Another library has a function of this name.
+    #[error("Function {0} already exists")]
+    FunctionExists(String),
+}
+
+/// The libraries of a server.
+#[derive(Default)]
+pub struct Registry {
+    current: RwLock<Arc<Libraries>>,
+    /// Held by whoever makes the next state.
+    change: Mutex<()>,
+}
+
+impl Registry {
+    /// There is no library yet.
+    pub fn new() -> Registry {
+        Registry::default()
+    }
+
+    /// All libraries, as they are now.
+    pub fn libraries(&self) -> Arc<Libraries> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
+    }
+
+    /// The function of this name, in capitals or small letters.
+    pub fn function(&self, name: &[u8]) -> Option<Arc<Cached>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.function(name).cloned()
+    }
+
+    fn change<T>(
+        &self,
+        make: impl FnOnce(&mut Libraries) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        let _alone = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Libraries::clone(&self.libraries());
+        let made = make(&mut next)?;
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *current, Arc::new(next));
+        // Freeing all that was there takes its time, and readers wait for the lock.
+        drop(current);
+        drop(before);
+        Ok(made)
+    }
+
+    /// Takes libraries: all of them or none.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub fn add(&self, libraries: Vec<Library>, policy: Policy) -> Result<(), RegistryError> {
+        self.change(|all| {
+            if policy == Policy::Flush {
+                *all = Libraries::default();
+            }
+            // Old ones go first: functions may move from one to another.
+            for library in &libraries {
+                let is_there = all.get(&library.name).is_some();
+                if is_there && policy == Policy::Append {
+                    return Err(RegistryError::LibraryExists(text(&library.name)));
+                }
+                all.remove(&library.name);
+            }
+            libraries
+                .into_iter()
+                .try_for_each(|library| all.add(library))
+        })
+    }
+
+    /// Forgets a library. `false` if there is none of this name.
+    pub fn delete(&self, name: &[u8]) -> bool {
+        self.change(|all| Ok(all.remove(name))).unwrap_or(false)
+    }
+
+    /// Forgets all libraries.
+    pub fn flush(&self) {
+        // It cannot fail.
+        let _ = self.change(|all| {
+            *all = Libraries::default();
+            Ok(())
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;
