@@ -9,10 +9,16 @@ mod globs;
 mod headers;
 mod libraries;
 mod mutation;
+mod replies;
 mod requests;
+mod sessions;
 #[path = "../script/support.rs"]
 #[allow(dead_code, reason = "the host has more than a target needs")]
 mod support;
+
+/// Counts, so that what commands ask for can be limited.
+#[global_allocator]
+static ALLOCATOR: darter::memory::Allocator = darter::memory::Allocator;
 
 #[test]
 fn requests_are_the_same_however_they_arrive() {
@@ -32,4 +38,9 @@ fn headers_give_flags_that_go_together() {
 #[test]
 fn what_libraries_decode_they_encode_and_decode_alike() {
     driver::run("libraries", libraries::target);
+}
+
+#[test]
+fn commands_are_answered_and_the_session_goes_on() {
+    driver::run("sessions", sessions::target);
 }
