@@ -5,6 +5,7 @@ pub(crate) mod attacks;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../support/client.rs"]
 pub(crate) mod client;
+#[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../support/gallery.rs"]
 pub(crate) mod gallery;
 #[allow(dead_code, reason = "other tests use the rest")]
