@@ -1,13 +1,13 @@
 // bee-queue, unchanged: bee_queue.mjs PORT
 //
-// 1,000 jobs at once, delayed and failing first, are done once each by two workers. A third one
+// 600 jobs at once, delayed and failing first, are done once each by two workers. A third one
 // takes eight jobs, is killed while it holds them, and those are done by the others.
 import assert from 'node:assert/strict';
 import Queue from 'bee-queue';
 import { Tally, kill, start } from './processes.mjs';
 
 const [port, role] = process.argv.slice(2);
-const [jobs, held] = [1000, 8];
+const [jobs, held] = [600, 8];
 const errors = [];
 
 function open(options) {

@@ -2,6 +2,9 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 
+// A process that was started goes when its parent does.
+if (process.send) process.on('disconnect', () => process.exit());
+
 /** How often each job was done, by its own number. Others can wait for what it will say. */
 export class Tally {
   counts = new Map();
