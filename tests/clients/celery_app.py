@@ -1,15 +1,18 @@
-"""Celery, unchanged, with Redis as broker and as backend: celery_app.py PORT
+"""Celery, unchanged, with Redis as broker and as backend: celery_app.py declared|undeclared PORT
 
 Tasks at once, later, in groups and chords, and failing first are done once each by a worker. Another
 one is killed while it holds tasks, and those are delivered again. redis-py's locks keep two tasks
-from being inside at once.
+from being inside at once. `undeclared` adds what Celery does by a script that makes its keys up: it
+sweeps the bindings of queues that have expired.
 """
 
 import os
 import sys
+import warnings
 
 import redis
 from celery import Celery, chord, group
+from kombu import Connection, Exchange, Queue
 
 from processes import Witness, kill, start
 
@@ -68,7 +71,8 @@ def total(numbers):
 
 def run_worker(kind, queue):
     pool = {"threads": ["-P", "threads", "-c", "4"], "prefork": ["-P", "prefork", "-c", "3"]}[kind]
-    app.worker_main(["worker", "-l", "CRITICAL", "-Q", queue, "-n", f"{kind}@here",
+    warnings.simplefilter("ignore")
+    app.worker_main(["-q", "worker", "-l", "CRITICAL", "-Q", queue, "-n", f"{kind}@here",
                      "--without-gossip", "--without-mingle", *pool])
 
 
@@ -90,20 +94,34 @@ def send_all():
     assert [result.get(timeout=40) for result in sent] == list(range(HELD, TASKS))
 
 
-def main():
+def check_sweep():
+    client = redis.Redis(port=PORT)
+    with Connection(URL) as connection:
+        channel = connection.channel()
+        Queue("fleeting", Exchange("fleeting"), expires=10, channel=channel).declare()
+        assert client.exists("_kombu.binding.fleeting") == 1
+        for deadlines in client.scan_iter("*deadlines*"):
+            client.zadd(deadlines, {"fleeting": 1})
+        assert channel.sweep_bindings() == 1
+    assert client.exists("_kombu.binding.fleeting") == 0
+
+
+def main(mode):
     victim = start("worker", "prefork", "held", str(PORT))
     for number in range(HELD):
         hang_first.apply_async([number], queue="held")
-    worker = start("worker", "threads", "celery,held", str(PORT))
     witness.until("taken", HELD)
+    kill(victim)
+    worker = start("worker", "threads", "celery,held", str(PORT))
     send_all()
     witness.until("inside", INSIDE)
-    kill(victim)
     witness.until("done", TASKS + 40)
     assert app.control.ping(timeout=5, limit=1), "no worker answers"
     kill(worker)
     assert witness.doubled("done") == {}, witness.doubled("done")
     assert int(redis.Redis(port=PORT).get("count")) == INSIDE
+    if mode == "undeclared":
+        check_sweep()
     print(f"Celery: {len(witness.counts('done'))} tasks, {HELD} of them after their worker was killed")
 
 
@@ -111,4 +129,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "worker":
         run_worker(*sys.argv[2:4])
     else:
-        main()
+        main(sys.argv[1])
