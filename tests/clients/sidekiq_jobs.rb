@@ -6,9 +6,9 @@ require 'sidekiq'
 require 'sidekiq/api'
 
 PORT = Integer(ENV['SIDEKIQ_PORT'] ||= ARGV.fetch(0))
-JOBS, HELD = 300, 4
-WITNESS = ->() { Redis.new(port: PORT, db: 15) }
-THERE = { url: "redis://127.0.0.1:#{PORT}/0" }.freeze
+JOBS, HELD = 200, 4
+WITNESS = ->() { Redis.new(port: PORT, db: 15, timeout: 30) }
+THERE = { url: "redis://127.0.0.1:#{PORT}/0", network_timeout: 30 }.freeze
 
 def tell(what, number)
   witness = WITNESS.call
@@ -61,17 +61,23 @@ Sidekiq.configure_server do |config|
   config.options[:poll_interval_average] = 1
 end
 Sidekiq.configure_client { |config| config.redis = THERE }
+Redis.silence_deprecations = true
 Sidekiq.logger.level = Logger::FATAL
 
-def start(*queues)
+STARTED = []
+
+# A process that ends loses what an idle thread of it is given meanwhile, so the victim has none.
+def start(threads, *queues)
   arguments = queues.flat_map { |queue| ['-q', queue] }
-  spawn('sidekiq', '-r', File.expand_path(__FILE__), '-c', '5', '-t', '1', *arguments,
+  STARTED << spawn('sidekiq', '-r', File.expand_path(__FILE__), '-c', threads.to_s, '-t', '1', *arguments,
         out: File::NULL, err: File::NULL)
+  STARTED.last
 end
 
 def end_process(pid, signal)
   Process.kill(signal, pid)
   Process.wait(pid)
+  STARTED.delete(pid)
 end
 
 def send_all
@@ -86,10 +92,12 @@ def send_all
 end
 
 def main
-  victim = start('held')
+  trap('TERM') { exit 1 }
+  at_exit { STARTED.each { |pid| Process.kill('KILL', pid) } }
+  victim = start(HELD, 'held')
   HELD.times { |number| HangFirst.perform_async(number) }
   until_told('taken', HELD)
-  workers = [start('default', 'held'), start('default', 'held')]
+  workers = [start(5, 'default', 'held'), start(5, 'default', 'held')]
   send_all
   until_told('done', JOBS - HELD)
   end_process(victim, 'TERM')
