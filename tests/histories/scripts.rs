@@ -28,6 +28,7 @@ own['#SCAN'] = function(pattern)
 end
 own['#SPIN'] = function(turns) local n = 0 for i = 1, tonumber(turns) do n = n + i end end
 own['#FAIL'] = function() error('on purpose') end
+own['#ABORT'] = function() redis.abort('on purpose') end
 own['#HANG'] = function() while true do end end
 own['#GROW'] = function() local text = 'x' while true do text = text .. text end end
 while at <= #ARGV do
@@ -47,8 +48,26 @@ fn body(header: &str) -> String {
     format!("{header}{BODY}")
 }
 
-/// Makes all scripts known by their SHA-1.
+/// The same as functions of a library.
+fn library() -> String {
+    let mut library = format!("#!lua name=histories\nlocal function run(KEYS, ARGV) {BODY} end\n");
+    for (name, flags) in [
+        ("run", ""),
+        ("run_undeclared", "'allow-undeclared-keys'"),
+        ("run_optimistic", "'optimistic-undeclared-keys'"),
+        ("read", "'no-writes'"),
+    ] {
+        library += &format!(
+            "redis.register_function{{function_name='{name}', callback=run, flags={{{flags}}}}}\n"
+        );
+    }
+    library
+}
+
+/// Makes all scripts known by their SHA-1, and the functions by their names.
 pub(crate) fn load(client: &mut Client) {
+    let loaded = client.call(&["FUNCTION", "LOAD", "REPLACE", &library()]);
+    assert_eq!(loaded, Reply::Bulk(b"histories".to_vec()));
     for header in HEADERS {
         let reply = client.call(&["SCRIPT", "LOAD", &body(header)]);
         assert!(matches!(reply, Reply::Bulk(_)), "{reply:?}");
@@ -109,6 +128,18 @@ impl Connection<'_> {
         ran(self.client.call(&call_of(header, program)))
     }
 
+    /// The program as a call of a function of the library.
+    pub(crate) fn function(&mut self, command: &str, name: &str, program: &Program) -> Ran {
+        let keys = match name {
+            "run_undeclared" | "run_optimistic" => Vec::new(),
+            _ => program.keys(),
+        };
+        let mut all = vec![command.to_owned(), name.to_owned(), keys.len().to_string()];
+        all.extend(keys);
+        all.extend(as_arguments(program, &program.commands()));
+        ran(self.client.call(&all))
+    }
+
     pub(crate) fn undeclared_script(&mut self, header: &str, program: &Program) -> Ran {
         let call = call("EVAL", header, Vec::new(), program, &program.commands());
         ran(self.client.call(&call))
@@ -153,6 +184,16 @@ impl Connection<'_> {
             Reply::Error(text) if text.contains("on purpose") => so,
             Reply::Error(text) if was_ended(&text) => Ran::Aborted,
             other => panic!("a script that fails: {other:?}"),
+        }
+    }
+
+    /// The script gives itself up when it has done everything.
+    pub(crate) fn aborting_script(&mut self, header: &str, program: &Program) -> Ran {
+        let call = Self::call_ending_with(header, program, "#ABORT");
+        match self.client.call(&call) {
+            Reply::Error(text) if text.starts_with("ABORTED on purpose") => Ran::Aborted,
+            Reply::Error(text) if was_ended(&text) => Ran::Aborted,
+            other => panic!("a script that aborts: {other:?}"),
         }
     }
 
