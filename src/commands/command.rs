@@ -397,6 +397,24 @@ impl Command {
         self.flags & flags == flags
     }
 
+    /// Whether it runs a script or a function; if so, whether that may not write.
+    pub fn runs_script(&self) -> Option<bool> {
+        match self.run {
+            Run::Control(control) => control.runs_script(),
+            _ => None,
+        }
+    }
+
+    /// Whether it loads libraries of functions.
+    pub fn loads_functions(&self) -> bool {
+        matches!(self.run, Run::Control(control) if control.loads_functions())
+    }
+
+    /// Whether it tells others something. Of what scripts may call: who subscribes, too, has the flag.
+    pub fn publishes(&self) -> bool {
+        self.has(flag::PUBSUB) && !self.has(flag::READONLY)
+    }
+
     /// Whether `count` arguments (name included) are as many as it takes.
     pub fn accepts(&self, count: usize) -> bool {
         let count = count as i64;

@@ -428,11 +428,9 @@ fn paused(core: &Core, entry: Entry, args: &Args<'_>) -> Option<Box<dyn Pending>
 
 /// Whether a command may change something, messages included.
 fn may_write(command: &Command) -> bool {
-    match command.run {
-        Run::Control(control) if control.runs_script().is_some() => {
-            control.runs_script() == Some(false)
-        }
-        _ => command.has(flag::WRITE) || matches!(command.name, "PUBLISH" | "SPUBLISH"),
+    match command.runs_script() {
+        Some(read_only) => !read_only,
+        None => command.has(flag::WRITE) || matches!(command.name, "PUBLISH" | "SPUBLISH"),
     }
 }
 

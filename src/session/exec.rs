@@ -75,14 +75,8 @@ enum Tried {
 impl Exec {
     pub(super) fn new(core: &Core, items: Vec<Item>, watches: Vec<Watch>) -> Exec {
         let store = &core.services.store;
-        let is_script = |item: &Item| match item.entry.command.run {
-            Run::Control(control) => control.runs_script().is_some(),
-            _ => false,
-        };
-        let is_load = |item: &Item| match item.entry.command.run {
-            Run::Control(control) => control.loads_functions(),
-            _ => false,
-        };
+        let is_script = |item: &Item| item.entry.command.runs_script().is_some();
+        let is_load = |item: &Item| item.entry.command.loads_functions();
         let is_exclusive = items.iter().any(|item| {
             item.entry.command.has(flag::EXCLUSIVE)
                 || is_script(item) && closes_gate(core, Rules::flags_of(core, item))

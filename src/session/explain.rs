@@ -15,6 +15,7 @@ use super::script_run::{Advanced, Ended, Flight};
 use super::{Core, Pending, Step, dispatch, eval};
 use crate::commands::args::Args;
 use crate::commands::command::{Control, flag};
+use crate::commands::error::CommandError;
 use crate::commands::table::{self, Entry};
 use crate::fault::fault;
 use crate::resp::encode::Encoder;
@@ -47,7 +48,7 @@ impl Recorder {
         *self.calls.entry(entry.index).or_default() += 1;
         let command = entry.command;
         self.writes |= command.has(flag::WRITE);
-        if command.has(flag::PUBSUB) && !command.has(flag::READONLY) {
+        if command.publishes() {
             self.publishes = true;
             if self.has_room(args[1].len() + args[2].len()) {
                 self.messages.push([args[1].into(), args[2].into()]);
@@ -155,10 +156,8 @@ impl Pending for Explain {
 }
 
 fn fail(core: &mut Core, ended: &Ended, output: &mut Vec<u8>) {
-    let text = ended.error(false);
-    core.services.stats.count_error(text.as_bytes());
-    core.ended(true, false);
-    Encoder::new(output, core.client.protocol).error(text.as_bytes());
+    let error = CommandError::Text(ended.error(false).into());
+    dispatch::fail(core, &error, output);
 }
 
 impl Explain {
@@ -264,7 +263,7 @@ fn advice(flight: &Flight, flags: Flags, recorder: &Recorder, needs_gate: bool) 
     let mut all = Vec::new();
     let sha = String::from_utf8_lossy(flight.rules.sha()).into_owned();
     let allows = flags.has(Flags::ALLOW_UNDECLARED_KEYS);
-    if !recorder.undeclared.is_empty() && !allows {
+    if !recorder.undeclared.is_empty() && !flags.allows_undeclared_keys() {
         let keys = recorder.undeclared.iter().take(NAMED_MAX);
         let names: Vec<_> = keys.map(|key| String::from_utf8_lossy(key)).collect();
         let more = recorder.undeclared.len().saturating_sub(NAMED_MAX);

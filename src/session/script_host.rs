@@ -81,7 +81,7 @@ pub(super) struct ScriptHost<'h, 't> {
 
 /// Whether a command changes data or tells others.
 fn changes_something(command: &Command) -> bool {
-    command.has(flag::WRITE) || command.has(flag::PUBSUB) && !command.has(flag::READONLY)
+    command.has(flag::WRITE) || command.publishes()
 }
 
 impl ScriptHost<'_, '_> {

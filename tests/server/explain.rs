@@ -2,19 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::support::client::{Client, Reply};
+use crate::support::client::{Client, Reply, fields};
 use crate::support::server::{Server, until};
 
 const INCREMENT: &str = "return redis.call('INCR', KEYS[1])";
-
-fn fields(reply: Reply) -> HashMap<String, Reply> {
-    let all = reply.elements();
-    assert!(all.len() > 2, "{all:?}");
-    let pairs = all.chunks(2);
-    pairs
-        .map(|pair| (pair[0].render(), pair[1].clone()))
-        .collect()
-}
 
 fn explain(client: &mut Client, body: &str, keys: &[&str]) -> HashMap<String, Reply> {
     let count = keys.len().to_string();
@@ -164,4 +155,24 @@ fn a_long_one_lets_others_in_and_is_ended_like_any_script() {
     let ended = client.read().render();
     assert!(ended.contains("killed by user"), "{ended}");
     assert_eq!(client.run("PING").render(), "PONG");
+}
+
+/// Whichever flag allows undeclared keys, a run is not refused for them.
+#[test]
+fn what_the_flags_allow_is_not_said_to_be_refused() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    for (flags, is_refused) in [
+        ("", true),
+        ("allow-undeclared-keys", false),
+        ("optimistic-undeclared-keys", false),
+    ] {
+        let body = format!("#!lua flags={flags}\nreturn redis.call('INCR', 'other')");
+        let said = advice(&explain(&mut client, &body, &["n"]));
+        assert_eq!(
+            said.contains("would be refused"),
+            is_refused,
+            "{flags}: {said}"
+        );
+    }
 }

@@ -2,20 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::support::client::{Client, Reply};
+use crate::support::client::{Client, Reply, fields};
 use crate::support::info::section;
 use crate::support::server::{Server, until};
 
 const INCREMENT: &str = "return redis.call('INCR', KEYS[1])";
-
-fn fields(reply: Reply) -> HashMap<String, Reply> {
-    let all = reply.elements();
-    assert!(all.len() > 2, "{all:?}");
-    let pairs = all.chunks(2);
-    pairs
-        .map(|pair| (pair[0].render(), pair[1].clone()))
-        .collect()
-}
 
 fn number(fields: &HashMap<String, Reply>, name: &str) -> i64 {
     match fields[name] {

@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::support::client::{Client, Reply};
-use crate::support::server::Server;
+use crate::support::server::{Server, until};
 
 const FLAG: &str = "#!lua flags=optimistic-undeclared-keys\n";
 /// Allowed whatever keys it uses; the server's option says how it runs.
@@ -106,9 +106,7 @@ fn others_write_while_a_script_with_undeclared_keys_runs() {
     let endless = format!("{FLAG}redis.call('SET', 'mine', 1) while true do end");
     let mut runner = Client::connect(server.address);
     runner.send(&["EVAL", &endless, "0"]);
-    while !server.services.clients.has_scripts() {
-        thread::yield_now();
-    }
+    until(|| server.services.clients.has_scripts());
     // Had the script the gate, one of these would wait for its end.
     for _ in 0..1_000 {
         assert_eq!(client.run("SET other 1").render(), "OK");

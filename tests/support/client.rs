@@ -10,6 +10,7 @@
 //! - array, set, map, push: `[a b c]`, a map's keys and values in turn;
 //! - error: its text in round brackets, `(ERR syntax error)`.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -68,6 +69,16 @@ impl Reply {
             }
         }
     }
+}
+
+/// A map, as a RESP2 client gets it: its fields by name.
+pub(crate) fn fields(reply: Reply) -> HashMap<String, Reply> {
+    let all = reply.elements();
+    assert!(all.len() > 2, "{all:?}");
+    let pairs = all.chunks(2);
+    pairs
+        .map(|pair| (pair[0].render(), pair[1].clone()))
+        .collect()
 }
 
 fn render_text(bytes: &[u8]) -> String {
