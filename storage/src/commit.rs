@@ -96,6 +96,7 @@ impl Transaction {
         if self.mode == Mode::Snapshot {
             return Ok(Committed::Unchanged);
         }
+        // In rising order, as those rely on that look something up in it.
         let writes: Vec<usize> = (0..self.entries.len())
             .filter(|index| self.is_write(*index))
             .collect();
@@ -161,7 +162,7 @@ impl Transaction {
             }
         }
         let reads_only = (0..self.entries.len()).any(|index| {
-            !writes.contains(&index) && self.entries.get(index).seen.get() != Seen::Nothing
+            writes.binary_search(&index).is_err() && self.entries.get(index).seen.get() != Seen::Nothing
         });
         let single = writes.len() == 1
             && (!reads_only || self.mode == Mode::Exclusive)
@@ -356,7 +357,7 @@ impl Transaction {
             return Vec::new();
         }
         (0..self.entries.len())
-            .filter(|index| !writes.contains(index))
+            .filter(|index| writes.binary_search(index).is_err())
             .filter_map(|index| match self.entries.get(index).seen.get() {
                 Seen::Nothing => None,
                 Seen::Absent => Some(self.read_of(index, ptr::null())),
