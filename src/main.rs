@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use darter::config::parameters::{self, Change, Outcome, PARAMETERS, SWITCH};
+use darter::config::parameters::{self, Change, PARAMETERS, SWITCH};
+use darter::config::setting::{self, Outcome};
 use darter::config::{Config, file};
 use darter::server::Server;
 use darter::services::Services;
@@ -92,7 +93,7 @@ fn command_line() -> Command {
         }
     });
     // As in a configuration file: `--save ""` asks for nothing that is not kept.
-    let not_obeyed = parameters::not_obeyed().map(|name| {
+    let not_obeyed = setting::not_obeyed().map(|name| {
         // A switch of Dragonfly's may stand alone.
         let least = usize::from(name != "lua_auto_async" && name != "lua_resp2_legacy_float");
         let option = option(name).num_args(least..).hide(true);
@@ -152,9 +153,9 @@ fn configure(config: &mut Config) -> Result<Vec<String>, String> {
         None => Vec::new(),
     };
     let obeyed = PARAMETERS.iter().map(|parameter| parameter.name);
-    for name in obeyed.chain(parameters::not_obeyed()) {
+    for name in obeyed.chain(setting::not_obeyed()) {
         if let Some(value) = value_of(&matches, name) {
-            let outcome = parameters::set(&mut Change::Whole(config), name, &value)
+            let outcome = setting::set(&mut Change::Whole(config), name, &value)
                 .map_err(|what| format!("--{name}: {what}"))?;
             if outcome == Outcome::WithoutMeaning {
                 without_meaning.push(name.to_owned());
@@ -179,9 +180,9 @@ fn spelled(args: impl Iterator<Item = String>) -> Vec<String> {
             Some((name, value)) => (name, Some(value)),
             None => (option, None),
         };
-        let known = parameters::find(name).map(|parameter| parameter.name);
-        let is_meant = |known: &&str| parameters::canonical(known) == parameters::canonical(name);
-        let known = known.or_else(|| parameters::not_obeyed().find(is_meant));
+        let known = setting::find(name).map(|parameter| parameter.name);
+        let is_meant = |known: &&str| setting::canonical(known) == setting::canonical(name);
+        let known = known.or_else(|| setting::not_obeyed().find(is_meant));
         let name = known.unwrap_or(name);
         match value {
             Some(value) => format!("--{name}={value}"),

@@ -4,7 +4,8 @@ use super::args::Args;
 use super::command::{Command, Group, flag, write_help};
 use super::error::CommandError;
 use crate::clients::Context;
-use crate::config::parameters::{self, Change};
+use crate::config::parameters::Change;
+use crate::config::setting;
 use crate::resp::reply::Reply;
 
 const FLAGS: u32 = flag::ADMIN | flag::NOSCRIPT;
@@ -53,7 +54,7 @@ fn get(
     args: &Args<'_>,
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
-    let found = parameters::matching(&context.services.config, args.from(2));
+    let found = setting::matching(&context.services.config, args.from(2));
     reply.map(found.len());
     for (name, value) in found {
         reply.bulk(name.as_bytes());
@@ -76,11 +77,11 @@ fn set(
     let mut undo: Vec<(String, String)> = Vec::new();
     for [name, value] in pairs {
         let (name, value) = (text(name), text(value));
-        let before = parameters::matching(config, &[name.as_bytes()]);
-        if let Err(what) = parameters::set(&mut Change::Shared(config), &name, &value) {
+        let before = setting::matching(config, &[name.as_bytes()]);
+        if let Err(what) = setting::set(&mut Change::Shared(config), &name, &value) {
             for (name, value) in undo.iter().rev() {
                 // It was the value a moment ago, so it is taken back without an error.
-                let _ = parameters::set(&mut Change::Shared(config), name, value);
+                let _ = setting::set(&mut Change::Shared(config), name, value);
             }
             return Err(if what.starts_with("Unknown option") {
                 CommandError::err(format!(

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::Config;
-use super::parameters::{self, Change, Outcome};
+use super::parameters::Change;
+use super::setting::{self, Outcome};
 use crate::resp::parser::split_words;
 
 /// Files that include each other must end somewhere.
@@ -97,7 +98,7 @@ fn read_nested(
 }
 
 fn set_line(config: &mut Config, name: &str, value: &str) -> Result<Outcome, String> {
-    parameters::set(&mut Change::Whole(config), name, value)
+    setting::set(&mut Change::Whole(config), name, value)
         .map_err(|what| what.replace(" or number of arguments for CONFIG SET", ""))
 }
 

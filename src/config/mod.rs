@@ -5,6 +5,8 @@ pub mod file;
 mod memory;
 pub mod parameters;
 mod scripting;
+pub mod setting;
+mod slow;
 mod values;
 mod without_meaning;
 
@@ -86,6 +88,9 @@ pub struct Config {
     pub lua_kill_limit_ms: AtomicU64,
     /// Bytes that one run of a script may take.
     pub lua_memory_bytes: AtomicUsize,
+    /// Scripts that may be between two slices at once; 0 is no limit.
+    pub lua_suspended_max: AtomicUsize,
+    slow: slow::Slow,
     undeclared_keys: AtomicU8,
     /// Whether a script that was refused an undeclared key may use any from then on.
     pub corrects_flags: AtomicBool,
@@ -160,6 +165,8 @@ impl Config {
             lua_time_limit_ms: AtomicU64::new(5000),
             lua_kill_limit_ms: AtomicU64::new(0),
             lua_memory_bytes: AtomicUsize::new(256 << 20),
+            lua_suspended_max: AtomicUsize::new(1000),
+            slow: slow::Slow::default(),
             corrects_flags: AtomicBool::new(false),
             declares_by_tag: AtomicBool::new(false),
             scripts_log: AtomicBool::new(true),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use darter::config::Config;
-use darter::config::parameters::{self, Change};
+use darter::config::parameters::Change;
+use darter::config::setting;
 use darter::services::Services;
 use darter::session::{Progress, Session};
 
@@ -31,7 +32,7 @@ fn services() -> Arc<Services> {
                 ("proto-max-bulk-len", "1mb"),
                 ("maxmemory", MEMORY_BYTES),
             ] {
-                let set = parameters::set(&mut Change::Shared(&config), name, value);
+                let set = setting::set(&mut Change::Shared(&config), name, value);
                 assert!(set.is_ok(), "{name}");
             }
             Arc::new(Services::new(config))

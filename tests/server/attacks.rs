@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use darter::config::Config;
-use darter::config::parameters::{self, Change};
+use darter::config::parameters::Change;
+use darter::config::setting;
 
 use crate::support::attacks::{self, ATTACKS, Attack, BEFORE_PASSWORD};
 use crate::support::client::{Client, encode};
@@ -46,7 +47,7 @@ fn bytes_that_do_harm_get_an_error_or_the_end() {
 #[test]
 fn who_has_not_given_the_password_may_send_little() {
     let mut config = Config::new(16, 2);
-    parameters::set(&mut Change::Whole(&mut config), "requirepass", "secret").unwrap();
+    setting::set(&mut Change::Whole(&mut config), "requirepass", "secret").unwrap();
     let server = Server::start_with(config);
     assert_harmless(&server, BEFORE_PASSWORD, Some("AUTH secret"));
 }

@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use darter::config::Config;
-use darter::config::parameters::{self, Change};
+use darter::config::parameters::Change;
+use darter::config::setting;
 
 use crate::support::client::{Client, encode};
 use crate::support::server::{Server, until};
@@ -202,7 +203,7 @@ fn replies_behind_the_end_of_the_requests_are_sent() {
 fn one_who_does_not_read_is_cut_off_at_its_limit() {
     let mut config = Config::new(16, 2);
     let limit = ("client-output-buffer-limit", "normal 2mb 0 0");
-    parameters::set(&mut Change::Whole(&mut config), limit.0, limit.1).unwrap();
+    setting::set(&mut Change::Whole(&mut config), limit.0, limit.1).unwrap();
     let server = Server::start_with(config);
     let mut deaf = Client::connect(server.address);
     // More than the sockets in between hold.
@@ -212,7 +213,7 @@ fn one_who_does_not_read_is_cut_off_at_its_limit() {
     let disconnections = &server.services.stats.output_limit_disconnections;
     assert_eq!(disconnections.load(Ordering::Relaxed), 1);
     // One that reads gets all of it.
-    parameters::set(
+    setting::set(
         &mut Change::Shared(&server.services.config),
         limit.0,
         "normal 0 0 0",

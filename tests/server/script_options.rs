@@ -1,7 +1,8 @@
 //! Options of scripts: flags by SHA-1, undeclared keys, tags, the log.
 
 use darter::config::Config;
-use darter::config::parameters::{Change, set};
+use darter::config::parameters::Change;
+use darter::config::setting::set;
 
 use crate::support::client::Client;
 use crate::support::log;
