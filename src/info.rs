@@ -315,6 +315,8 @@ fn scripts(services: &Services, text: &mut Text) {
             ),
         );
     }
+    let suspended = services.suspended_scripts.load(Ordering::Relaxed);
+    text.line("suspended_scripts", suspended);
     for (sha, counts) in counts_of(services, None).iter().take(SCRIPTS_SHOWN) {
         text.line(
             &format!("script_{}", String::from_utf8_lossy(sha)),

@@ -1,6 +1,6 @@
 //! What all threads share: references to the parts, no behaviour of its own.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,12 @@ use crate::blocking::Waiters;
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::interest::Interest;
+use crate::latency::Latency;
 use crate::memory;
 use crate::pubsub::PubSub;
 use crate::script::cache::ScriptCache;
 use crate::script::functions::Registry;
+use crate::slow_log::SlowLog;
 use crate::stats::Stats;
 use crate::watchdog::Watchdog;
 
@@ -38,8 +40,14 @@ pub struct Services {
     pub functions: Registry,
     /// What has happened so far.
     pub stats: Stats,
+    /// Commands that took long.
+    pub slow_log: SlowLog,
+    /// How long things took that took too long.
+    pub latency: Latency,
     /// Which threads stayed with one client for long.
     pub watchdog: Watchdog,
+    /// Scripts that have not come to their end within a slice.
+    pub suspended_scripts: AtomicUsize,
     /// When the server was made.
     pub started: Instant,
     /// Tells this run of the server from others.
@@ -47,12 +55,12 @@ pub struct Services {
     /// Bytes in use when the server was made.
     pub start_bytes: u64,
     stop: Stop,
-    random: AtomicU64,
     forces_conflict: AtomicBool,
 }
 
 const WEYL: u64 = 0x9E37_79B9_7F4A_7C15;
 
+/// Mixes a word of a Weyl sequence (Steele et al., 2014).
 fn mix(mut word: u64) -> u64 {
     word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -100,20 +108,17 @@ impl Services {
             scripts,
             functions: Registry::new(),
             stats: Stats::new(),
+            slow_log: SlowLog::default(),
+            latency: Latency::default(),
             watchdog: Watchdog::default(),
+            suspended_scripts: AtomicUsize::new(0),
             started,
             run_id: run_id(seed),
             start_bytes: memory::used_bytes() as u64,
             stop: Stop::default(),
-            random: AtomicU64::new(seed),
             forces_conflict: AtomicBool::new(false),
             config,
         }
-    }
-
-    /// A number drawn at random: a Weyl sequence through a mixing function (Steele et al., 2014).
-    pub fn random(&self) -> u64 {
-        mix(self.random.fetch_add(WEYL, Ordering::Relaxed))
     }
 
     /// Makes the next commit of a command meet a conflict, whoever's it is: what runs again after

@@ -16,10 +16,48 @@ pub struct CommandCounts {
     pub calls: AtomicU64,
     /// Nanoseconds that it took.
     pub nanoseconds: AtomicU64,
+    /// Calls by their time; see [`bucket_bound_us`].
+    histogram: [AtomicU64; HISTOGRAM_BUCKETS],
     /// Times that it was refused before it ran.
     pub rejected: AtomicU64,
     /// Times that it replied an error.
     pub failed: AtomicU64,
+}
+
+/// Into how many classes calls are divided by their time.
+pub const HISTOGRAM_BUCKETS: usize = 32;
+
+/// Nanoseconds that the calls of the first class take at most; twice as many with each further one.
+const FIRST_BUCKET_NS_LOG2: u32 = 10;
+
+fn bucket_of(nanoseconds: u64) -> usize {
+    let above = nanoseconds.saturating_sub(1) >> FIRST_BUCKET_NS_LOG2;
+    let bucket = (u64::BITS - above.leading_zeros()) as usize;
+    bucket.min(HISTOGRAM_BUCKETS - 1)
+}
+
+/// Microseconds that the calls of a class take at most, rounded as Redis's histogram, which has two
+/// digits, does. The last class has all that take longer.
+pub fn bucket_bound_us(bucket: usize) -> u64 {
+    let bound_ns = 1 << (FIRST_BUCKET_NS_LOG2 + bucket as u32);
+    (bound_ns + (bound_ns >> 7) - 1) / 1000
+}
+
+impl CommandCounts {
+    /// Counts a call.
+    #[inline]
+    pub fn record(&self, nanoseconds: u64) {
+        count(&self.calls, 1);
+        count(&self.nanoseconds, nanoseconds);
+        count(&self.histogram[bucket_of(nanoseconds)], 1);
+    }
+
+    /// Adds the calls of each class.
+    pub fn add_to(&self, buckets: &mut [u64; HISTOGRAM_BUCKETS]) {
+        for (sum, bucket) in buckets.iter_mut().zip(&self.histogram) {
+            *sum += bucket.load(Ordering::Relaxed);
+        }
+    }
 }
 
 /// Modes of scripts, as statistics name them.
@@ -169,7 +207,7 @@ impl Stats {
                     &command.rejected,
                     &command.failed,
                 ];
-                all.into_iter().for_each(zero);
+                all.into_iter().chain(&command.histogram).for_each(zero);
             }
             for mode in &thread.scripts {
                 let all = [
@@ -255,5 +293,20 @@ impl Stats {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_in_the_first_class_that_has_room() {
+        let bounds: Vec<u64> = (0..8).map(bucket_bound_us).collect();
+        assert_eq!(bounds, [1, 2, 4, 8, 16, 33, 66, 132]);
+        for (nanoseconds, bucket) in [(0, 0), (1024, 0), (1025, 1), (2048, 1), (2049, 2)] {
+            assert_eq!(bucket_of(nanoseconds), bucket, "{nanoseconds}");
+        }
+        assert_eq!(bucket_of(u64::MAX), HISTOGRAM_BUCKETS - 1);
     }
 }

@@ -13,6 +13,7 @@ const FAMILIES: &[&[Command]] = &[
     super::key::COMMANDS,
     super::expire::COMMANDS,
     super::scan::COMMANDS,
+    super::key_range::COMMANDS,
     super::keyspace::COMMANDS,
     super::object::COMMANDS,
     super::hash::COMMANDS,
@@ -30,6 +31,8 @@ const FAMILIES: &[&[Command]] = &[
     super::server::COMMANDS,
     super::introspection::COMMANDS,
     super::config::COMMANDS,
+    super::slow_log::COMMANDS,
+    super::latency::COMMANDS,
     super::pubsub::COMMANDS,
     #[cfg(test)]
     super::panicking::COMMANDS,

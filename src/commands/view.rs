@@ -263,7 +263,7 @@ impl<'t> View<'t> {
 
     /// A number drawn at random.
     pub fn random(&self) -> u64 {
-        self.services.random()
+        self.transaction.random()
     }
 
     /// Publishes a message when and if this becomes part of history.

@@ -221,6 +221,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.charge();
     }
 
+    /// Whether the client has gone whose command waits for something to take. It takes nothing then,
+    /// although there may be something now.
+    fn has_left(&mut self, context: &mut Context<'_>) -> bool {
+        if self.has_ended || !self.session.is_blocked() || fault!("who has gone takes") {
+            return false;
+        }
+        let is_news = matches!(self.poll_receive(context), Step::Again);
+        is_news && self.has_ended && self.session.disconnect()
+    }
+
     /// Whether the session has something to do now. A command that waits is polled once per poll
     /// of the task, also while its client reads nothing: it may be what others wait for. No
     /// further request is begun then.
@@ -319,6 +329,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
                 client_memory::enforce(&own.services);
                 let_others(context);
                 return Poll::Pending;
+            }
+            if !has_run && own.has_left(context) {
+                return Poll::Ready(());
             }
             if own.may_process(is_blocked, has_run) {
                 has_run = true;

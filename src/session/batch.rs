@@ -20,6 +20,10 @@ pub(super) struct Taken {
 }
 
 impl Taken {
+    pub(super) fn arguments(&self) -> Vec<&[u8]> {
+        self.request.arguments(&self.bytes).collect()
+    }
+
     /// What its arguments take where they are copied.
     pub(super) fn argument_bytes(&self) -> usize {
         let arguments = self.request.arguments(&self.bytes);

@@ -11,6 +11,7 @@ use super::retry::{Kept, Retry, Tried};
 use super::{Core, Pending, Step, dispatch};
 use crate::blocking::Waiter;
 use crate::clients::Unblock;
+use crate::commands::args::KeptArguments;
 use crate::commands::command::{Group, flag};
 use crate::commands::error::{CommandError, Wait};
 use crate::resp::encode::Encoder;
@@ -201,6 +202,10 @@ impl Pending for Blocked {
 
     fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    fn arguments(&self) -> Option<&KeptArguments> {
+        Some(&self.retry.kept.arguments)
     }
 
     fn abandon(&mut self, core: &mut Core) {

@@ -9,7 +9,9 @@ use super::batch::Taken;
 use super::exec::Exec;
 use super::multi::{self, Item, Multi};
 use super::script_run::Rules;
-use super::{Core, Pending, Step, eval, explain, function_load, held_snapshot, pushes, retry};
+use super::{
+    Core, Pending, Step, eval, explain, function_load, held_snapshot, pushes, retry, suspended,
+};
 use crate::commands::args::Args;
 use crate::commands::command::{Command, Control, Run, flag};
 use crate::commands::error::CommandError;
@@ -182,7 +184,7 @@ fn check(core: &Core, entry: Entry) -> Result<(), CommandError> {
     if core.services.config.is_out_of_memory() && needs_memory(core, command) {
         return Err(CommandError::OutOfMemory);
     }
-    Ok(())
+    suspended::check(core, command)
 }
 
 /// Whether the command may make memory grow: by what it does, or by being queued.

@@ -9,12 +9,12 @@ use super::multi::Item;
 use super::script_host::{Effects, Target};
 use super::script_run::{Advanced, Ended, Flight};
 use super::{Core, Pending, Step, dispatch, held_snapshot};
+use crate::commands::args::KeptArguments;
 use crate::commands::command::Control;
 use crate::commands::error::CommandError;
 use crate::fault::fault;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
-use crate::script::flags::Flags;
 use crate::script_stats::Tally;
 
 /// EVAL outside MULTI.
@@ -259,8 +259,7 @@ impl Script {
         output: &mut Vec<u8>,
         waker: &Waker,
     ) -> Option<Step> {
-        let rolls_back = flight.run.failed() && flight.rules.flags.has(Flags::ROLLBACK_ON_ERROR);
-        match self.commit(core, rolls_back, waker) {
+        match self.commit(core, flight.rolls_back(), waker) {
             None => {
                 let failed = flight.run.failed();
                 self.leave_gate();
@@ -368,5 +367,9 @@ impl Pending for Script {
 
     fn outlives_client(&self) -> bool {
         true
+    }
+
+    fn arguments(&self) -> Option<&KeptArguments> {
+        Some(&self.item.arguments)
     }
 }

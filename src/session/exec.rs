@@ -1,12 +1,13 @@
 //! EXEC: the queued commands as one transaction.
 
 use std::task::Waker;
+use std::time::Instant;
 
 use darter_storage::{CommitError, Error, Escalation, Mode, Transaction};
 
 use super::function_load::Load;
 use super::multi::{Item, Watch};
-use super::script_host::{Effects, Target};
+use super::script_host::{Effects, EffectsMark, Target};
 use super::script_run::{Advanced, Ended, Flight, Registered, Rules, closes_gate};
 use super::{Core, Pending, Step, retry};
 use crate::commands::args::Args;
@@ -18,10 +19,49 @@ use crate::resp::encode::Encoder;
 use crate::resp::reply::{Mark, Reply};
 use crate::script_stats::Tally;
 
-/// What a command on the connection did, kept so that it is not done again with the others.
+/// Commands that may be run again, in all, to take back what scripts of one EXEC did.
+const RUN_AGAIN_MAX: usize = 100_000;
+
+/// What a command did that is not run again with the others.
 struct Cached {
     reply: Vec<u8>,
-    database: usize,
+    /// What it selected.
+    database: Option<usize>,
+    /// It holds for this attempt only: a script gave up because of what it read.
+    is_of_attempt: bool,
+}
+
+impl Cached {
+    fn for_all_attempts(reply: Vec<u8>) -> Cached {
+        Cached {
+            reply,
+            database: None,
+            is_of_attempt: false,
+        }
+    }
+}
+
+/// A script that has run.
+struct Ran {
+    /// Its place in the queue.
+    at: usize,
+    flight: Flight,
+    /// Why, if it did not come to its end by itself.
+    ended: Option<Ended>,
+    /// Nothing of it is left.
+    is_undone: bool,
+}
+
+impl Ran {
+    /// Counts it as a run of a script, and as a call of the command at `index` of the table.
+    fn account(&self, core: &Core, index: usize) {
+        match &self.ended {
+            None => self.flight.account_end(core, &Tally::default()),
+            Some(ended) => self.flight.account_ended(core, ended, &Tally::default()),
+        }
+        let elapsed = self.flight.started.elapsed();
+        core.stats.commands[index].record(elapsed.as_nanos() as u64);
+    }
 }
 
 /// See the module's text.
@@ -37,8 +77,9 @@ pub(super) struct Exec {
     attempt: Option<Attempt>,
     /// Libraries that the next command is loading, once for all attempts.
     load: Option<Load>,
-    /// The scripts of an attempt that lost: SCRIPT KILL finds them until they run again.
-    lost: Vec<Registered>,
+    /// The scripts of an attempt that lost, by their places: SCRIPT KILL finds them until they run
+    /// again.
+    lost: Vec<(usize, Registered)>,
 }
 
 /// One try.
@@ -48,15 +89,35 @@ struct Attempt {
     next: usize,
     body: Vec<u8>,
     script: Option<Flight>,
-    /// Scripts that have run, to be counted when the transaction has happened.
-    ended: Vec<Flight>,
+    /// To be counted when the transaction has happened.
+    ran: Vec<Ran>,
     effects: Effects,
+    /// Where `effects` stood before the script.
+    before_script: EffectsMark,
+    /// How many commands have run again.
+    run_again: usize,
 }
 
 impl Attempt {
-    fn into_lost(self) -> Vec<Registered> {
-        let flights = self.ended.into_iter().chain(self.script);
-        flights.map(Flight::into_registered).collect()
+    fn into_lost(self) -> Vec<(usize, Registered)> {
+        let running = self.script.map(|flight| (self.next, flight));
+        let ran = self.ran.into_iter().map(|ran| (ran.at, ran.flight));
+        ran.chain(running)
+            .map(|(at, flight)| (at, flight.into_registered()))
+            .collect()
+    }
+
+    /// Stands where it began; what it has read is still compared at its commit.
+    fn go_back(&mut self, database: usize) {
+        self.run_again += self.next;
+        if !fault!("an ended script in exec leaves its writes") {
+            self.transaction.start_over();
+        }
+        self.database = database;
+        self.next = 0;
+        self.body.clear();
+        self.effects = Effects::default();
+        self.ran.retain(|ran| ran.is_undone);
     }
 }
 
@@ -68,8 +129,8 @@ enum Tried {
     Yields,
     /// Only the gate will do.
     NeedsGate,
-    /// A script was ended, or a reply is too large: nothing of the transaction happens.
-    Ended(Ended),
+    /// Nothing of the transaction happens, because of this error.
+    Discarded(String),
 }
 
 impl Exec {
@@ -126,7 +187,14 @@ impl Exec {
 
     /// Runs commands until all have run or one cannot go on.
     fn run_items(&mut self, core: &mut Core, attempt: &mut Attempt, waker: &Waker) -> Tried {
+        let mut clock = Instant::now();
         while let Some(item) = self.items.get(attempt.next) {
+            if let Some(cached) = &self.cached[attempt.next] {
+                attempt.body.extend_from_slice(&cached.reply);
+                attempt.database = cached.database.unwrap_or(attempt.database);
+                attempt.next += 1;
+                continue;
+            }
             core.running = Some(item.entry.index);
             match item.entry.command.run {
                 Run::Data(handler) => {
@@ -140,90 +208,161 @@ impl Exec {
                         View::new(&mut attempt.transaction, attempt.database, &core.services);
                     let result = handler(&mut view, &args, &mut reply);
                     if reply.is_cut() {
-                        return Tried::Ended(Ended::ReplyTooLarge);
+                        return Tried::Discarded(Ended::ReplyTooLarge.error(false));
                     }
                     finish_item(core, result, &mut reply, mark);
+                    count_item(core, item, &mut clock);
+                    attempt.next += 1;
                 }
                 Run::Client(_) => {
-                    let at = attempt.next;
-                    let cached = match &mut self.cached[at] {
-                        Some(cached) if !fault!("exec calls its client's commands again") => cached,
-                        empty => empty.insert(run_client(core, item, attempt.database)),
-                    };
-                    attempt.body.extend_from_slice(&cached.reply);
-                    attempt.database = cached.database;
+                    let ran = run_client(core, item, attempt.database);
+                    count_item(core, item, &mut clock);
+                    if fault!("exec calls its client's commands again") {
+                        attempt.body.extend_from_slice(&ran.reply);
+                        attempt.next += 1;
+                    } else {
+                        self.cached[attempt.next] = Some(ran);
+                    }
                 }
                 Run::Control(control) if control.loads_functions() => {
                     if !self.run_load(core, attempt, control) {
                         return Tried::Yields;
                     }
                 }
-                Run::Control(control) => match self.run_script(core, attempt, control, waker) {
-                    None => {}
-                    Some(tried) => return tried,
-                },
-                Run::Container => {}
+                Run::Control(Control::Unwatch) => {
+                    Encoder::new(&mut attempt.body, core.client.protocol).status("OK");
+                    attempt.next += 1;
+                }
+                Run::Control(control) => {
+                    if let Some(tried) = self.run_script(core, attempt, control, waker) {
+                        return tried;
+                    }
+                }
+                Run::Container => attempt.next += 1,
             }
-            attempt.next += 1;
         }
         Tried::Whole
     }
 
-    /// Runs the script that is next, or goes on with it. `None` when it has run.
+    /// Runs the script that is next, or goes on with it. `None` when it has run, or when what is next
+    /// has changed.
     fn run_script(
-        &self,
+        &mut self,
         core: &mut Core,
         attempt: &mut Attempt,
         control: Control,
         waker: &Waker,
     ) -> Option<Tried> {
-        let item = &self.items[attempt.next];
-        if control == Control::Unwatch {
-            Encoder::new(&mut attempt.body, core.client.protocol).status("OK");
-            return None;
-        }
         let mut flight = match attempt.script.take() {
             Some(flight) => flight,
-            None => match Flight::begin(core, control, item, attempt.database, true) {
-                Ok(flight) => flight,
-                Err(error) => {
-                    let mut reply = Encoder::new(&mut attempt.body, core.client.protocol);
-                    let mark = reply.mark();
-                    finish_item(core, Err(error), &mut reply, mark);
-                    return None;
+            None => {
+                let item = &self.items[attempt.next];
+                attempt.before_script = attempt.effects.mark();
+                match Flight::begin(core, control, item, attempt.database, true) {
+                    Ok(flight) => flight,
+                    Err(error) => {
+                        let mut reply = Encoder::new(&mut attempt.body, core.client.protocol);
+                        let mark = reply.mark();
+                        finish_item(core, Err(error), &mut reply, mark);
+                        attempt.next += 1;
+                        return None;
+                    }
                 }
-            },
+            }
         };
         attempt.transaction.pin();
         let target = Target::Transaction(&mut attempt.transaction);
         match flight.advance(core, target, &mut attempt.effects, waker) {
-            Advanced::Done => {
-                let meter = core.meter();
-                let mut reply = Encoder::metered(&mut attempt.body, core.client.protocol, &meter);
-                flight.write_result(&mut reply);
-                if reply.is_cut() {
-                    flight.account_ended(core, &Ended::ReplyTooLarge, &Tally::default());
-                    return Some(Tried::Ended(Ended::ReplyTooLarge));
-                }
-                attempt.ended.push(flight);
-                None
-            }
-            Advanced::Yields => {
+            Advanced::Done => self.finish_script(core, attempt, flight),
+            Advanced::Yields | Advanced::Waits => {
                 attempt.transaction.unpin();
                 attempt.script = Some(flight);
                 Some(Tried::Yields)
             }
-            Advanced::NeedsGate => Some(Tried::NeedsGate),
-            Advanced::Waits => {
+            Advanced::NeedsGate => {
                 attempt.script = Some(flight);
-                Some(Tried::Yields)
+                Some(Tried::NeedsGate)
             }
             Advanced::Ended(ended) => {
-                if fault!("half of an exec commits") {
-                    let _ = core.services.commit(&mut attempt.transaction);
-                }
-                flight.account_ended(core, &ended, &Tally::default());
-                Some(Tried::Ended(ended))
+                let reply = error_reply(core, &ended);
+                self.undo(core, attempt, (flight, Some(ended)), reply)
+            }
+        }
+    }
+
+    /// A script has come to its end by itself.
+    fn finish_script(
+        &mut self,
+        core: &Core,
+        attempt: &mut Attempt,
+        mut flight: Flight,
+    ) -> Option<Tried> {
+        let before = attempt.body.len();
+        let meter = core.meter();
+        let mut reply = Encoder::metered(&mut attempt.body, core.client.protocol, &meter);
+        flight.write_result(&mut reply);
+        if reply.is_cut() {
+            flight.account_ended(core, &Ended::ReplyTooLarge, &Tally::default());
+            return Some(Tried::Discarded(Ended::ReplyTooLarge.error(false)));
+        }
+        if flight.rolls_back() {
+            let reply = attempt.body.split_off(before);
+            return self.undo(core, attempt, (flight, None), reply);
+        }
+        attempt.ran.push(Ran {
+            at: attempt.next,
+            flight,
+            ended: None,
+            is_undone: false,
+        });
+        attempt.next += 1;
+        None
+    }
+
+    /// Takes back what the script did that is next, and replies so. What came before it is run again
+    /// where the transaction began: a transaction has no other place to go back to. `None` to go on.
+    fn undo(
+        &mut self,
+        core: &Core,
+        attempt: &mut Attempt,
+        (flight, ended): (Flight, Option<Ended>),
+        reply: Vec<u8>,
+    ) -> Option<Tried> {
+        let at = attempt.next;
+        let has_changed = flight.rules.has_changed;
+        let is_killed = ended == Some(Ended::Killed);
+        self.cached[at] = Some(Cached {
+            is_of_attempt: !is_killed,
+            ..Cached::for_all_attempts(reply)
+        });
+        if is_killed {
+            flight.account_ended(core, &Ended::Killed, &Tally::default());
+        } else {
+            attempt.ran.push(Ran {
+                at,
+                flight,
+                ended,
+                is_undone: true,
+            });
+        }
+        if !has_changed {
+            attempt.effects.rewind(attempt.before_script);
+            return None;
+        }
+        if attempt.run_again > RUN_AGAIN_MAX {
+            let text = "ERR Too many of its scripts have to be undone.";
+            return Some(Tried::Discarded(text.to_owned()));
+        }
+        attempt.go_back(self.database);
+        None
+    }
+
+    /// What was killed while it waited to run again does not.
+    fn note_kills(&mut self, core: &Core) {
+        for (at, registered) in &self.lost {
+            if registered.is_killed() && self.cached[*at].is_none() {
+                let reply = error_reply(core, &Ended::Killed);
+                self.cached[*at] = Some(Cached::for_all_attempts(reply));
             }
         }
     }
@@ -232,38 +371,40 @@ impl Exec {
     /// on after others have had their turn.
     fn run_load(&mut self, core: &mut Core, attempt: &mut Attempt, control: Control) -> bool {
         let at = attempt.next;
-        if self.cached[at].is_none() {
-            let arguments = self.items[at].arguments.to_vec();
-            let begun = match self.load.take() {
-                Some(load) => Ok(load),
-                None => Load::begin(core, control, &Args::new(&arguments)),
-            };
-            attempt.transaction.unpin();
-            let loaded = begun.and_then(|mut load| match load.advance(core) {
-                Some(loaded) => loaded.map(|()| Some(load)),
-                None => {
-                    self.load = Some(load);
-                    Ok(None)
-                }
-            });
-            let mut reply = Vec::new();
-            let mut encoder = Encoder::new(&mut reply, core.client.protocol);
-            match loaded {
-                Ok(None) => return false,
-                Ok(Some(load)) => load.write_reply(&mut encoder),
-                Err(error) => {
-                    let mark = encoder.mark();
-                    finish_item(core, Err(error), &mut encoder, mark);
-                }
+        let arguments = self.items[at].arguments.to_vec();
+        let begun = match self.load.take() {
+            Some(load) => Ok(load),
+            None => Load::begin(core, control, &Args::new(&arguments)),
+        };
+        attempt.transaction.unpin();
+        let loaded = begun.and_then(|mut load| match load.advance(core) {
+            Some(loaded) => loaded.map(|()| Some(load)),
+            None => {
+                self.load = Some(load);
+                Ok(None)
             }
-            let database = attempt.database;
-            self.cached[at] = Some(Cached { reply, database });
+        });
+        let mut reply = Vec::new();
+        let mut encoder = Encoder::new(&mut reply, core.client.protocol);
+        match loaded {
+            Ok(None) => return false,
+            Ok(Some(load)) => load.write_reply(&mut encoder),
+            Err(error) => {
+                let mark = encoder.mark();
+                finish_item(core, Err(error), &mut encoder, mark);
+            }
         }
+        self.cached[at] = Some(Cached::for_all_attempts(reply));
         attempt.transaction.pin();
-        if let Some(cached) = &self.cached[at] {
-            attempt.body.extend_from_slice(&cached.reply);
-        }
         true
+    }
+
+    /// An attempt is given up; another will be made.
+    fn lose(&mut self, attempt: Attempt) {
+        self.lost = attempt.into_lost();
+        for cached in &mut self.cached {
+            cached.take_if(|cached| cached.is_of_attempt);
+        }
     }
 
     fn begin(&mut self) -> Attempt {
@@ -273,16 +414,26 @@ impl Exec {
             next: 0,
             body: Vec::new(),
             script: None,
-            ended: Vec::new(),
+            ran: Vec::new(),
             effects: Effects::default(),
+            before_script: EffectsMark::default(),
+            run_again: 0,
         }
     }
 }
 
-/// Replies that nothing of the transaction happens.
-fn discard(core: &Core, ended: Ended, output: &mut Vec<u8>) -> Step {
+/// The element of a script that was ended.
+fn error_reply(core: &Core, ended: &Ended) -> Vec<u8> {
     let text = ended.error(false);
-    let text = text.strip_prefix("ERR ").unwrap_or(&text);
+    core.services.stats.count_error(text.as_bytes());
+    let mut reply = Vec::new();
+    Encoder::new(&mut reply, core.client.protocol).error(text.as_bytes());
+    reply
+}
+
+/// Replies that nothing of the transaction happens.
+fn discard(core: &Core, why: &str, output: &mut Vec<u8>) -> Step {
+    let text = why.strip_prefix("ERR ").unwrap_or(why);
     let text = format!("EXECABORT Transaction discarded because of: {text}");
     Encoder::new(output, core.client.protocol).error(text.as_bytes());
     Step::Done
@@ -311,7 +462,21 @@ fn run_client(core: &mut Core, item: &Item, database: usize) -> Cached {
     }
     // What is selected becomes the client's own at the commit.
     let database = std::mem::replace(&mut core.client.database, own);
-    Cached { reply, database }
+    Cached {
+        database: Some(database),
+        ..Cached::for_all_attempts(reply)
+    }
+}
+
+/// Counts a command that began at `clock`, which is set to now.
+fn count_item(core: &Core, item: &Item, clock: &mut Instant) {
+    let now = Instant::now();
+    let began = std::mem::replace(clock, now);
+    let elapsed_ns = now.saturating_duration_since(began).as_nanos() as u64;
+    core.stats.commands[item.entry.index].record(elapsed_ns);
+    if core.is_slow(elapsed_ns) {
+        core.note_slow(item.entry.index, elapsed_ns, &item.arguments.to_vec());
+    }
 }
 
 /// Writes a command's error as its element, or leaves its reply.
@@ -336,9 +501,7 @@ impl Pending for Exec {
                 None => {
                     if retry::must_wait(core, &mut self.waits_for_gate, &mut self.escalation, waker)
                     {
-                        if self.lost.iter().any(Registered::is_killed) {
-                            return discard(core, Ended::Killed, output);
-                        }
+                        self.note_kills(core);
                         return Step::Waits;
                     }
                     let attempt = self.begin();
@@ -350,7 +513,10 @@ impl Pending for Exec {
                 }
             };
             if attempt.next < self.items.len() {
-                match self.run_items(core, &mut attempt, waker) {
+                let own = core.running;
+                let tried = self.run_items(core, &mut attempt, waker);
+                core.running = own;
+                match tried {
                     Tried::Whole => self.lost.clear(),
                     Tried::Yields => {
                         self.attempt = Some(attempt);
@@ -358,10 +524,10 @@ impl Pending for Exec {
                     }
                     Tried::NeedsGate => {
                         self.escalation.take_gate();
-                        self.lost = attempt.into_lost();
+                        self.lose(attempt);
                         continue;
                     }
-                    Tried::Ended(ended) => return discard(core, ended, output),
+                    Tried::Discarded(why) => return discard(core, &why, output),
                 }
             }
             match core.services.commit(&mut attempt.transaction) {
@@ -372,10 +538,9 @@ impl Pending for Exec {
                         core.client.database = attempt.database;
                     }
                     attempt.effects.happen();
-                    attempt
-                        .ended
-                        .iter()
-                        .for_each(|flight| flight.account_end(core, &Tally::default()));
+                    for ran in &attempt.ran {
+                        ran.account(core, self.items[ran.at].entry.index);
+                    }
                     core.has_committed = true;
                     return Step::Done;
                 }
@@ -392,7 +557,7 @@ impl Pending for Exec {
                 }
                 Err(CommitError::GateClosed) => self.waits_for_gate = true,
             }
-            self.lost = attempt.into_lost();
+            self.lose(attempt);
         }
     }
 

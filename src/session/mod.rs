@@ -18,6 +18,8 @@ mod pushes;
 mod retry;
 mod script_host;
 mod script_run;
+mod slow;
+mod suspended;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +32,7 @@ use std::time::{Duration, Instant};
 use bumpalo::Bump;
 
 use crate::clients::{ClientState, Context, ReplyMode, SharedClient};
+use crate::commands::args::KeptArguments;
 use crate::commands::command::flag;
 use crate::commands::table;
 use crate::fault::fault;
@@ -92,6 +95,11 @@ trait Pending {
         false
     }
 
+    /// The arguments of the command, if it keeps them.
+    fn arguments(&self) -> Option<&KeptArguments> {
+        None
+    }
+
     /// Takes back what others know of it, when its client has gone.
     fn abandon(&mut self, _core: &mut Core) {}
 }
@@ -111,8 +119,10 @@ pub(crate) struct Core {
     held: Option<darter_storage::Transaction>,
     /// The place in the table of the command that counts as running; `None` once it is refused.
     running: Option<usize>,
-    /// When the command that runs began.
+    /// When the command that runs began, or its slice.
     clock: Instant,
+    /// For how long it has kept the thread in earlier slices.
+    earlier_ns: u64,
     /// Whether something was committed that the stream of effects should show soon.
     has_committed: bool,
     /// Where the arguments of the command that runs are laid out.
@@ -122,14 +132,14 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// A command has ended: counts it and obeys CLIENT REPLY.
-    fn finish(&mut self, output: &mut Vec<u8>, reply_from: usize) {
+    /// A command has ended: counts it and obeys CLIENT REPLY. Returns for how many nanoseconds it
+    /// has kept the thread.
+    fn finish(&mut self, output: &mut Vec<u8>, reply_from: usize) -> u64 {
         let now = Instant::now();
+        let in_slice = now.saturating_duration_since(self.clock).as_nanos() as u64;
+        let elapsed_ns = in_slice + std::mem::take(&mut self.earlier_ns);
         if let Some(running) = self.running {
-            let counts = &self.stats.commands[running];
-            count(&counts.calls, 1);
-            let elapsed = now.saturating_duration_since(self.clock);
-            count(&counts.nanoseconds, elapsed.as_nanos() as u64);
+            self.stats.commands[running].record(elapsed_ns);
             count(&self.stats.processed, 1);
         }
         self.clock = now;
@@ -148,6 +158,12 @@ impl Core {
                 self.client.reply_mode = ReplyMode::On;
             }
         }
+        elapsed_ns
+    }
+
+    /// A slice of the command that runs is over, and the command is not.
+    fn leave_slice(&mut self) {
+        self.earlier_ns += self.clock.elapsed().as_nanos() as u64;
     }
 
     fn confirms_subscription(&self) -> bool {
@@ -222,6 +238,7 @@ impl Session {
                 held: None,
                 running: None,
                 clock: Instant::now(),
+                earlier_ns: 0,
                 has_committed: false,
                 bump: Bump::new(),
                 kept_bytes: 0,
@@ -281,6 +298,11 @@ impl Session {
         self.pending.is_some()
     }
 
+    /// Whether a command waits for something to take.
+    pub fn is_blocked(&self) -> bool {
+        self.core.client.shared.is_blocked.load(Ordering::SeqCst)
+    }
+
     /// Whether there may be something to do without new bytes.
     pub fn expects_news(&self) -> bool {
         self.is_suspended() || self.is_subscribed()
@@ -317,15 +339,25 @@ impl Session {
             if let Some(pending) = &mut self.pending {
                 match pending.poll(&mut self.core, &mut self.output, waker) {
                     Step::Done => {
-                        self.pending = None;
-                        self.core.finish(&mut self.output, self.reply_from);
+                        let done = self.pending.take();
+                        let elapsed_ns = self.core.finish(&mut self.output, self.reply_from);
+                        self.note_if_slow(elapsed_ns, || {
+                            let arguments = done.as_ref().and_then(|pending| pending.arguments());
+                            arguments.map_or_else(Vec::new, KeptArguments::to_vec)
+                        });
                     }
                     Step::Becomes(next) => {
                         self.pending = Some(next);
                         continue;
                     }
-                    Step::Waits => return Progress::Suspended,
-                    Step::Yields => return Progress::Yielded,
+                    Step::Waits => {
+                        self.core.leave_slice();
+                        return Progress::Suspended;
+                    }
+                    Step::Yields => {
+                        self.core.leave_slice();
+                        return Progress::Yielded;
+                    }
                 }
             }
             self.reply_from = self.output.len();
@@ -341,11 +373,11 @@ impl Session {
                     self.pending = dispatch::run(&mut self.core, &taken, &mut self.output);
                     if self.pending.is_some() {
                         self.core.kept_bytes += taken.argument_bytes();
+                    } else {
+                        let elapsed_ns = self.core.finish(&mut self.output, self.reply_from);
+                        self.note_if_slow(elapsed_ns, || taken.arguments());
                     }
                     self.batch.done(taken);
-                    if self.pending.is_none() {
-                        self.core.finish(&mut self.output, self.reply_from);
-                    }
                 }
                 Ok(None) => return Progress::Idle,
                 Err(error) => {
@@ -358,6 +390,14 @@ impl Session {
             }
         }
         Progress::Yielded
+    }
+
+    fn note_if_slow<'a>(&self, elapsed_ns: u64, arguments: impl FnOnce() -> Vec<&'a [u8]>) {
+        if self.core.is_slow(elapsed_ns)
+            && let Some(running) = self.core.running
+        {
+            self.core.note_slow(running, elapsed_ns, &arguments());
+        }
     }
 
     /// Only the command that panicked is lost, for its transaction has not committed. What it has

@@ -295,4 +295,8 @@ impl Pending for Retry {
     fn outlives_client(&self) -> bool {
         true
     }
+
+    fn arguments(&self) -> Option<&KeptArguments> {
+        Some(&self.kept.arguments)
+    }
 }

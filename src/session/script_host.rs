@@ -33,10 +33,31 @@ pub(super) struct Effects {
     bytes: usize,
 }
 
+/// A place in `Effects`.
+#[derive(Clone, Copy, Default)]
+pub(super) struct EffectsMark {
+    lines: usize,
+    bytes: usize,
+}
+
 impl Effects {
     /// What is kept for it until the script has become part of history.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Where it stands, for `rewind`.
+    pub(super) fn mark(&self) -> EffectsMark {
+        EffectsMark {
+            lines: self.log.len(),
+            bytes: self.bytes,
+        }
+    }
+
+    /// Drops what has come since.
+    pub(super) fn rewind(&mut self, mark: EffectsMark) {
+        self.log.truncate(mark.lines);
+        self.bytes = mark.bytes;
     }
 
     /// The lines that would be logged.

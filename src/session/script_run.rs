@@ -13,6 +13,7 @@ use super::Core;
 use super::explain::Recorder;
 use super::multi::Item;
 use super::script_host::{Effects, ScriptHost, Target};
+use super::suspended::Suspended;
 use crate::clients::SharedClient;
 use crate::commands::args::KeptArguments;
 use crate::commands::command::Control;
@@ -183,7 +184,7 @@ impl Rules {
             is_direct,
             has_written: false,
             has_changed: false,
-            may_fail_after_writing: is_direct || !in_exec && flags.has(Flags::ROLLBACK_ON_ERROR),
+            may_fail_after_writing: is_direct || flags.has(Flags::ROLLBACK_ON_ERROR),
             declares_by_tag: core.services.config.declares_by_tag.load(Ordering::Relaxed),
             cached: call.cached,
             flags,
@@ -364,6 +365,7 @@ pub(super) struct Flight {
     registered: Registered,
     retry: Option<Escalation>,
     is_slow: bool,
+    suspended: Option<Suspended>,
     /// Nothing can have ended it yet, for it has not begun.
     is_new: bool,
     pub(super) started: Instant,
@@ -437,6 +439,7 @@ impl Flight {
             registered: Registered::new(core, &rules.cached.script, &item.arguments),
             retry: None,
             is_slow: false,
+            suspended: None,
             // What a command in EXEC takes is not what those before it took.
             started: if in_exec { Instant::now() } else { core.clock },
             // EXEC may begin it over, and it may have been ended before.
@@ -491,7 +494,7 @@ impl Flight {
         if host.effects.bytes() > limit_bytes && !fault!("effects of a script without end") {
             return Advanced::Ended(Ended::MemoryLimit);
         }
-        let suspended = match step {
+        let advanced = match step {
             script::Step::Done => return Advanced::Done,
             script::Step::OutOfMemory => return Advanced::Ended(Ended::MemoryLimit),
             script::Step::Preempted => Advanced::Yields,
@@ -500,8 +503,10 @@ impl Flight {
             // Told and counted where the session's panics end, like any other.
             script::Step::Panicked => std::panic::resume_unwind(Box::new("in a script")),
         };
-        self.is_ended(core, waker)
-            .map_or(suspended, Advanced::Ended)
+        if self.suspended.is_none() {
+            self.suspended = Some(Suspended::new(&core.services));
+        }
+        self.is_ended(core, waker).map_or(advanced, Advanced::Ended)
     }
 
     /// Whether somebody or a limit has ended the script.
@@ -527,6 +532,11 @@ impl Flight {
     /// Writes what the script returned or raised.
     pub(super) fn write_result(&mut self, reply: &mut dyn Reply) {
         self.run.write_result(reply);
+    }
+
+    /// Whether nothing of what it did is to stay, because it raised.
+    pub(super) fn rolls_back(&self) -> bool {
+        self.run.failed() && self.rules.flags.has(Flags::ROLLBACK_ON_ERROR)
     }
 
     /// Counts a run that has come to its end and into history.

@@ -1,6 +1,5 @@
 //! Copies of values, and whether what is read will be compared.
 
-use crate::entry::Written;
 use crate::error::Error;
 use crate::transaction::{Deadline, Transaction};
 use crate::value::Value;
@@ -33,28 +32,6 @@ impl Transaction {
         };
         self.set(to.0, to.1, copied, deadline)?;
         Ok(true)
-    }
-
-    /// Gives up what was written, but not what was read: the commit only compares. For what has
-    /// failed because of several keys, each read at its newest: they must have stood together.
-    ///
-    /// ```
-    /// use darter_storage::{Mode, Store};
-    /// let store = Store::new();
-    /// let mut tx = store.begin(Mode::Direct);
-    /// let (a, b) = (tx.integer(0, b"a")?, tx.integer(0, b"b")?);
-    /// tx.set_integer(0, b"sum", a.unwrap_or(0) + b.unwrap_or(0))?;
-    /// tx.forget_writes();
-    /// assert!(tx.commit().is_ok(), "a and b stood together");
-    /// assert_eq!(store.get("sum")?, None);
-    /// # Ok::<(), darter_storage::Error>(())
-    /// ```
-    pub fn forget_writes(&mut self) {
-        for index in 0..self.entries.len() {
-            self.entries.get_mut(index).written = Written::No;
-        }
-        self.messages.clear();
-        self.drop_table();
     }
 
     /// Whether what is read must still hold at the commit: in a direct or optimistic transaction,

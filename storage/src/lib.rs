@@ -22,6 +22,7 @@ mod fault;
 mod abort;
 mod accesses;
 mod afterwards;
+mod again;
 mod clock;
 mod commit;
 mod copy;

@@ -218,16 +218,13 @@ impl Transaction {
         let space = self.space(database)?;
         self.reads_whole_keyspace();
         let own = self.own_writes(space);
-        let mut salt = self.inner.clock.now() ^ (std::ptr::from_ref(self).addr() as u64) << 20;
         let accept = |record: &Record| match own.get(record.key()) {
             Some(is_there) => *is_there,
             None => self.alive(record).is_some(),
         };
-        let random = || {
-            salt = self.inner.random(salt);
-            salt
-        };
-        let found = self.inner.sample(space, random, self.guard(), accept);
+        let found = self
+            .inner
+            .sample(space, || self.random(), self.guard(), accept);
         Ok(found.map(|record| record.key().into()).or_else(|| {
             own.iter()
                 .find(|(_, is_there)| **is_there)

@@ -168,6 +168,8 @@ pub(crate) struct Local {
     pub(crate) lamport: Cell<u64>,
     /// What a closure that runs on this thread holds: who waited for it would wait for ever.
     pub(crate) held: Cell<Held>,
+    /// How many seeds of random numbers it has given out.
+    seeds: Cell<u64>,
 }
 
 impl Local {
@@ -179,7 +181,15 @@ impl Local {
             scan: RefCell::new(Scan::default()),
             lamport: Cell::new(0),
             held: Cell::default(),
+            seeds: Cell::new(0),
         }
+    }
+
+    /// Differs from call to call, and from thread to thread.
+    pub(crate) fn next_seed(&self) -> u64 {
+        let seeds = self.seeds.get() + 1;
+        self.seeds.set(seeds);
+        seeds ^ (self.state.addr() as u64) << 16
     }
 
     pub(crate) fn pin(&self) -> Guard {

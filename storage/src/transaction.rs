@@ -123,6 +123,10 @@ pub struct Transaction {
     /// The earliest deadline among own writes that were seen alive (`u64::MAX`: none).
     pub(crate) own_until_ms: Cell<u64>,
     pub(crate) gate_ticket: Option<u64>,
+    /// Where the random numbers of this attempt begin; 0 until the first is drawn.
+    pub(crate) seed: Cell<u64>,
+    /// How many have been drawn.
+    pub(crate) drawn: Cell<u64>,
 }
 
 impl Transaction {
@@ -153,6 +157,8 @@ impl Transaction {
             needs_gate: Cell::new(false),
             own_until_ms: Cell::new(u64::MAX),
             gate_ticket: None,
+            seed: Cell::new(0),
+            drawn: Cell::new(0),
         }
     }
 
@@ -256,6 +262,7 @@ impl Transaction {
         self.drop_table();
         self.needs_gate.set(false);
         self.own_until_ms.set(u64::MAX);
+        self.seed.set(0);
         self.release_slot();
         self.guard = None;
     }

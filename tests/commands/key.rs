@@ -310,3 +310,26 @@ fn keys_are_as_in_redis() {
         MEMORY USAGE a FOO 1",
     );
 }
+
+#[test]
+fn ranges_of_keys_are_in_key_order() {
+    let fill = "MSET a 1 b 2 c 3 ab 4; SADD b2 x; ";
+    let line = "KEYRANGE - +; KEYRANGE [b +; KEYRANGE (b [c; KEYRANGE - (c LIMIT 2; KEYRANGE + -; \
+                KEYRANGE - + TYPE set; KEYRANGE - + LIMIT 0; KEYRANGE - + TYPE string LIMIT 1";
+    let expected = "OK; 1; [a ab b b2 c]; [b b2 c]; [b2 c]; [a ab]; []; [b2]; []; [a]";
+    check(&format!("{fill}{line}"), expected);
+    check(
+        "MSET a 1 b 2; SADD c x; KEYRANGE - + WITHVALUES",
+        "OK; 1; [a '1' b '2' c nil]",
+    );
+    check(
+        "MSET user:1 a user:2 b users c; KEYCOUNT user:; KEYCOUNT user; KEYCOUNT none",
+        "OK; 2; 3; 0",
+    );
+    let error = "(ERR min or max not valid string range item)";
+    check("KEYRANGE a b; KEYRANGE - b", &format!("{error}; {error}"));
+    check(
+        "KEYRANGE - + LIMIT -1; KEYRANGE - + LIMIT; KEYRANGE - + NONSENSE",
+        "(ERR value is out of range, must be positive); (ERR syntax error); (ERR syntax error)",
+    );
+}

@@ -128,6 +128,8 @@ pub(crate) const MODES: &[Mode] = &[
     mode!("EVAL in MULTI", 80, Commands, ALL, |c, p| c.multi_with_script("", p)),
     mode!("EVAL with undeclared keys in MULTI", 20, Commands, ALL, |c, p| c.multi_with_script(UNDECLARED, p)),
     mode!("EVAL with any keys in MULTI, optimistic", 20, Commands, ALL, |c, p| c.multi_with_script(OPTIMISTIC, p)),
+    mode!("MULTI with an EVAL that aborts", 40, Commands, ALL, |c, p| c.multi_with_undone_script("", "#ABORT", p)),
+    mode!("MULTI with an EVAL that rolls back", 20, Commands, ALL, |c, p| c.multi_with_undone_script(ROLLBACK, "#FAIL", p)),
     mode!("FCALL", 80, All, ALL, |c, p| c.function("FCALL", "run", p)),
     mode!("FCALL with any keys", 20, All, ALL, |c, p| c.function("FCALL", "run_undeclared", p)),
     mode!("FCALL with any keys, optimistic", 40, All, ALL, |c, p| c.function("FCALL", "run_optimistic", p)),

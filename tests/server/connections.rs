@@ -2,19 +2,21 @@
 
 use std::io::Read;
 use std::net::TcpStream;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use darter::commands::table;
 use darter::config::Config;
-use darter::config::parameters::{self, Change};
+use darter::config::parameters::Change;
+use darter::config::setting;
 
 use crate::support::client::Client;
-use crate::support::server::Server;
+use crate::support::server::{Server, until};
 
 fn with_options(options: &[(&str, &str)]) -> Server {
     let mut config = Config::new(16, 2);
     for (name, value) in options {
-        parameters::set(&mut Change::Whole(&mut config), name, value).unwrap();
+        setting::set(&mut Change::Whole(&mut config), name, value).unwrap();
     }
     Server::start_with(config)
 }
@@ -272,4 +274,50 @@ fn an_idle_client_is_closed_and_a_busy_one_is_not() {
     assert_eq!(blocked.read().render(), "[k v]");
     assert_eq!(client.run("PUBLISH news x").render(), "1");
     assert_eq!(subscriber.read().render(), "[message news x]");
+}
+
+/// A blocked client's end, and what it waits for, come while the only thread is busy: what is there to
+/// be taken is for somebody who is there.
+#[test]
+fn who_has_gone_takes_nothing() {
+    let server = Server::start_with(Config::new(16, 1));
+    let mut busy = Client::connect(server.address);
+    let mut pusher = Client::connect(server.address);
+    let fill = (0..30_000).flat_map(|number| [format!("key:{number}"), number.to_string()]);
+    let fill: Vec<String> = ["MSET".to_owned()].into_iter().chain(fill).collect();
+    busy.call(&fill);
+    let keys = table::find(b"KEYS").unwrap().index;
+    let is_running = |index: usize| {
+        let all = server.services.clients.all();
+        all.iter()
+            .any(|client| client.command.load(Ordering::SeqCst) == index)
+    };
+    let are_blocked = |count: usize| {
+        let all = server.services.clients.all();
+        let blocked = all.iter();
+        blocked
+            .filter(|client| client.is_blocked.load(Ordering::SeqCst))
+            .count()
+            == count
+    };
+    loop {
+        busy.run("PING");
+        pusher.run("DEL l");
+        let mut taker = Client::connect(server.address);
+        taker.send(&["BLPOP", "l", "0"]);
+        until(|| are_blocked(1));
+        busy.send(&["KEYS", "*"]);
+        until(|| is_running(keys));
+        pusher.send(&["RPUSH", "l", "x"]);
+        drop(taker);
+        // Else one of them may have come before the other.
+        let was_in_time = !busy.has_news();
+        busy.read();
+        pusher.read();
+        if was_in_time {
+            break;
+        }
+    }
+    until(|| are_blocked(0));
+    assert_eq!(pusher.run("LRANGE l 0 -1").render(), "[x]");
 }

@@ -176,7 +176,7 @@ fn readers_pass_an_exclusive_script_and_writers_wait_for_it() {
 }
 
 #[test]
-fn a_kill_in_exec_leaves_nothing_of_it() {
+fn a_kill_in_exec_leaves_nothing_of_the_script() {
     let server = Server::start();
     let mut victim = Client::connect(server.address);
     for line in ["MULTI", "SET before 1", "RPUSH list x"] {
@@ -195,11 +195,57 @@ fn a_kill_in_exec_leaves_nothing_of_it() {
     assert_eq!(client.run("SCRIPT KILL").render(), "OK");
     let reply = victim.read().render();
     assert!(
-        reply.starts_with("(EXECABORT") && reply.contains("killed by user"),
+        reply.starts_with("[OK 1 (ERR") && reply.contains("killed by user"),
         "{reply}"
     );
-    assert_eq!(client.run("DBSIZE").render(), "0");
+    assert_eq!(client.run("EXISTS k").render(), "0");
+    assert_eq!(client.run("MGET before after").render(), "['1' '1']");
+    assert_eq!(client.run("LRANGE list 0 -1").render(), "[x]");
     assert_eq!(victim.run("SET k free").render(), "OK");
+}
+
+/// Each holds an interpreter: there may be so many and no more, and when one ends another may begin.
+#[test]
+fn scripts_that_do_not_end_are_limited_in_number() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("CONFIG SET lua-max-suspended 2");
+    let spin = ["EVAL", "while true do end", "0"];
+    let mut spinning: Vec<Client> = (0..2).map(|_| Client::connect(server.address)).collect();
+    for one in &mut spinning {
+        one.send(&spin);
+    }
+    let suspended = |client: &mut Client| {
+        let info = crate::support::info::section(client, "scripts");
+        info["suspended_scripts"].clone()
+    };
+    until(|| suspended(&mut client) == "2");
+    let refusal = "Too many scripts are suspended (lua-max-suspended).";
+    for line in [
+        "EVAL return 0",
+        "EVAL_RO return 0",
+        "SCRIPT EXPLAIN return 0",
+    ] {
+        assert_eq!(
+            client.run(line).render(),
+            format!("(ERR {refusal})"),
+            "{line}"
+        );
+    }
+    for line in ["MULTI", "SET k 1", "EVAL return 0"] {
+        client.run(line);
+    }
+    let discarded = format!("(EXECABORT Transaction discarded because of: {refusal})");
+    assert_eq!(client.run("EXEC").render(), discarded);
+    assert_eq!(client.run("EXISTS k").render(), "0");
+    assert_eq!(client.run("SCRIPT KILL").render(), "OK");
+    until(|| suspended(&mut client) == "1");
+    assert_eq!(client.run("EVAL return 0").render(), "nil");
+    assert_eq!(client.run("SCRIPT KILL").render(), "OK");
+    for one in &mut spinning {
+        assert!(one.read().render().contains("killed by user"));
+    }
+    assert_eq!(suspended(&mut client), "0");
 }
 
 /// What each call of a script that is not atomic did is there at once, and alone.

@@ -21,6 +21,7 @@ mod script_options;
 mod script_stats;
 mod script_texts;
 mod scripts;
+mod slow;
 mod snapshots;
 mod transactions;
 mod undeclared_keys;

@@ -142,6 +142,15 @@ impl Client {
         stream.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
+    /// Whether the server has sent something that was not read yet.
+    pub(crate) fn has_news(&mut self) -> bool {
+        let stream = self.reader.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let is_there = stream.peek(&mut [0]).is_ok();
+        stream.set_nonblocking(false).unwrap();
+        is_there
+    }
+
     /// Whether the server has ended the connection.
     pub(crate) fn is_at_end(&mut self) -> bool {
         match self.reader.fill_buf() {

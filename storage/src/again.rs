@@ -1,0 +1,72 @@
+//! Doing a part again: what was written is given up, what was read is kept, and what was drawn at
+//! random is drawn again.
+
+use crate::entry::Written;
+use crate::transaction::Transaction;
+
+impl Transaction {
+    /// Gives up what was written, but not what was read: the commit only compares. For what has
+    /// failed because of several keys, each read at its newest: they must have stood together.
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// let mut tx = store.begin(Mode::Direct);
+    /// let (a, b) = (tx.integer(0, b"a")?, tx.integer(0, b"b")?);
+    /// tx.set_integer(0, b"sum", a.unwrap_or(0) + b.unwrap_or(0))?;
+    /// tx.forget_writes();
+    /// assert!(tx.commit().is_ok(), "a and b stood together");
+    /// assert_eq!(store.get("sum")?, None);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
+    pub fn forget_writes(&mut self) {
+        for index in 0..self.entries.len() {
+            self.entries.get_mut(index).written = Written::No;
+        }
+        self.messages.clear();
+        self.drop_table();
+    }
+
+    /// Goes back to the beginning, at the same moment: what was written is given up, and the same
+    /// random numbers are drawn again. What was read stays to be compared. Whoever then does the same
+    /// again, but for a part, leaves of that part only that it was decided on what it read.
+    ///
+    /// ```
+    /// use darter_storage::{CommitError, Conflict, Mode, Store};
+    /// let store = Store::new();
+    /// let mut tx = store.begin(Mode::Optimistic);
+    /// let first = tx.random();
+    /// assert_eq!(tx.integer(0, b"stock")?, None, "so nothing is ordered");
+    /// tx.set_integer(0, b"orders", 1)?;
+    /// tx.start_over();
+    /// assert_eq!(tx.random(), first);
+    /// assert_eq!(tx.integer(0, b"orders")?, None);
+    /// store.set("stock", "7");
+    /// assert_eq!(tx.commit(), Err(CommitError::Conflict(Conflict)));
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
+    pub fn start_over(&mut self) {
+        self.forget_writes();
+        if !fault!("other random numbers the second time") {
+            self.drawn.set(0);
+        }
+    }
+
+    /// A number drawn at random, for what is not secret. The same ones are drawn after
+    /// [`Transaction::start_over`], others after [`Transaction::restart`].
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// let tx = store.begin(Mode::Snapshot);
+    /// assert_ne!(tx.random(), tx.random());
+    /// ```
+    pub fn random(&self) -> u64 {
+        if self.seed.get() == 0 {
+            self.seed.set(self.inner.random(self.local.next_seed()) | 1);
+        }
+        let drawn = self.drawn.get() + 1;
+        self.drawn.set(drawn);
+        self.inner.random(self.seed.get().wrapping_add(drawn))
+    }
+}
