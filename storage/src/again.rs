@@ -41,6 +41,7 @@ impl Transaction {
     /// tx.start_over();
     /// assert_eq!(tx.random(), first);
     /// assert_eq!(tx.integer(0, b"orders")?, None);
+    /// tx.set_integer(0, b"refused", 1)?;
     /// store.set("stock", "7");
     /// assert_eq!(tx.commit(), Err(CommitError::Conflict(Conflict)));
     /// # Ok::<(), darter_storage::Error>(())

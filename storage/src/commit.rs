@@ -162,7 +162,8 @@ impl Transaction {
             }
         }
         let reads_only = (0..self.entries.len()).any(|index| {
-            writes.binary_search(&index).is_err() && self.entries.get(index).seen.get() != Seen::Nothing
+            writes.binary_search(&index).is_err()
+                && self.entries.get(index).seen.get() != Seen::Nothing
         });
         let single = writes.len() == 1
             && (!reads_only || self.mode == Mode::Exclusive)

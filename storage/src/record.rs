@@ -33,9 +33,9 @@ struct LongKey {
     bytes: *const u8,
 }
 
-/// See the module's text. Aligned to 16 because the directory keeps tags in the low bits of its
-/// address.
-#[repr(C, align(16))]
+/// See the module's text. Aligned to 8, so that the directory has three low bits of its address for
+/// itself, and to no more: a skiplist's node is padded to its key's alignment.
+#[repr(C)]
 pub(crate) struct Record {
     /// null (nothing yet), [`DEAD`], or the newest version.
     pub(crate) head: AtomicPtr<Version>,

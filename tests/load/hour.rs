@@ -180,7 +180,9 @@ fn fill(address: SocketAddr) {
 #[ignore = "load: `just load hour [SECONDS]`"]
 fn hour() {
     let length = seconds(60);
-    let server = Process::start(&[], &[]);
+    // Which pages are huge, of 2 MiB each, the kernel decides, and changes its mind: without them it is
+    // to be seen what the server holds.
+    let server = Process::start(&[], &[("MIMALLOC_ALLOW_THP", "0")]);
     fill(server.address);
     let is_over = AtomicBool::new(false);
     let done = AtomicU64::new(0);

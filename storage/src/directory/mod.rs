@@ -4,7 +4,7 @@
 //! lines; it grows by freezing every slot, copying what lives, and one compare-and-swap of the
 //! cell in which it hangs. Readers never write and never wait.
 //!
-//! Slot word: 0 = empty; bit 0 FROZEN; bits 4..47 the record; bits 48..63 and 1..3 a 19-bit tag.
+//! Slot word: 0 = empty; bit 0 FROZEN; bits 3..47 the record; bits 48..63 and 1..2 an 18-bit tag.
 //! Cell word: 0 = no leaf; bit 0 = inner node; bits 1..4 = log2 of the leaf's lines; bit 5 = the
 //! cell is frozen; the rest is the address.
 //!
@@ -28,10 +28,14 @@ use crate::sync::{Guard, sized};
 
 const FROZEN: u64 = 1;
 /// A slot whose record was removed: no pointer, and never a record again.
-const TOMB: u64 = 0xE;
-const POINTER: u64 = 0x0000_FFFF_FFFF_FFF0;
+const TOMB: u64 = 0x6;
+const POINTER: u64 = 0x0000_FFFF_FFFF_FFF8;
+const _: () = assert!(
+    align_of::<Record>() == 8,
+    "bits 0 to 2 of an address are not its own"
+);
 const TAG: u64 = !(POINTER | FROZEN);
-const TAG_BITS: u32 = 19;
+const TAG_BITS: u32 = 18;
 
 const CELL_INNER: u64 = 1;
 const CELL_FROZEN: u64 = 1 << 5;
@@ -83,11 +87,11 @@ pub(crate) struct Directory {
 }
 
 fn tag_bits(tag: u64) -> u64 {
-    ((tag >> 3) << 48) | ((tag & 7) << 1)
+    ((tag >> 2) << 48) | ((tag & 3) << 1)
 }
 
 fn tag_of_word(word: u64) -> u64 {
-    ((word >> 48) << 3) | ((word >> 1) & 7)
+    ((word >> 48) << 2) | ((word >> 1) & 3)
 }
 
 fn tag_of_hash(hash: u64, depth: u32) -> u64 {
