@@ -1,11 +1,13 @@
 //! What it costs that a script can be suspended anywhere: Lua's own functions in a script against the
 //! same functions in a plain interpreter, and short scripts with slices against short ones without.
+//! Both sides take turns, for what is compared differs by less than a machine from minute to minute.
+
+#![allow(clippy::print_stdout, reason = "what it is for")]
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use darter::resp::encode::{Encoder, Protocol};
 use darter::resp::reply::Reply;
 use darter::script::cache::sha_of;
@@ -15,7 +17,8 @@ use darter::script::{CallContext, Called, Engine, Host, Kind, Limits, LogLevel, 
 static ALLOCATOR: darter::memory::Allocator = darter::memory::Allocator;
 
 /// The slice of a server, and one that does not end.
-const SLICES_NS: &[(&str, u64)] = &[("slices", 1_000_000), ("no-slices", 3_600_000_000_000)];
+const SLICE_NS: u64 = 1_000_000;
+const NO_SLICES_NS: u64 = 3_600_000_000_000;
 
 /// Functions on ordinary input, some hundred times in each run.
 const FUNCTIONS: &[(&str, &str)] = &[
@@ -54,6 +57,10 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ),
     (
         "insert",
+        "local insert = table.insert for i = 1, 10 do local t = {} for j = 1, 100 do insert(t, j) end end",
+    ),
+    (
+        "table.insert",
         "for i = 1, 10 do local t = {} for j = 1, 100 do table.insert(t, j) end end",
     ),
     (
@@ -111,49 +118,78 @@ fn run(engine: &mut Engine, script: &Arc<Script>, output: &mut Vec<u8>) {
     assert_ne!(black_box(&*output).first(), Some(&b'-'), "an error");
 }
 
-fn functions(criterion: &mut Criterion) {
+/// How often both sides take turns, and for how long each time.
+const TURNS: usize = 61;
+const TURN: Duration = Duration::from_millis(10);
+
+/// Nanoseconds for one call.
+fn timed(mut call: impl FnMut()) -> f64 {
+    let (begin, mut calls) = (Instant::now(), 0);
+    while begin.elapsed() < TURN {
+        call();
+        calls += 1;
+    }
+    begin.elapsed().as_nanos() as f64 / f64::from(calls)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Prints how long both take, and the median of how many times the first the second takes.
+fn compare(name: &str, mut first: impl FnMut() -> f64, mut second: impl FnMut() -> f64) {
+    let turns: Vec<(f64, f64)> = (0..TURNS).map(|_| (first(), second())).collect();
+    let one = median(turns.iter().map(|turn| turn.0).collect());
+    let other = median(turns.iter().map(|turn| turn.1).collect());
+    let ratio = median(turns.iter().map(|turn| turn.1 / turn.0).collect());
+    println!("| {name} | {one:.0} ns | {other:.0} ns | {ratio:.2} |");
+}
+
+fn functions() {
     let mut engine = Engine::new().expect("a timer");
     let mut output = Vec::new();
+    println!("| function | plain interpreter | script | times |\n|---|---|---|---|");
     for (name, body) in FUNCTIONS {
-        let mut group = criterion.benchmark_group(format!("function/{name}"));
-        group.measurement_time(Duration::from_secs(1));
-        group
-            .warm_up_time(Duration::from_millis(300))
-            .sample_size(30);
         let plain = mlua::Lua::new();
         let function = plain.load(*body).into_function().expect("valid");
-        group.bench_function(BenchmarkId::from_parameter("plain"), |bencher| {
-            bencher.iter(|| function.call::<()>(()).expect("no error"));
-        });
         let script = script(body);
-        group.bench_function(BenchmarkId::from_parameter("script"), |bencher| {
-            bencher.iter(|| run(&mut engine, &script, &mut output));
-        });
-        group.finish();
+        compare(
+            name,
+            || timed(|| function.call::<()>(()).expect("no error")),
+            || timed(|| run(&mut engine, &script, &mut output)),
+        );
     }
 }
 
-fn short(criterion: &mut Criterion) {
-    let mut engine = Engine::new().expect("a timer");
-    let mut output = Vec::new();
-    let mut group = criterion.benchmark_group("short");
-    group
-        .measurement_time(Duration::from_secs(3))
-        .sample_size(50);
-    for (what, body) in [
-        ("empty", "return 1"),
-        ("call", "return redis.call('INCR', 'n')"),
+/// Nanoseconds for one run, on a thread of its own: a timer that is armed stays so.
+fn timed_on_a_thread(script: &Arc<Script>, slice_ns: u64) -> f64 {
+    let on_thread = || {
+        darter::script::set_slice_ns(slice_ns);
+        let (mut engine, mut output) = (Engine::new().expect("a timer"), Vec::new());
+        timed(|| run(&mut engine, script, &mut output));
+        timed(|| run(&mut engine, script, &mut output))
+    };
+    std::thread::scope(|scope| scope.spawn(on_thread).join().expect("no panic"))
+}
+
+fn short() {
+    println!("| script | without slices | with slices of 1 ms | times |\n|---|---|---|---|");
+    for (name, body) in [
+        ("return 1", "return 1"),
+        ("one call", "return redis.call('INCR', 'n')"),
     ] {
         let script = script(body);
-        for (slices, slice_ns) in SLICES_NS {
-            darter::script::set_slice_ns(*slice_ns);
-            group.bench_function(BenchmarkId::new(what, slices), |bencher| {
-                bencher.iter(|| run(&mut engine, &script, &mut output));
-            });
-        }
+        compare(
+            name,
+            || timed_on_a_thread(&script, NO_SLICES_NS),
+            || timed_on_a_thread(&script, SLICE_NS),
+        );
     }
-    group.finish();
 }
 
-criterion_group!(benches, functions, short);
-criterion_main!(benches);
+fn main() {
+    functions();
+    println!();
+    short();
+}
