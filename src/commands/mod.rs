@@ -4,6 +4,7 @@ pub mod args;
 pub mod client;
 pub mod cluster;
 pub mod command;
+pub mod conditional;
 pub mod config;
 pub mod connection;
 pub mod counter;

@@ -1,7 +1,11 @@
 //! The options of SET and GETEX, and when something expires.
 
-use super::args::Args;
+use darter_storage::Deadline;
+use twox_hash::XxHash3_64;
+
+use super::args::{Args, Options as Walk};
 use super::error::CommandError;
+use super::view::View;
 use crate::resp::number::parse_integer;
 
 /// Which state of the key lets SET write.
@@ -13,6 +17,69 @@ pub(super) enum Found {
     Only,
     /// Not there (NX).
     Never,
+}
+
+/// What the string of a key must be, for SET and DELEX (Redis 8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Condition<'a> {
+    /// A string, or a digest of one.
+    expected: &'a [u8],
+    by_digest: bool,
+    /// It must be another.
+    is_other: bool,
+}
+
+/// The digest of a string: XXH3 of 64 bits, in hexadecimal digits.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    format!("{:016x}", XxHash3_64::oneshot(bytes))
+}
+
+impl<'a> Condition<'a> {
+    /// Takes IFEQ, IFNE, IFDEQ or IFDNE with what follows it, if one of them comes next.
+    pub(super) fn take(walk: &mut Walk<'a>) -> Result<Option<Condition<'a>>, CommandError> {
+        const DIGEST_LENGTH: usize = 16;
+        let forms = [
+            ("IFEQ", false),
+            ("IFNE", false),
+            ("IFDEQ", true),
+            ("IFDNE", true),
+        ];
+        let Some((form, by_digest)) = forms.into_iter().find(|(form, _)| walk.take(form)) else {
+            return Ok(None);
+        };
+        let expected = walk.next()?;
+        if by_digest
+            && (expected.len() != DIGEST_LENGTH || !expected.iter().all(u8::is_ascii_hexdigit))
+        {
+            return Err(CommandError::text(
+                "ERR digest must be exactly 16 hexadecimal characters",
+            ));
+        }
+        Ok(Some(Condition {
+            expected,
+            by_digest,
+            is_other: form.ends_with("NE"),
+        }))
+    }
+
+    /// Whether a key's string is as it must be. One that is not there is another than any.
+    ///
+    /// # Errors
+    /// [`CommandError::WrongType`].
+    pub(super) fn holds(&self, view: &View<'_>, key: &[u8]) -> Result<bool, CommandError> {
+        let Some(value) = view.string(key)? else {
+            return Ok(self.is_other);
+        };
+        let length = value.len();
+        let is_same = if self.by_digest {
+            view.check_room_to_read(length)?;
+            let own = digest(&value.range(0, length));
+            self.expected.eq_ignore_ascii_case(own.as_bytes())
+        } else {
+            length == self.expected.len() && *value.range(0, length) == *self.expected
+        };
+        Ok(is_same != self.is_other)
+    }
 }
 
 /// What becomes of the time to live.
@@ -33,10 +100,21 @@ pub(super) enum Expiry<'a> {
     },
 }
 
+/// Which options a command has, besides EX and its kin.
+#[derive(Clone, Copy)]
+struct Takes {
+    /// NX, XX and KEEPTTL.
+    has_states: bool,
+    /// IFEQ and its kin, and GET.
+    has_conditions: bool,
+    has_persist: bool,
+}
+
 /// The options as they were given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Options<'a> {
     pub(super) found: Found,
+    pub(super) condition: Option<Condition<'a>>,
     pub(super) expiry: Expiry<'a>,
     /// Whether SET returns what was there.
     pub(super) get: bool,
@@ -44,31 +122,58 @@ pub(super) struct Options<'a> {
 
 impl<'a> Options<'a> {
     pub(super) fn of_set(args: &Args<'a>) -> Result<Options<'a>, CommandError> {
-        Options::parse(args, 3, true)
+        let of = Takes {
+            has_states: true,
+            has_conditions: true,
+            has_persist: false,
+        };
+        Options::parse(args, 3, of)
     }
 
     pub(super) fn of_getex(args: &Args<'a>) -> Result<Options<'a>, CommandError> {
-        Options::parse(args, 2, false)
+        let of = Takes {
+            has_states: false,
+            has_conditions: false,
+            has_persist: true,
+        };
+        Options::parse(args, 2, of)
+    }
+
+    /// Of MSETEX, whose keys and values end before `from`.
+    pub(super) fn of_msetex(args: &Args<'a>, from: usize) -> Result<Options<'a>, CommandError> {
+        let of = Takes {
+            has_states: true,
+            has_conditions: false,
+            has_persist: false,
+        };
+        Options::parse(args, from, of)
     }
 
     /// Options may be repeated, but not contradict each other.
-    fn parse(args: &Args<'a>, from: usize, is_set: bool) -> Result<Options<'a>, CommandError> {
+    fn parse(args: &Args<'a>, from: usize, of: Takes) -> Result<Options<'a>, CommandError> {
         let mut options = Options {
             found: Found::Any,
+            condition: None,
             expiry: Expiry::None,
             get: false,
         };
         let mut walk = args.options(from);
         while !walk.is_empty() {
-            if is_set && options.found != Found::Only && walk.take("NX") {
+            if of.has_states && options.may_be(Found::Never) && walk.take("NX") {
                 options.found = Found::Never;
-            } else if is_set && options.found != Found::Never && walk.take("XX") {
+            } else if of.has_states && options.may_be(Found::Only) && walk.take("XX") {
                 options.found = Found::Only;
-            } else if is_set && walk.take("GET") {
+            } else if of.has_conditions
+                && options.found == Found::Any
+                && options.condition.is_none()
+                && let Some(condition) = Condition::take(&mut walk)?
+            {
+                options.condition = Some(condition);
+            } else if of.has_conditions && walk.take("GET") {
                 options.get = true;
-            } else if is_set && options.allows(Expiry::Keep) && walk.take("KEEPTTL") {
+            } else if of.has_states && options.allows(Expiry::Keep) && walk.take("KEEPTTL") {
                 options.expiry = Expiry::Keep;
-            } else if !is_set && options.allows(Expiry::Persist) && walk.take("PERSIST") {
+            } else if of.has_persist && options.allows(Expiry::Persist) && walk.take("PERSIST") {
                 options.expiry = Expiry::Persist;
             } else {
                 let taken = ["EX", "PX", "EXAT", "PXAT"]
@@ -86,6 +191,26 @@ impl<'a> Options<'a> {
             }
         }
         Ok(options)
+    }
+
+    /// When what is set is to go.
+    pub(super) fn deadline(
+        &self,
+        view: &View<'_>,
+        command: &'static str,
+    ) -> Result<Deadline, CommandError> {
+        Ok(match self.expiry {
+            Expiry::None | Expiry::Persist => Deadline::Never,
+            Expiry::Keep => Deadline::Keep,
+            Expiry::In { value, form } => {
+                Deadline::At(until_ms(value, form, view.now_ms(), command)?)
+            }
+        })
+    }
+
+    /// Whether NX or XX does not contradict what was said before.
+    fn may_be(&self, found: Found) -> bool {
+        self.condition.is_none() && (self.found == Found::Any || self.found == found)
     }
 
     /// Whether `expiry` does not contradict what was said before.

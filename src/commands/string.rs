@@ -165,17 +165,16 @@ fn set(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
 
 fn set_with_options(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let options = Options::of_set(args)?;
-    let deadline = match options.expiry {
-        Expiry::None | Expiry::Persist => Deadline::Never,
-        Expiry::Keep => Deadline::Keep,
-        Expiry::In { value, form } => Deadline::At(until_ms(value, form, view.now_ms(), "set")?),
-    };
+    let deadline = options.deadline(view, "set")?;
     let key = &args[1];
     if options.get {
         reply_value(view, key, reply)?;
     }
     let may_set = match options.found {
-        Found::Any => true,
+        Found::Any => match options.condition {
+            Some(condition) => condition.holds(view, key)?,
+            None => true,
+        },
         Found::Only => view.exists(key)?,
         Found::Never => !view.exists(key)?,
     };
@@ -191,7 +190,7 @@ fn set_with_options(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply)
 }
 
 /// Puts a string in a key; under a deadline that has passed, that is to delete the key.
-fn put(view: &mut View<'_>, key: &[u8], bytes: &[u8], deadline: Deadline) -> Done {
+pub(super) fn put(view: &mut View<'_>, key: &[u8], bytes: &[u8], deadline: Deadline) -> Done {
     if let Deadline::At(at_ms) = deadline
         && at_ms <= view.now_ms()
     {

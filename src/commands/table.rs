@@ -8,6 +8,7 @@ use super::command::Command;
 /// The families, in the order of the documentation.
 const FAMILIES: &[&[Command]] = &[
     super::string::COMMANDS,
+    super::conditional::COMMANDS,
     super::counter::COMMANDS,
     super::lcs::COMMANDS,
     super::key::COMMANDS,

@@ -239,3 +239,64 @@ fn strings_are_as_in_redis() {
         MSET a abcbdab b bdcaba; LCS a b; LCS a b IDX WITHMATCHLEN; LCS b a IDX",
     );
 }
+
+#[test]
+fn set_compares_with_what_is_there() {
+    check(
+        "SET k v; SET k w IFEQ v; GET k; SET k x IFEQ v; GET k; SET k y IFNE w; SET k y IFNE z; GET k",
+        "OK; OK; w; nil; w; nil; OK; y",
+    );
+    check(
+        "SET n 1 IFEQ 1; EXISTS n; SET n 1 IFNE 1; GET n; SET n 2 IFEQ 1 GET EX 100; TTL n",
+        "nil; 0; OK; '1'; '1'; 100",
+    );
+    check(
+        "SET k ''; DIGEST k; SET k v IFDEQ 2D06800538D394C2; SET k w IFDEQ 2d06800538d394c2; \
+         SET k w IFDNE 2d06800538d394c2; GET k; DIGEST none",
+        "OK; 2d06800538d394c2; OK; nil; OK; w; nil",
+    );
+    check(
+        "SET k v NX IFEQ v; SET k v IFEQ v IFNE v; SET k v IFEQ; SET k v IFDEQ 12; SADD s a; \
+         SET s v IFEQ a; DIGEST s",
+        "(ERR syntax error); (ERR syntax error); (ERR syntax error); \
+         (ERR digest must be exactly 16 hexadecimal characters); 1; \
+         (WRONGTYPE Operation against a key holding the wrong kind of value); \
+         (WRONGTYPE Operation against a key holding the wrong kind of value)",
+    );
+}
+
+#[test]
+fn keys_are_deleted_if_they_are_what_they_should_be() {
+    check(
+        "SET k v; DELEX k IFEQ w; DELEX k IFNE v; DELEX k IFEQ v; EXISTS k; DELEX k; DELEX k IFNE v",
+        "OK; 0; 0; 1; 0; 0; 0",
+    );
+    check(
+        "SET k ''; DELEX k IFDNE 2d06800538d394c2; DELEX k IFDEQ 2d06800538d394c2; SADD s a; DELEX s; \
+         EXISTS s",
+        "OK; 0; 1; 1; 1; 0",
+    );
+    check(
+        "SET k v; DELIFEQ k w; DELIFEQ k v; DELIFEQ k v",
+        "OK; 0; 1; 0",
+    );
+    check(
+        "SADD s a; DELEX s IFEQ a; DELIFEQ s a; DELEX s NONSENSE a; EXISTS s",
+        "1; (WRONGTYPE Operation against a key holding the wrong kind of value); \
+         (WRONGTYPE Operation against a key holding the wrong kind of value); (ERR syntax error); 1",
+    );
+}
+
+#[test]
+fn many_strings_are_set_with_one_time_to_live() {
+    check(
+        "MSETEX 2 a 1 b 2 EX 100; MGET a b; TTL b; MSETEX 2 a 3 c 4 NX; EXISTS c; \
+         MSETEX 2 a 3 b 4 XX KEEPTTL; TTL a; GET b; MSETEX 1 a 5; TTL a",
+        "1; ['1' '2']; 100; 0; 0; 1; 100; '4'; 1; -1",
+    );
+    check(
+        "MSETEX 0 a 1; MSETEX 3 a 1 b 2; MSETEX 1 a 1 b 2; MSETEX 1 a 1 EX 0; MSETEX 1 a 1 NX XX; EXISTS a",
+        "(ERR invalid numkeys value); (ERR wrong number of key-value pairs); (ERR syntax error); \
+         (ERR invalid expire time in 'msetex' command); (ERR syntax error); 0",
+    );
+}
