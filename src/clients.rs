@@ -49,6 +49,8 @@ pub struct ClientState {
     pub reply_mode: ReplyMode,
     /// The connection ends when what was written so far has been sent.
     pub is_closing: bool,
+    /// Whether it is told of all commands (MONITOR).
+    pub is_monitor: bool,
     /// Subscribed channels.
     pub channels: BTreeSet<Box<[u8]>>,
     /// Subscribed patterns.
@@ -74,17 +76,34 @@ impl ClientState {
     }
 }
 
-/// A message on its way to a subscriber.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Push {
-    /// The pattern that it came through.
-    pub pattern: Option<Box<[u8]>>,
-    /// Its channel.
-    pub channel: Box<[u8]>,
-    /// What it says.
-    pub payload: Box<[u8]>,
-    /// Whether the channel is a shard channel.
-    pub is_sharded: bool,
+/// What others send to a client beside replies.
+#[derive(Debug)]
+pub enum Push {
+    /// A published message.
+    Message {
+        /// The pattern that it came through.
+        pattern: Option<Box<[u8]>>,
+        /// Its channel.
+        channel: Box<[u8]>,
+        /// What it says.
+        payload: Box<[u8]>,
+        /// Whether the channel is a shard channel.
+        is_sharded: bool,
+    },
+    /// A command that somebody ran, for MONITOR.
+    Monitored(Box<[u8]>),
+}
+
+impl Push {
+    fn bytes(&self) -> usize {
+        const ABOUT: usize = 64;
+        match self {
+            Push::Message {
+                channel, payload, ..
+            } => channel.len() + payload.len() + ABOUT,
+            Push::Monitored(line) => line.len() + ABOUT,
+        }
+    }
 }
 
 /// What others have sent to a client that its session has not taken yet.
@@ -130,6 +149,8 @@ pub struct SharedClient {
     pub patterns: AtomicUsize,
     /// See `channels`.
     pub shard_channels: AtomicUsize,
+    /// Whether it is told of all commands.
+    pub is_monitor: AtomicBool,
     /// Whether it speaks RESP3.
     pub is_resp3: AtomicBool,
     /// Bytes of requests not run yet.
@@ -236,6 +257,7 @@ impl SharedClient {
             channels: AtomicUsize::new(0),
             patterns: AtomicUsize::new(0),
             shard_channels: AtomicUsize::new(0),
+            is_monitor: AtomicBool::new(false),
             is_resp3: AtomicBool::new(false),
             input_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
@@ -367,7 +389,7 @@ impl SharedClient {
     /// Sends it a message. One who does not read is not sent more than `bytes_max`: it is killed.
     pub fn push(&self, push: &Arc<Push>, bytes_max: usize) {
         let mut mailbox = lock(&self.mailbox);
-        mailbox.bytes += push.channel.len() + push.payload.len() + 64;
+        mailbox.bytes += push.bytes();
         mailbox.pushes.push_back(Arc::clone(push));
         let waiting = mailbox.bytes + self.output_bytes.load(Ordering::Relaxed);
         let waker = mailbox.waker.clone();
@@ -654,7 +676,7 @@ mod tests {
     #[test]
     fn one_who_is_sent_more_than_its_limit_is_cut_off() {
         let client = Clients::new().add(String::new(), String::new(), 0);
-        let push = Arc::new(Push {
+        let push = Arc::new(Push::Message {
             pattern: None,
             channel: Box::from(*b"news"),
             payload: vec![b'x'; 1_000].into(),

@@ -15,6 +15,7 @@ pub mod info;
 pub mod interest;
 pub mod latency;
 pub mod memory;
+pub mod monitor;
 pub mod pubsub;
 pub mod resp;
 pub mod script;

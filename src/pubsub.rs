@@ -105,7 +105,7 @@ impl PubSub {
     /// is cut off; 0 is no limit.
     pub fn deliver(&self, message: &Message, bytes_max: usize) {
         let push = |pattern: Option<&[u8]>| {
-            Arc::new(Push {
+            Arc::new(Push::Message {
                 pattern: pattern.map(Into::into),
                 channel: message.channel.clone(),
                 payload: message.payload.clone(),

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::interest::Interest;
 use crate::latency::Latency;
 use crate::memory;
+use crate::monitor::Monitors;
 use crate::pubsub::PubSub;
 use crate::script::cache::ScriptCache;
 use crate::script::functions::Registry;
@@ -40,6 +41,8 @@ pub struct Services {
     pub functions: Registry,
     /// What has happened so far.
     pub stats: Stats,
+    /// Who is told of all commands.
+    pub monitors: Monitors,
     /// Commands that took long.
     pub slow_log: SlowLog,
     /// How long things took that took too long.
@@ -108,6 +111,7 @@ impl Services {
             scripts,
             functions: Registry::new(),
             stats: Stats::new(),
+            monitors: Monitors::default(),
             slow_log: SlowLog::default(),
             latency: Latency::default(),
             watchdog: Watchdog::default(),

@@ -36,8 +36,8 @@ struct Kept {
 #[derive(Default)]
 pub struct SlowLog(Mutex<Kept>);
 
-/// Arguments from `at` on that nobody is to read.
-fn hidden_from(arguments: &[&[u8]]) -> usize {
+/// Where the arguments begin that nobody is to read: passwords.
+pub(crate) fn hidden_from(arguments: &[&[u8]]) -> usize {
     let is = |at: usize, word: &str| {
         let argument = arguments.get(at);
         argument.is_some_and(|argument| argument.eq_ignore_ascii_case(word.as_bytes()))

@@ -165,15 +165,16 @@ fn describe(client: &SharedClient, now_ms: u64) -> String {
         multi as i64
     };
     let is_subscribed = client.subscriptions() > 0;
-    let flags = match (
-        client.is_blocked.load(Ordering::Relaxed),
-        is_subscribed,
-        multi >= 0,
-    ) {
-        (true, ..) => "b",
-        (_, true, _) => "P",
-        (_, _, true) => "x",
-        _ => "N",
+    let flags = if client.is_monitor.load(Ordering::Relaxed) {
+        "O"
+    } else if client.is_blocked.load(Ordering::Relaxed) {
+        "b"
+    } else if is_subscribed {
+        "P"
+    } else if multi >= 0 {
+        "x"
+    } else {
+        "N"
     };
     let idle_s = now_ms.saturating_sub(client.active_ms.load(Ordering::Relaxed)) / 1000;
     format!(

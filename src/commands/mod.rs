@@ -19,6 +19,7 @@ pub mod keyspace;
 pub mod latency;
 pub mod lcs;
 pub mod list;
+pub mod monitor;
 pub mod object;
 #[cfg(test)]
 mod panicking;

@@ -34,6 +34,7 @@ const FAMILIES: &[&[Command]] = &[
     super::config::COMMANDS,
     super::slow_log::COMMANDS,
     super::latency::COMMANDS,
+    super::monitor::COMMANDS,
     super::pubsub::COMMANDS,
     #[cfg(test)]
     super::panicking::COMMANDS,

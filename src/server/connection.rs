@@ -165,7 +165,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn output_limit(&self) -> OutputLimit {
         let limits = self.services.config.output_limits();
-        limits[if self.session.is_subscribed() { 2 } else { 0 }]
+        let class = match (self.session.is_subscribed(), self.session.is_monitor()) {
+            (true, _) => 2,
+            (false, true) => crate::session::MONITORS_OUTPUT_CLASS,
+            (false, false) => 0,
+        };
+        limits[class]
     }
 
     /// When the client is disconnected if it has not read enough by then.

@@ -82,6 +82,9 @@ fn run_entry(
         Encoder::new(output, core.client.protocol).status("QUEUED");
         return None;
     }
+    if !matches!(command.run, Run::Control(Control::Exec)) {
+        core.tell_monitors(command, args.all());
+    }
     match command.run {
         Run::Data(handler) if held_snapshot::read(core, command, handler, args, output) => None,
         Run::Data(handler) => retry::run(core, command, handler, args, output),
@@ -317,7 +320,7 @@ fn run_control(
             }
             None => reply.error(b"ERR DISCARD without MULTI"),
         },
-        Control::Exec => return exec(core, output),
+        Control::Exec => return exec(core, entry, args, output),
         Control::Watch if core.multi.is_some() => {
             reply.error(b"ERR WATCH inside MULTI is not allowed");
         }
@@ -348,7 +351,12 @@ fn leave_multi(core: &mut Core) -> Option<Multi> {
     core.multi.take()
 }
 
-fn exec(core: &mut Core, output: &mut Vec<u8>) -> Option<Box<dyn Pending>> {
+fn exec(
+    core: &mut Core,
+    entry: Entry,
+    args: &Args<'_>,
+    output: &mut Vec<u8>,
+) -> Option<Box<dyn Pending>> {
     let mut reply = Encoder::new(output, core.client.protocol);
     let Some(multi) = leave_multi(core) else {
         reply.error(b"ERR EXEC without MULTI");
@@ -359,6 +367,10 @@ fn exec(core: &mut Core, output: &mut Vec<u8>) -> Option<Box<dyn Pending>> {
         reply.error(b"EXECABORT Transaction discarded because of previous errors.");
         return None;
     }
+    for item in &multi.items {
+        core.tell_monitors(item.entry.command, &item.arguments.to_vec());
+    }
+    core.tell_monitors(entry.command, args.all());
     Some(Box::new(Exec::new(core, multi.items, watches)))
 }
 
@@ -368,6 +380,7 @@ fn reset(core: &mut Core, output: &mut Vec<u8>) {
     core.held = None;
     let services = core.services.clone();
     pushes::unsubscribe_all(&services, &mut core.client);
+    pushes::end_monitoring(&services, &mut core.client);
     core.client.database = 0;
     core.client.shared.database.store(0, Ordering::Relaxed);
     core.client.protocol = Protocol::Resp2;

@@ -206,7 +206,7 @@ impl Script {
         self.give_back(core);
         let Some(mut transaction) = self.transaction.take() else {
             if !rolls_back {
-                self.effects.happen();
+                self.effects.happen(&core.services);
             }
             return None;
         };
@@ -216,7 +216,7 @@ impl Script {
         transaction.pin();
         match core.services.commit(&mut transaction) {
             Ok(_) => {
-                self.effects.happen();
+                self.effects.happen(&core.services);
                 core.has_committed = true;
                 transaction.rest();
                 match transaction.mode() {

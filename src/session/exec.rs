@@ -537,7 +537,7 @@ impl Pending for Exec {
                     if !fault!("a selection in exec is lost") {
                         core.client.database = attempt.database;
                     }
-                    attempt.effects.happen();
+                    attempt.effects.happen(&core.services);
                     for ran in &attempt.ran {
                         ran.account(core, self.items[ran.at].entry.index);
                     }

@@ -13,6 +13,7 @@ mod explain;
 mod function_load;
 mod held_snapshot;
 mod meter;
+mod monitored;
 mod multi;
 mod pushes;
 mod retry;
@@ -43,6 +44,7 @@ use crate::stats::{ThreadStats, count};
 
 use batch::Batch;
 use meter::ReplyMeter;
+pub(crate) use monitored::OUTPUT_CLASS as MONITORS_OUTPUT_CLASS;
 use multi::{Multi, Watch};
 
 /// Commands of one slice of a session; then others get their turn.
@@ -222,6 +224,7 @@ impl Session {
             is_authenticated: services.config.password().is_none(),
             reply_mode: Default::default(),
             is_closing: false,
+            is_monitor: false,
             channels: Default::default(),
             patterns: Default::default(),
             shard_channels: Default::default(),
@@ -293,6 +296,11 @@ impl Session {
         self.pending.as_ref().and_then(|pending| pending.deadline())
     }
 
+    /// Whether the client is told of all commands.
+    pub fn is_monitor(&self) -> bool {
+        self.core.client.is_monitor
+    }
+
     /// Whether a command waits.
     pub fn is_suspended(&self) -> bool {
         self.pending.is_some()
@@ -305,7 +313,7 @@ impl Session {
 
     /// Whether there may be something to do without new bytes.
     pub fn expects_news(&self) -> bool {
-        self.is_suspended() || self.is_subscribed()
+        self.is_suspended() || self.is_subscribed() || self.is_monitor()
     }
 
     /// Does what can be done with the bytes that have arrived. `waker` is woken when a command
@@ -431,7 +439,7 @@ impl Session {
 
     /// Writes the messages that others have sent to this client.
     pub fn take_pushes(&mut self) {
-        if self.is_subscribed() {
+        if self.is_subscribed() || self.is_monitor() {
             pushes::write(&self.core.client, &mut self.output);
         }
     }
@@ -456,6 +464,7 @@ impl Drop for Session {
             pending.abandon(&mut self.core);
         }
         pushes::unsubscribe_all(&self.core.services, &mut self.core.client);
+        pushes::end_monitoring(&self.core.services, &mut self.core.client);
         let shared = &self.core.client.shared;
         shared.is_blocked.store(false, Ordering::SeqCst);
         self.core.services.clients.remove(shared.id);

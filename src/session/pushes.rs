@@ -1,8 +1,8 @@
-//! Messages to subscribers, as they are written, and the end of subscriptions.
+//! Messages to subscribers and lines to monitors, as they are written, and the end of subscriptions.
 
 use std::sync::Arc;
 
-use crate::clients::ClientState;
+use crate::clients::{ClientState, Push};
 use crate::pubsub::Kind;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
@@ -12,17 +12,36 @@ use crate::services::Services;
 pub(super) fn write(client: &ClientState, output: &mut Vec<u8>) {
     for push in client.shared.take_pushes() {
         let mut reply = Encoder::new(output, client.protocol);
-        reply.push(if push.pattern.is_some() { 4 } else { 3 });
-        match &push.pattern {
-            Some(pattern) => {
-                reply.bulk(b"pmessage");
-                reply.bulk(pattern);
+        match &*push {
+            Push::Message {
+                pattern,
+                channel,
+                payload,
+                is_sharded,
+            } => {
+                reply.push(if pattern.is_some() { 4 } else { 3 });
+                match pattern {
+                    Some(pattern) => {
+                        reply.bulk(b"pmessage");
+                        reply.bulk(pattern);
+                    }
+                    None if *is_sharded => reply.bulk(b"smessage"),
+                    None => reply.bulk(b"message"),
+                }
+                reply.bulk(channel);
+                reply.bulk(payload);
             }
-            None if push.is_sharded => reply.bulk(b"smessage"),
-            None => reply.bulk(b"message"),
+            Push::Monitored(line) => reply.status(&String::from_utf8_lossy(line)),
         }
-        reply.bulk(&push.channel);
-        reply.bulk(&push.payload);
+    }
+}
+
+/// Lets a client, which is not subscribed to anything, be told of commands no longer.
+pub(crate) fn end_monitoring(services: &Services, client: &mut ClientState) {
+    if std::mem::take(&mut client.is_monitor) {
+        services.monitors.remove(&client.shared);
+        // Not for whenever it asks again.
+        drop(client.shared.take_pushes());
     }
 }
 

@@ -6,6 +6,7 @@ use darter_storage::{Escalation, Mode, Transaction};
 
 use super::Core;
 use super::explain::Recorder;
+use super::monitored;
 use super::retry::{self, Attempt};
 use super::script_run::Rules;
 use crate::commands::args::Args;
@@ -14,8 +15,10 @@ use crate::commands::error::CommandError;
 use crate::commands::table::{self, Entry};
 use crate::commands::view::View;
 use crate::fault::fault;
+use crate::monitor;
 use crate::resp::reply::Reply;
 use crate::script::{CallContext, Called, Host, LogLevel};
+use crate::services::Services;
 
 /// Where a script's calls take effect.
 pub(super) enum Target<'t> {
@@ -29,7 +32,9 @@ pub(super) enum Target<'t> {
 #[derive(Default)]
 pub(super) struct Effects {
     log: Vec<(LogLevel, Vec<u8>)>,
-    /// What log lines and messages take.
+    /// Calls, for monitors.
+    calls: Vec<Vec<u8>>,
+    /// What log lines, calls and messages take.
     bytes: usize,
 }
 
@@ -37,6 +42,7 @@ pub(super) struct Effects {
 #[derive(Clone, Copy, Default)]
 pub(super) struct EffectsMark {
     lines: usize,
+    calls: usize,
     bytes: usize,
 }
 
@@ -50,6 +56,7 @@ impl Effects {
     pub(super) fn mark(&self) -> EffectsMark {
         EffectsMark {
             lines: self.log.len(),
+            calls: self.calls.len(),
             bytes: self.bytes,
         }
     }
@@ -57,6 +64,7 @@ impl Effects {
     /// Drops what has come since.
     pub(super) fn rewind(&mut self, mark: EffectsMark) {
         self.log.truncate(mark.lines);
+        self.calls.truncate(mark.calls);
         self.bytes = mark.bytes;
     }
 
@@ -66,7 +74,10 @@ impl Effects {
     }
 
     /// The script has become part of history.
-    pub(super) fn happen(&mut self) {
+    pub(super) fn happen(&mut self, services: &Services) {
+        for line in self.calls.drain(..) {
+            monitored::feed(services, line);
+        }
         for (level, message) in self.log.drain(..) {
             write_log(level, &message);
         }
@@ -169,6 +180,22 @@ impl ScriptHost<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Tells monitors of a call, once it is part of history.
+    fn tell_monitors(&mut self, command: &Command, args: &Args<'_>) {
+        let services = &self.core.services;
+        if !services.monitors.is_any() || command.has(flag::ADMIN) || self.recorder.is_some() {
+            return;
+        }
+        let line = monitor::line(self.rules.database, "lua", args.all());
+        match self.target {
+            Target::Direct => monitored::feed(services, line),
+            Target::Transaction(_) => {
+                self.effects.bytes += line.len() + size_of::<Vec<u8>>();
+                self.effects.calls.push(line);
+            }
+        }
     }
 
     fn run(&mut self, entry: Entry, args: &Args<'_>, reply: &mut dyn Reply) -> Called {
@@ -297,7 +324,11 @@ impl Host for ScriptHost<'_, '_> {
                     Some(recorder) => recorder.note_call(entry, &args),
                     None => crate::stats::count(&self.core.stats.commands[entry.index].calls, 1),
                 }
-                self.run(entry, &args, reply)
+                let called = self.run(entry, &args, reply);
+                if called == Called::Done {
+                    self.tell_monitors(entry.command, &args);
+                }
+                called
             }
             Err(error) => {
                 let text = error.to_string();

@@ -15,6 +15,7 @@ mod hostile_scripts;
 mod info;
 mod kills;
 mod memory_limit;
+mod monitor;
 mod protocol;
 mod pubsub;
 mod script_options;
