@@ -151,6 +151,8 @@ pub struct SharedClient {
     pub shard_channels: AtomicUsize,
     /// Whether it is told of all commands.
     pub is_monitor: AtomicBool,
+    /// Whether `maxmemory-clients` does not count it.
+    pub is_spared: AtomicBool,
     /// Whether it speaks RESP3.
     pub is_resp3: AtomicBool,
     /// Bytes of requests not run yet.
@@ -258,6 +260,7 @@ impl SharedClient {
             patterns: AtomicUsize::new(0),
             shard_channels: AtomicUsize::new(0),
             is_monitor: AtomicBool::new(false),
+            is_spared: AtomicBool::new(false),
             is_resp3: AtomicBool::new(false),
             input_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
@@ -403,6 +406,16 @@ impl SharedClient {
         }
     }
 
+    /// What of so many bytes counts for `maxmemory-clients`.
+    fn counted(&self, bytes: usize) -> usize {
+        // Relaxed: written by its own thread, which asks.
+        if self.is_spared.load(Ordering::Relaxed) {
+            0
+        } else {
+            bytes
+        }
+    }
+
     /// Takes the messages sent so far.
     pub fn take_pushes(&self) -> VecDeque<Arc<Push>> {
         let mut mailbox = lock(&self.mailbox);
@@ -502,14 +515,15 @@ impl Clients {
     pub fn charge(&self, client: &SharedClient, bytes: usize) {
         // Relaxed: shown to people, nothing depends on it.
         client.memory_bytes.store(bytes, Ordering::Relaxed);
-        self.memory.charge(&client.charge, bytes);
+        self.memory.charge(&client.charge, client.counted(bytes));
     }
 
     /// While a client runs a command, a reply of it takes so many bytes. Called by its own thread
     /// alone, which charges it for everything once the command has ended.
     pub(crate) fn charge_more(&self, client: &SharedClient, reply_bytes: usize) {
         let before = client.memory_bytes.load(Ordering::Relaxed);
-        self.memory.charge(&client.charge, before + reply_bytes);
+        self.memory
+            .charge(&client.charge, client.counted(before + reply_bytes));
     }
 
     /// Bytes that the buffers of all clients take, but for the small ones.

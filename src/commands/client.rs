@@ -85,14 +85,14 @@ const SUBCOMMANDS: &[Command] = &[
     own(
         "NO-EVICT",
         3,
-        on_off,
+        no_evict,
         "7.0.0",
-        "Accepted: maxmemory-clients spares no connection yet.",
+        "Lets maxmemory-clients spare this connection, and not count it.",
     ),
     own(
         "NO-TOUCH",
         3,
-        on_off,
+        no_touch,
         "7.2.0",
         "Accepted: reads do not change idle times here.",
     ),
@@ -466,10 +466,34 @@ fn unblock(
     Ok(())
 }
 
-fn on_off(_: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
-    if !args.is(2, "ON") && !args.is(2, "OFF") {
-        return Err(CommandError::Syntax);
+/// What ON or OFF says.
+fn on_off(args: &Args<'_>) -> Result<bool, CommandError> {
+    match (args.is(2, "ON"), args.is(2, "OFF")) {
+        (true, _) => Ok(true),
+        (_, true) => Ok(false),
+        _ => Err(CommandError::Syntax),
     }
+}
+
+fn no_evict(
+    context: &mut Context<'_>,
+    args: &Args<'_>,
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    let is_spared = on_off(args)?;
+    // Relaxed: see `SharedClient::counted`.
+    let shared = &context.client.shared;
+    shared.is_spared.store(is_spared, Ordering::Relaxed);
+    reply.status("OK");
+    Ok(())
+}
+
+fn no_touch(
+    _: &mut Context<'_>,
+    args: &Args<'_>,
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    on_off(args)?;
     reply.status("OK");
     Ok(())
 }

@@ -93,6 +93,25 @@ fn one_reply_beyond_the_limit_is_never_made() {
 }
 
 #[test]
+fn one_that_asks_for_it_is_spared_and_not_counted() {
+    let process = Process::start(&["--maxmemory-clients", "16mb"], &[]);
+    let mut operator = Client::connect(process.address);
+    let mut spared = Client::connect(process.address);
+    assert_eq!(spared.run("CLIENT NO-EVICT ON").render(), "OK");
+    let id = id_of(&mut spared);
+    queue(&mut spared, 30 * MIB);
+    let held = listed(&mut operator, &id, "tot-mem").unwrap();
+    assert!(held >= 30 * MIB, "{held}");
+    assert_eq!(number(&mut operator, "evicted_clients"), 0);
+    assert_eq!(spared.run("DISCARD").render(), "OK");
+    assert_eq!(spared.run("CLIENT NO-EVICT OFF").render(), "OK");
+    spared.send(&["MULTI"]);
+    let part = encode(&["SET", "k", &"x".repeat(MIB)]);
+    while spared.try_send_bytes(&part) && number(&mut operator, "evicted_clients") == 0 {}
+    assert_eq!(number(&mut operator, "evicted_clients"), 1);
+}
+
+#[test]
 fn the_largest_goes_first_and_alone() {
     let process = Process::start(&["--maxmemory-clients", "64mb"], &[]);
     let mut operator = Client::connect(process.address);
