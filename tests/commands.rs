@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "commands/bitmap.rs"]
+mod bitmap;
 #[path = "commands/blocking.rs"]
 mod blocking;
 #[path = "commands/function.rs"]

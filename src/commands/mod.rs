@@ -1,6 +1,8 @@
 //! What a command is, and all of them, one file per family.
 
 pub mod args;
+pub mod bitfield;
+pub mod bitmap;
 pub mod client;
 pub mod cluster;
 pub mod command;

@@ -20,6 +20,8 @@ const FAMILIES: &[&[Command]] = &[
     super::list::COMMANDS,
     super::sorted_set::COMMANDS,
     super::stream::COMMANDS,
+    super::bitmap::COMMANDS,
+    super::bitfield::COMMANDS,
     super::snapshot::COMMANDS,
     super::transaction::COMMANDS,
     super::scripting::COMMANDS,
