@@ -12,6 +12,8 @@ mod blocking;
 mod function;
 #[path = "commands/hash.rs"]
 mod hash;
+#[path = "commands/hyperloglog.rs"]
+mod hyperloglog;
 #[path = "commands/key.rs"]
 mod key;
 #[path = "commands/list.rs"]

@@ -13,6 +13,7 @@ pub mod error;
 pub mod expire;
 pub mod function;
 pub mod hash;
+pub mod hyperloglog;
 pub mod introspection;
 pub mod key;
 pub mod keyspace;

@@ -22,6 +22,7 @@ const FAMILIES: &[&[Command]] = &[
     super::stream::COMMANDS,
     super::bitmap::COMMANDS,
     super::bitfield::COMMANDS,
+    super::hyperloglog::COMMANDS,
     super::snapshot::COMMANDS,
     super::transaction::COMMANDS,
     super::scripting::COMMANDS,
