@@ -10,6 +10,8 @@ mod bitmap;
 mod blocking;
 #[path = "commands/function.rs"]
 mod function;
+#[path = "commands/geo.rs"]
+mod geo;
 #[path = "commands/hash.rs"]
 mod hash;
 #[path = "commands/hyperloglog.rs"]

@@ -12,6 +12,7 @@ pub mod counter;
 pub mod error;
 pub mod expire;
 pub mod function;
+pub mod geo;
 pub mod hash;
 pub mod hyperloglog;
 pub mod introspection;

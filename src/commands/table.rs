@@ -23,6 +23,7 @@ const FAMILIES: &[&[Command]] = &[
     super::bitmap::COMMANDS,
     super::bitfield::COMMANDS,
     super::hyperloglog::COMMANDS,
+    super::geo::COMMANDS,
     super::snapshot::COMMANDS,
     super::transaction::COMMANDS,
     super::scripting::COMMANDS,
