@@ -28,6 +28,8 @@ mod random_collections;
 mod server;
 #[path = "commands/set.rs"]
 mod set;
+#[path = "commands/sort.rs"]
+mod sort;
 #[path = "commands/sorted_set.rs"]
 mod sorted_set;
 #[path = "commands/stream.rs"]

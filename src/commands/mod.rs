@@ -33,6 +33,7 @@ pub mod server;
 pub mod set;
 mod set_options;
 pub mod snapshot;
+pub mod sort;
 pub mod sorted_set;
 pub mod stream;
 pub mod string;

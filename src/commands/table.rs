@@ -24,6 +24,7 @@ const FAMILIES: &[&[Command]] = &[
     super::bitfield::COMMANDS,
     super::hyperloglog::COMMANDS,
     super::geo::COMMANDS,
+    super::sort::COMMANDS,
     super::snapshot::COMMANDS,
     super::transaction::COMMANDS,
     super::scripting::COMMANDS,
