@@ -4,12 +4,18 @@
 
 mod support;
 
+#[path = "commands/bitmap.rs"]
+mod bitmap;
 #[path = "commands/blocking.rs"]
 mod blocking;
 #[path = "commands/function.rs"]
 mod function;
+#[path = "commands/geo.rs"]
+mod geo;
 #[path = "commands/hash.rs"]
 mod hash;
+#[path = "commands/hyperloglog.rs"]
+mod hyperloglog;
 #[path = "commands/key.rs"]
 mod key;
 #[path = "commands/list.rs"]
@@ -22,6 +28,8 @@ mod random_collections;
 mod server;
 #[path = "commands/set.rs"]
 mod set;
+#[path = "commands/sort.rs"]
+mod sort;
 #[path = "commands/sorted_set.rs"]
 mod sorted_set;
 #[path = "commands/stream.rs"]

@@ -107,6 +107,12 @@ pub enum Group {
     SortedSet,
     /// Streams.
     Stream,
+    /// Strings as arrays of bits.
+    Bitmap,
+    /// Strings that estimate how many there are.
+    HyperLogLog,
+    /// Sorted sets of places.
+    Geo,
     /// Publish and subscribe.
     PubSub,
     /// MULTI and what belongs to it.
@@ -132,6 +138,9 @@ impl Group {
             Group::Set => "set",
             Group::SortedSet => "sorted-set",
             Group::Stream => "stream",
+            Group::Bitmap => "bitmap",
+            Group::HyperLogLog => "hyperloglog",
+            Group::Geo => "geo",
             Group::PubSub => "pubsub",
             Group::Transactions => "transactions",
             Group::Scripting => "scripting",
@@ -189,6 +198,8 @@ pub mod flag {
     pub const DANGEROUS: u32 = 1 << 15;
     /// Reads one state of the keyspace as a whole.
     pub const WHOLE_KEYSPACE: u32 = 1 << 16;
+    /// On lists, sets and sorted sets alike.
+    pub const COLLECTIONS: u32 = 1 << 17;
 
     /// The flags that COMMAND shows, by name.
     pub const NAMES: &[(u32, &str)] = &[
@@ -229,6 +240,9 @@ pub enum Keys {
         /// Where the number of keys stands.
         count: usize,
     },
+    /// The first argument, and the one that an option names, if it is there. A command that only
+    /// reads may read more keys than these.
+    FirstAnd(fn(&Args<'_>) -> Option<usize>),
     /// By a function of the arguments; `None` if they make no sense.
     Custom(fn(&Args<'_>) -> Option<Vec<usize>>),
 }
@@ -271,6 +285,7 @@ impl Keys {
                 let end = count.checked_add(1)?.checked_add(keys)?;
                 (end <= args.len()).then(|| destination.into_iter().chain(count + 1..end).collect())
             }
+            Keys::FirstAnd(other) => Some([1].into_iter().chain(other(args)).collect()),
             Keys::Custom(positions) => positions(args),
         }
     }
@@ -280,6 +295,7 @@ impl Keys {
         match *self {
             Keys::Range { first, .. } => Some(first),
             Keys::Counted { count, .. } => Some(count + 1),
+            Keys::FirstAnd(_) => Some(1),
             _ => None,
         }
     }
@@ -437,7 +453,13 @@ impl Command {
         let has_own = self.group != Group::Server
             || matches!((self.run, self.keys), (Run::Data(_), Keys::None))
                 && self.flags & (flag::WRITE | flag::READONLY) != 0;
-        add(has_own, self.group.category());
+        if self.has(flag::COLLECTIONS) {
+            for name in ["list", "set", "sortedset"] {
+                add(true, name);
+            }
+        } else {
+            add(has_own, self.group.category());
+        }
         add(self.has(flag::WRITE), "write");
         add(self.has(flag::READONLY), "read");
         add(self.has(flag::ADMIN), "admin");

@@ -96,6 +96,7 @@ fn positions(keys: Keys) -> (i64, i64, i64) {
             destination: Some(first),
             ..
         } => (first as i64, first as i64, 1),
+        Keys::FirstAnd(_) => (1, 1, 1),
         _ => (0, 0, 0),
     }
 }
@@ -144,7 +145,7 @@ fn describe_keys(command: &Command, reply: &mut dyn Reply) {
     let (first, last, step) = positions(command.keys);
     let (begin, kind, find): (i64, &str, [(&str, i64); 3]) = match command.keys {
         Keys::None | Keys::Custom(_) => return reply.array(0),
-        Keys::Range { .. } => {
+        Keys::Range { .. } | Keys::FirstAnd(_) => {
             let last = if last < 0 { last } else { last - first };
             (
                 first,

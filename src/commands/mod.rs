@@ -1,6 +1,8 @@
 //! What a command is, and all of them, one file per family.
 
 pub mod args;
+pub mod bitfield;
+pub mod bitmap;
 pub mod client;
 pub mod cluster;
 pub mod command;
@@ -11,7 +13,9 @@ pub mod counter;
 pub mod error;
 pub mod expire;
 pub mod function;
+pub mod geo;
 pub mod hash;
+pub mod hyperloglog;
 pub mod introspection;
 pub mod key;
 pub mod key_range;
@@ -34,6 +38,7 @@ pub mod set;
 mod set_options;
 pub mod slow_log;
 pub mod snapshot;
+pub mod sort;
 pub mod sorted_set;
 pub mod stream;
 pub mod string;

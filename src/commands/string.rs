@@ -257,11 +257,8 @@ fn getex(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
 fn check_length(view: &View<'_>, before: usize, offset: usize, more: usize) -> Done {
     let after = offset.checked_add(more);
     let after = after.filter(|after| *after <= view.services.config.bulk_bytes_max());
-    let grown = after
-        .ok_or(CommandError::StringTooLong)?
-        .saturating_sub(before);
-    // One that more than doubles may lie in memory twice while it is made.
-    view.check_room(if grown > before { 2 * grown } else { grown })
+    let after = after.ok_or(CommandError::StringTooLong)?;
+    view.check_room(after.saturating_sub(before))
 }
 
 fn append(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {

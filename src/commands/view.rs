@@ -26,9 +26,19 @@ pub const HUGE_READ_BYTES: usize = 16 << 20;
 /// Elements of a result that may be made without one.
 const ELEMENTS_BETWEEN_CHECKS: usize = 4096;
 
+/// Who says which keys may be read that no argument names: those that SORT makes of patterns.
+pub trait KeyRules {
+    /// Asked before such a key is read.
+    ///
+    /// # Errors
+    /// If it may not be.
+    fn check(&self, key: &[u8]) -> Result<(), CommandError>;
+}
+
 /// See the module's text.
 pub struct View<'t> {
     transaction: &'t mut Transaction,
+    rules: Option<&'t dyn KeyRules>,
     /// The database that unqualified keys are in.
     pub database: usize,
     /// What all threads share.
@@ -92,11 +102,17 @@ impl<'t> View<'t> {
     ) -> View<'t> {
         View {
             transaction,
+            rules: None,
             database,
             services,
             hits: Cell::new(0),
             misses: Cell::new(0),
         }
+    }
+
+    /// The same, under rules for keys that no argument names.
+    pub fn under(self, rules: Option<&'t dyn KeyRules>) -> View<'t> {
+        View { rules, ..self }
     }
 
     typed!(
@@ -175,6 +191,19 @@ impl<'t> View<'t> {
         };
         counter.set(counter.get() + 1);
         Ok(found)
+    }
+
+    /// As `get`, of a key that no argument names.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchDatabase`], or that the key may not be read.
+    pub fn get_unnamed(&self, key: &[u8]) -> Result<Option<ValueRef<'_>>, CommandError> {
+        if let Some(rules) = self.rules
+            && !fault!("a pattern's key is not asked for")
+        {
+            rules.check(key)?;
+        }
+        self.get(key)
     }
 
     /// Reads that found a key so far, and reads that found none.

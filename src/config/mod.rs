@@ -71,6 +71,8 @@ pub struct Config {
     pub tcp_keepalive_s: AtomicU64,
     /// The longest bulk string.
     pub bulk_bytes_max: AtomicUsize,
+    /// A HyperLogLog of more bytes is kept in the dense form.
+    pub sparse_sketch_bytes_max: AtomicUsize,
     /// Bytes in use over which nothing is added; 0 is no limit.
     pub max_memory_bytes: AtomicUsize,
     /// Bytes that the buffers of all clients may take together; 0 is no limit, and less than 0 so
@@ -157,6 +159,7 @@ impl Config {
             timeout_s: AtomicU64::new(0),
             tcp_keepalive_s: AtomicU64::new(300),
             bulk_bytes_max: AtomicUsize::new(512 << 20),
+            sparse_sketch_bytes_max: AtomicUsize::new(3000),
             max_memory_bytes: AtomicUsize::new(0),
             client_memory_limit: AtomicI64::new(1 << 30),
             snapshot_age_s: AtomicU64::new(3600),
@@ -241,6 +244,11 @@ impl Config {
     /// The longest bulk string, in bytes.
     pub fn bulk_bytes_max(&self) -> usize {
         self.bulk_bytes_max.load(Ordering::Relaxed)
+    }
+
+    /// The largest HyperLogLog in the sparse form, in bytes.
+    pub fn sparse_sketch_bytes_max(&self) -> usize {
+        self.sparse_sketch_bytes_max.load(Ordering::Relaxed)
     }
 
     /// Where to listen.

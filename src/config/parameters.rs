@@ -259,6 +259,13 @@ pub const PARAMETERS: &[Parameter] = &[
         bytes,
         "longest argument of a command, and longest string"
     ),
+    atomic!(
+        "hll-sparse-max-bytes",
+        "BYTES",
+        sparse_sketch_bytes_max,
+        bytes,
+        "largest HyperLogLog that is kept in the sparse form"
+    ),
     Parameter {
         name: "maxmemory",
         value: "BYTES",

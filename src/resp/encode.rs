@@ -209,7 +209,10 @@ impl Reply for Encoder<'_> {
     }
 
     fn double(&mut self, value: f64) {
-        let text = super::number::format_double(value);
+        self.double_text(value, &super::number::format_double(value));
+    }
+
+    fn double_text(&mut self, _: f64, text: &str) {
         if self.is_resp3() {
             self.line(b',', text.as_bytes())
         } else {

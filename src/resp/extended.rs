@@ -47,11 +47,20 @@ impl Extended {
                 mantissa: 0,
                 exponent: INFINITE,
             },
-            [b'0', b'x' | b'X', ..] => from_double(double.abs())?,
+            [b'0', b'x' | b'X', ..] => magnitude_of(double)?,
             _ => parse_decimal(digits)?,
         };
         Some(Extended {
             is_negative,
+            ..magnitude
+        })
+    }
+
+    /// A double, exactly; `None` if it is not finite.
+    pub fn from_double(value: f64) -> Option<Extended> {
+        let magnitude = magnitude_of(value)?;
+        Some(Extended {
+            is_negative: value.is_sign_negative(),
             ..magnitude
         })
     }
@@ -154,8 +163,8 @@ fn round(bits: u128, is_inexact: bool, exponent: i32) -> Option<Extended> {
     })
 }
 
-/// A finite double, exactly.
-fn from_double(value: f64) -> Option<Extended> {
+/// The magnitude of a finite double, exactly.
+fn magnitude_of(value: f64) -> Option<Extended> {
     if value == 0.0 {
         return Some(Extended::ZERO);
     }
@@ -359,6 +368,24 @@ mod tests {
                 "{one} + {other}"
             );
         }
+    }
+
+    #[test]
+    fn doubles_are_written_with_seventeen_decimals() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (0.1, "0.10000000000000001"),
+            (-1.5, "-1.5"),
+            (1e22, "10000000000000000000000"),
+            (13.361_389_338_970_184, "13.36138933897018433"),
+            (5e-324, "0"),
+        ] {
+            let text = Extended::from_double(value).map(Extended::to_text);
+            assert_eq!(text.as_deref(), Some(expected));
+        }
+        assert_eq!(Extended::from_double(f64::INFINITY), None);
+        assert_eq!(Extended::from_double(f64::NAN), None);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub trait Reply {
     fn push(&mut self, length: usize);
     /// A double (RESP2: a bulk string as Redis prints it).
     fn double(&mut self, value: f64);
+    /// A double in a text of its own (RESP2: a bulk string): more digits than `double` writes.
+    fn double_text(&mut self, value: f64, text: &str);
     /// A truth value (RESP2: 1 or 0).
     fn boolean(&mut self, value: bool);
     /// An integer beyond 64 bits, in decimal digits (RESP2: a bulk string).

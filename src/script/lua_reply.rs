@@ -288,6 +288,14 @@ impl Reply for LuaReply<'_> {
         self.open(Kind::Array, length, false);
     }
 
+    fn double_text(&mut self, value: f64, text: &str) {
+        if self.is_resp3() {
+            self.double(value);
+        } else {
+            self.bulk(text.as_bytes());
+        }
+    }
+
     fn double(&mut self, value: f64) {
         if !self.is_resp3() {
             let text = super::number::format_double(value);

@@ -8,7 +8,7 @@ use super::{Core, Pending, Step};
 use crate::commands::args::{Args, KeptArguments};
 use crate::commands::command::{Command, DataHandler, Keys, flag};
 use crate::commands::error::{CommandError, Wait};
-use crate::commands::view::View;
+use crate::commands::view::{KeyRules, View};
 use crate::fault::fault;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
@@ -48,14 +48,26 @@ pub(super) fn mode_of(command: &Command) -> Mode {
 /// Runs a command once in `transaction` and commits it.
 pub(super) fn attempt(
     transaction: &mut Transaction,
+    command: (&Command, DataHandler),
+    args: &Args<'_>,
+    surroundings: (&Services, &ThreadStats, usize),
+    reply: &mut dyn Reply,
+) -> Attempt {
+    attempt_under(transaction, command, args, surroundings, None, reply)
+}
+
+/// As `attempt`, under rules for keys that no argument names.
+pub(super) fn attempt_under(
+    transaction: &mut Transaction,
     (command, run): (&Command, DataHandler),
     args: &Args<'_>,
     (services, stats, database): (&Services, &ThreadStats, usize),
+    rules: Option<&dyn KeyRules>,
     reply: &mut dyn Reply,
 ) -> Attempt {
     let mark = reply.mark();
     let mut failure = None;
-    let mut view = View::new(transaction, database, services);
+    let mut view = View::new(transaction, database, services).under(rules);
     let mut result = run(&mut view, args, reply);
     if reply.is_cut() {
         result = Err(CommandError::OutOfMemory);

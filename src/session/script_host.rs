@@ -1,5 +1,6 @@
 //! What a running script reaches: commands, within its mode's rules.
 
+use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 
 use darter_storage::{Escalation, Mode, Transaction};
@@ -13,7 +14,7 @@ use crate::commands::args::Args;
 use crate::commands::command::{Command, Run, flag};
 use crate::commands::error::CommandError;
 use crate::commands::table::{self, Entry};
-use crate::commands::view::View;
+use crate::commands::view::{KeyRules, View};
 use crate::fault::fault;
 use crate::monitor;
 use crate::resp::reply::Reply;
@@ -116,6 +117,46 @@ fn changes_something(command: &Command) -> bool {
     command.has(flag::WRITE) || command.publishes()
 }
 
+/// Which keys a call may use: those that its arguments name, and those that it makes of patterns.
+struct CallKeys<'r> {
+    rules: &'r Rules,
+    entry: Entry,
+    recorder: Option<RefCell<&'r mut Recorder>>,
+    /// Why a key was refused.
+    refusal: RefCell<Option<CommandError>>,
+}
+
+impl<'r> CallKeys<'r> {
+    fn new(rules: &'r Rules, entry: Entry, recorder: Option<&'r mut Recorder>) -> CallKeys<'r> {
+        CallKeys {
+            rules,
+            entry,
+            recorder: recorder.map(RefCell::new),
+            refusal: RefCell::default(),
+        }
+    }
+}
+
+impl KeyRules for CallKeys<'_> {
+    fn check(&self, key: &[u8]) -> Result<(), CommandError> {
+        let allows = self.rules.allows_undeclared || fault!("undeclared keys let through");
+        if allows && self.recorder.is_none() || self.rules.is_declared(key) {
+            return Ok(());
+        }
+        if let Some(recorder) = &self.recorder {
+            recorder.borrow_mut().note_undeclared(key);
+            return Ok(());
+        }
+        let key = String::from_utf8_lossy(key).into_owned();
+        let name = self.entry.full_name().to_ascii_uppercase();
+        let refusal = CommandError::err(format!(
+            "script tried accessing undeclared key, key: {key}, command: {name}"
+        ));
+        self.refusal.replace(Some(refusal.clone()));
+        Err(refusal)
+    }
+}
+
 impl ScriptHost<'_, '_> {
     /// The checks of Redis, in its order.
     fn check(&mut self, args: &Args<'_>) -> Result<Entry, CommandError> {
@@ -157,29 +198,16 @@ impl ScriptHost<'_, '_> {
     }
 
     fn check_keys(&mut self, entry: Entry, args: &Args<'_>) -> Result<(), CommandError> {
-        let allows = self.rules.allows_undeclared || fault!("undeclared keys let through");
-        if allows && self.recorder.is_none() {
+        if self.rules.allows_undeclared && self.recorder.is_none() {
             return Ok(());
         }
         let Some(positions) = entry.command.keys.positions(args) else {
             return Ok(());
         };
-        for position in positions {
-            let key = args.at(position);
-            if self.rules.is_declared(key) {
-                continue;
-            }
-            if let Some(recorder) = &mut self.recorder {
-                recorder.note_undeclared(key);
-            } else {
-                let key = String::from_utf8_lossy(key).into_owned();
-                let name = entry.full_name().to_ascii_uppercase();
-                return Err(CommandError::err(format!(
-                    "script tried accessing undeclared key, key: {key}, command: {name}"
-                )));
-            }
-        }
-        Ok(())
+        let keys = CallKeys::new(self.rules, entry, self.recorder.as_deref_mut());
+        positions
+            .into_iter()
+            .try_for_each(|position| keys.check(args.at(position)))
     }
 
     /// Tells monitors of a call, once it is part of history.
@@ -198,7 +226,13 @@ impl ScriptHost<'_, '_> {
         }
     }
 
-    fn run(&mut self, entry: Entry, args: &Args<'_>, reply: &mut dyn Reply) -> Called {
+    fn run(
+        &mut self,
+        entry: Entry,
+        args: &Args<'_>,
+        context: &CallContext,
+        reply: &mut dyn Reply,
+    ) -> Called {
         let command = entry.command;
         self.rules.has_written |= command.has(flag::WRITE);
         if changes_something(command) || command.has(flag::EXCLUSIVE) {
@@ -212,6 +246,7 @@ impl ScriptHost<'_, '_> {
             }
         }
         let mark = reply.mark();
+        let mut refusal = None;
         let result = match (command.run, &mut self.target) {
             (Run::Data(handler), Target::Transaction(transaction)) => {
                 if command.has(flag::EXCLUSIVE) && transaction.mode() != Mode::Exclusive {
@@ -227,11 +262,14 @@ impl ScriptHost<'_, '_> {
                     self.effects.bytes += args.all().iter().map(|part| part.len()).sum::<usize>();
                 }
                 let services = &*self.core.services;
-                let mut view = View::new(transaction, self.rules.database, services);
-                handler(&mut view, args, reply)
+                let keys = CallKeys::new(self.rules, entry, self.recorder.as_deref_mut());
+                let view = View::new(transaction, self.rules.database, services);
+                let result = handler(&mut view.under(Some(&keys)), args, reply);
+                refusal = keys.refusal.into_inner();
+                result
             }
             (Run::Data(handler), Target::Direct) => {
-                return self.run_directly(entry, handler, args, reply);
+                return self.run_directly((entry, handler), args, context, reply);
             }
             (Run::Client(handler), _) => self.run_client(handler, args, reply),
             _ => Err(CommandError::text(
@@ -245,15 +283,24 @@ impl ScriptHost<'_, '_> {
                 reply.error(error.to_string().as_bytes());
             }
         }
+        self.note_refusal(refusal.as_ref(), context);
         Called::Done
+    }
+
+    /// Notes that a call was refused a key, if it was.
+    fn note_refusal(&self, refusal: Option<&CommandError>, context: &CallContext) {
+        if let Some(refusal) = refusal {
+            self.rules
+                .note_refusal(self.core, &refusal.to_string(), context.line());
+        }
     }
 
     /// A call in direct mode: a transaction of its own, tried until it commits.
     fn run_directly(
         &mut self,
-        entry: Entry,
-        handler: crate::commands::command::DataHandler,
+        (entry, handler): (Entry, crate::commands::command::DataHandler),
         args: &Args<'_>,
+        context: &CallContext,
         reply: &mut dyn Reply,
     ) -> Called {
         let command = entry.command;
@@ -274,15 +321,19 @@ impl ScriptHost<'_, '_> {
             }
             let mut transaction = escalation.begin(retry::mode_of(command));
             let services = &*self.core.services;
-            let attempt = retry::attempt(
+            let keys = CallKeys::new(self.rules, entry, None);
+            let attempt = retry::attempt_under(
                 &mut transaction,
                 (command, handler),
                 args,
                 (services, &self.core.stats, self.rules.database),
+                Some(&keys),
                 reply,
             );
+            let refusal = keys.refusal.into_inner();
             match attempt {
                 Attempt::Done { .. } | Attempt::Blocked(_) => {
+                    self.note_refusal(refusal.as_ref(), context);
                     self.core.has_committed |= !command.has(flag::READONLY);
                     return Called::Done;
                 }
@@ -324,7 +375,7 @@ impl Host for ScriptHost<'_, '_> {
                     Some(recorder) => recorder.note_call(entry, &args),
                     None => crate::stats::count(&self.core.stats.commands[entry.index].calls, 1),
                 }
-                let called = self.run(entry, &args, reply);
+                let called = self.run(entry, &args, context, reply);
                 if called == Called::Done {
                     self.tell_monitors(entry.command, &args);
                 }

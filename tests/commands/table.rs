@@ -42,6 +42,7 @@ fn range(command: &Command) -> Option<(i64, i64, i64)> {
         Keys::Counted {
             destination: None, ..
         } => Some((0, 0, 0)),
+        Keys::FirstAnd(_) => Some((1, 1, 1)),
         Keys::Counted { .. } | Keys::Custom(_) => None,
     }
 }

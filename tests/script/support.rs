@@ -75,6 +75,9 @@ impl Reply for Recorder {
     fn double(&mut self, value: f64) {
         self.add(',', value.to_string().as_bytes());
     }
+    fn double_text(&mut self, _: f64, text: &str) {
+        self.add(',', text.as_bytes());
+    }
     fn boolean(&mut self, value: bool) {
         self.add('#', if value { b"t" } else { b"f" });
     }

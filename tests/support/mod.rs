@@ -10,5 +10,6 @@ pub(crate) mod line;
 pub(crate) mod log;
 #[allow(dead_code, reason = "other tests use the rest")]
 pub(crate) mod process;
+pub(crate) mod random;
 pub(crate) mod redis;
 pub(crate) mod server;

@@ -12,6 +12,7 @@ use algebra::Operation;
 use bounds::By;
 use range::Form;
 use take::End;
+pub(super) use write::{Rules, put};
 
 use super::command::{Command, Group, Keys, flag};
 

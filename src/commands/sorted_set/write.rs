@@ -10,13 +10,13 @@ use crate::resp::reply::Reply;
 
 /// When a member is given a score, and how.
 #[derive(Clone, Copy, Default)]
-struct Rules {
-    only_new: bool,
-    only_known: bool,
+pub(in crate::commands) struct Rules {
+    pub(in crate::commands) only_new: bool,
+    pub(in crate::commands) only_known: bool,
     only_greater: bool,
     only_less: bool,
     is_increment: bool,
-    counts_changes: bool,
+    pub(in crate::commands) counts_changes: bool,
 }
 
 /// What became of a member.
@@ -121,11 +121,22 @@ fn add(
     }
     rules.check(pairs.len())?;
     // All scores are read before any is given.
-    let scores: Vec<f64> = pairs
-        .iter()
-        .map(|[score, _]| parse_double_in_range(score).ok_or(CommandError::NotAFloat))
-        .collect::<Result<_, _>>()?;
-    let key = &args[1];
+    let elements = pairs.iter().map(|[score, member]| {
+        let score = parse_double_in_range(score).ok_or(CommandError::NotAFloat)?;
+        Ok::<_, CommandError>((*member, score))
+    });
+    let elements: Vec<(&[u8], f64)> = elements.collect::<Result<_, _>>()?;
+    put(view, &args[1], rules, &elements, reply)
+}
+
+/// Gives members scores, as far as the rules let it, and writes the reply of ZADD.
+pub(in crate::commands) fn put(
+    view: &mut View<'_>,
+    key: &[u8],
+    rules: Rules,
+    elements: &[(&[u8], f64)],
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
     let set = if rules.only_known {
         view.sorted_set_mut(key)?
     } else {
@@ -133,8 +144,8 @@ fn add(
     };
     let (mut added, mut changed, mut last) = (0, 0, None);
     if let Some(mut set) = set {
-        for ([_, member], score) in pairs.iter().zip(scores) {
-            match rules.apply(&mut set, member, score)? {
+        for (member, score) in elements {
+            match rules.apply(&mut set, member, *score)? {
                 Outcome::Added(score) => (added, last) = (added + 1, Some(score)),
                 Outcome::Changed(score) => (changed, last) = (changed + 1, Some(score)),
                 Outcome::Same(score) => last = Some(score),

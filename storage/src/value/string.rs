@@ -171,6 +171,39 @@ impl<'a> StringRef<'a> {
         Cow::Owned(bytes)
     }
 
+    /// The bytes from `start` to below `end`, as far as there are any, in the pieces they are stored
+    /// in. O(log n), then O(1) each; never copies.
+    ///
+    /// ```
+    /// # use darter_storage::StringValue;
+    /// let long = StringValue::from_vec(vec![b'x'; 100_000]);
+    /// let part = long.as_ref().range_parts(10_000, 90_000);
+    /// assert_eq!(part.map(<[u8]>::len).sum::<usize>(), 80_000);
+    /// assert_eq!(long.as_ref().range_parts(100_000, 200_000).count(), 0);
+    /// ```
+    pub fn range_parts(self, start: usize, end: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let end = end.min(self.len());
+        let start = start.min(end);
+        let (parts, mut skipped) = match self.view.form {
+            Form::Flat(flat) => (Parts::Whole(std::iter::once(flat.bytes())), start),
+            Form::Tree(_) => (
+                Parts::Chunks(self.view.iter_from(start / CHUNK_BYTES)),
+                start % CHUNK_BYTES,
+            ),
+        };
+        let mut left = end - start;
+        parts.map_while(move |part| {
+            if left == 0 {
+                return None;
+            }
+            let part = part.get(skipped..).unwrap_or_default();
+            let part = &part[..part.len().min(left)];
+            skipped = 0;
+            left -= part.len();
+            Some(part)
+        })
+    }
+
     /// Whether it was changed in part since it was set.
     ///
     /// ```
@@ -226,7 +259,9 @@ impl StringValue {
         let mut body = Body::new(Type::String);
         body.form = OwnForm::Flat(FlatBuffer::from_vec(bytes));
         let mut string = StringValue { body };
-        string.grow();
+        if string.as_ref().len() > FLAT_BYTES_MAX {
+            string.cut();
+        }
         string
     }
 
@@ -280,15 +315,17 @@ impl StringValue {
 
     fn write(&mut self, offset: usize, bytes: &[u8]) {
         self.body.changed = true;
+        let end = offset + bytes.len();
+        if end > FLAT_BYTES_MAX {
+            self.cut();
+        }
         match &mut self.body.form {
             OwnForm::Flat(flat) => {
                 let raw = flat.raw();
-                let end = offset + bytes.len();
                 if raw.len() < end {
                     raw.resize(end, 0);
                 }
                 raw[offset..end].copy_from_slice(bytes);
-                self.grow();
             }
             OwnForm::Tree(state) => {
                 fill(state, offset);
@@ -297,13 +334,11 @@ impl StringValue {
         }
     }
 
-    fn grow(&mut self) {
+    /// Cuts one buffer into chunks. Before it grows, so that no large one lies in memory twice.
+    fn cut(&mut self) {
         let OwnForm::Flat(flat) = &mut self.body.form else {
             return;
         };
-        if flat.raw().len() <= FLAT_BYTES_MAX {
-            return;
-        }
         let bytes = take(flat.raw());
         let mut state = OwnTree::new(TreeState::new(Type::String));
         overwrite(&mut state, 0, &bytes);
@@ -381,7 +416,9 @@ fn put_chunk(state: &mut TreeState, index: usize, bytes: &[u8]) {
 fn fill(state: &mut TreeState, len: usize) {
     static ZEROES: [u8; CHUNK_BYTES] = [0; CHUNK_BYTES];
     while state.string_bytes < len {
-        let count = (len - state.string_bytes).min(CHUNK_BYTES);
+        // To the end of a chunk, so that each is made once.
+        let room = CHUNK_BYTES - state.string_bytes % CHUNK_BYTES;
+        let count = (len - state.string_bytes).min(room);
         overwrite(state, state.string_bytes, &ZEROES[..count]);
     }
 }
@@ -389,7 +426,7 @@ fn fill(state: &mut TreeState, len: usize) {
 /// Puts bytes over those from `offset`, at most the length, on.
 fn overwrite(state: &mut TreeState, offset: usize, bytes: &[u8]) {
     let (mut offset, mut bytes) = (offset, bytes);
-    let mut buffer = Vec::with_capacity(CHUNK_BYTES);
+    let mut buffer = Vec::new();
     while !bytes.is_empty() {
         let (index, from) = (offset / CHUNK_BYTES, offset % CHUNK_BYTES);
         let count = bytes.len().min(CHUNK_BYTES - from);
@@ -399,11 +436,15 @@ fn overwrite(state: &mut TreeState, offset: usize, bytes: &[u8]) {
         } else {
             &[]
         };
-        buffer.clear();
-        buffer.extend_from_slice(&old[..from.min(old.len())]);
-        buffer.extend_from_slice(now);
-        buffer.extend_from_slice(old.get(from + count..).unwrap_or_default());
-        put_chunk(state, index, &buffer);
+        if from == 0 && old.len() <= count {
+            put_chunk(state, index, now);
+        } else {
+            buffer.clear();
+            buffer.extend_from_slice(&old[..from.min(old.len())]);
+            buffer.extend_from_slice(now);
+            buffer.extend_from_slice(old.get(from + count..).unwrap_or_default());
+            put_chunk(state, index, &buffer);
+        }
         offset += count;
         state.string_bytes = state.string_bytes.max(offset);
         bytes = later;
@@ -425,6 +466,42 @@ mod tests {
         string.set(b"new");
         assert!(!string.as_ref().is_raw());
         assert_eq!(string.as_ref().as_slice(), Some(&b"new"[..]));
+    }
+
+    #[test]
+    fn a_range_is_read_in_the_pieces_that_it_lies_in() {
+        let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
+        let large = StringValue::from_vec(bytes.clone());
+        let small = StringValue::new(&bytes[..1000]);
+        for (start, end) in [
+            (0, 200_000),
+            (1, 2),
+            (16_383, 16_385),
+            (16_384, 32_768),
+            (5, 70_000),
+            (199_999, usize::MAX),
+            (200_000, 200_001),
+            (9, 3),
+        ] {
+            for value in [&large, &small] {
+                let parts: Vec<&[u8]> = value.as_ref().range_parts(start, end).collect();
+                assert_eq!(
+                    parts.concat(),
+                    &*value.as_ref().range(start, end),
+                    "{start} {end}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_write_far_behind_the_end_is_kept_in_chunks_at_once() {
+        let mut string = StringValue::new(b"head");
+        string.write_at(100_000, b"tail").unwrap();
+        assert!(!string.body.is_flat());
+        assert_eq!(string.as_ref().len(), 100_004);
+        assert_eq!(&*string.as_ref().range(0, 6), b"head\0\0");
+        assert_eq!(&*string.as_ref().range(99_999, 100_004), b"\0tail");
     }
 
     #[test]
