@@ -2,7 +2,9 @@
 //!
 //! A key that was written wakes the one who waits longest for it. That one tries again; if it
 //! takes something, its own commit wakes the next; if not, it passes the turn on. So clients are
-//! served in the order in which they came, and nobody is woken in vain for long.
+//! served in the order in which they came, and nobody is woken in vain for long. Who reads for a
+//! group of consumers is also woken when a key goes, whoever is before it: there is nothing to take
+//! then, but an error to tell.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,6 +20,7 @@ type Key = (usize, Box<[u8]>);
 /// One blocked client's place in the lines of its keys.
 pub struct Waiter {
     keys: Vec<Key>,
+    is_for_group: bool,
     is_due: AtomicBool,
     waker: Mutex<Waker>,
 }
@@ -62,6 +65,18 @@ fn wake_next(lines: &Lines, waiter: &Arc<Waiter>) {
     }
 }
 
+fn wake_first(line: &VecDeque<Arc<Waiter>>) {
+    if let Some(first) = line.front() {
+        first.wake();
+    }
+}
+
+fn wake_groups(line: &VecDeque<Arc<Waiter>>) {
+    line.iter()
+        .filter(|waiter| waiter.is_for_group)
+        .for_each(|waiter| waiter.wake());
+}
+
 /// All lines of a server.
 #[derive(Default)]
 pub struct Waiters {
@@ -95,10 +110,11 @@ impl Waiters {
         self.len() == 0
     }
 
-    /// A place at the end of each key's line.
-    pub fn add(&self, keys: Vec<Key>, waker: &Waker) -> Arc<Waiter> {
+    /// A place at the end of each key's line. `is_for_group`: woken also when a key goes.
+    pub fn add(&self, keys: Vec<Key>, is_for_group: bool, waker: &Waker) -> Arc<Waiter> {
         let waiter = Arc::new(Waiter {
             keys,
+            is_for_group,
             is_due: AtomicBool::new(false),
             waker: Mutex::new(waker.clone()),
         });
@@ -143,22 +159,24 @@ impl Waiters {
         }
         let lines = self.lock();
         for change in &effect.changes {
-            let (Some(database), ChangeKind::Written(_)) = (change.database, change.kind) else {
+            let Some(database) = change.database else {
                 continue;
             };
-            if let Some(first) = lines
-                .get(&(database, change.key.clone()))
-                .and_then(|l| l.front())
-            {
-                first.wake();
+            let Some(line) = lines.get(&(database, change.key.clone())) else {
+                continue;
+            };
+            match change.kind {
+                ChangeKind::Written(_) => wake_first(line),
+                ChangeKind::Deleted | ChangeKind::Expired => wake_groups(line),
             }
         }
     }
 
     /// Everybody may try: databases were flushed or exchanged.
     pub fn wake_all(&self) {
-        for first in self.lock().values().filter_map(|line| line.front()) {
-            first.wake();
+        for line in self.lock().values() {
+            wake_first(line);
+            wake_groups(line);
         }
     }
 }
@@ -176,7 +194,7 @@ mod tests {
         let waiters = Waiters::new();
         let add = |names: &[&str]| {
             let keys = names.iter().map(|name| key(name)).collect();
-            waiters.add(keys, Waker::noop())
+            waiters.add(keys, false, Waker::noop())
         };
         let first = add(&["l", "m"]);
         let (second, third) = (add(&["l"]), add(&["m"]));
@@ -193,10 +211,34 @@ mod tests {
     #[test]
     fn a_key_named_twice_is_one_place() {
         let waiters = Waiters::new();
-        let waiter = waiters.add(vec![key("l"), key("l")], Waker::noop());
+        let waiter = waiters.add(vec![key("l"), key("l")], false, Waker::noop());
         waiters.pass_on(&waiter);
         assert!(!waiter.take_turn());
         waiters.wake_all();
         assert!(waiter.take_turn());
+    }
+
+    #[test]
+    fn who_reads_for_a_group_is_told_of_a_key_that_goes() {
+        let waiters = Waiters::new();
+        let add = |is_for_group| waiters.add(vec![key("s")], is_for_group, Waker::noop());
+        let (first, second, third) = (add(false), add(true), add(true));
+        let effect = |kind| Effect {
+            sequence: 1,
+            number: 1,
+            changes: vec![darter_storage::Change {
+                database: Some(0),
+                key: b"s"[..].into(),
+                kind,
+            }],
+            messages: Vec::new(),
+            databases_changed: false,
+        };
+        for kind in [ChangeKind::Deleted, ChangeKind::Expired] {
+            waiters.tell(&effect(kind));
+            assert!(!first.take_turn() && second.take_turn() && third.take_turn());
+        }
+        waiters.wake_all();
+        assert!(first.take_turn() && second.take_turn() && third.take_turn());
     }
 }

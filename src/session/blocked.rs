@@ -19,6 +19,8 @@ use crate::resp::reply::Reply;
 struct Blocked {
     retry: Retry,
     keys: Vec<Vec<u8>>,
+    /// Whether it runs again whatever its keys hold: it fails without its group.
+    is_for_group: bool,
     /// A place in the lines of its keys, once the stream of effects goes.
     waiter: Option<Arc<Waiter>>,
     /// To be tried, whether or not somebody says so.
@@ -52,6 +54,8 @@ pub(super) fn block(
     let deadline = (wait.timeout_ms > 0)
         .then(|| Instant::now().checked_add(Duration::from_millis(wait.timeout_ms)))
         .flatten();
+    kept.is_waiting = true;
+    core.has_committed |= wait.is_for_group;
     core.services.interest.add();
     core.client.shared.take_unblock();
     core.client.shared.is_blocked.store(true, Ordering::SeqCst);
@@ -63,6 +67,7 @@ pub(super) fn block(
             waits_for_gate: false,
         },
         keys: wait.keys,
+        is_for_group: wait.is_for_group,
         waiter: None,
         is_due: true,
         deadline,
@@ -90,6 +95,9 @@ impl Blocked {
 
     /// What its keys hold. A value of another type is not what it waits for, and no error either.
     fn look(&self, core: &Core) -> Found {
+        if self.is_for_group {
+            return Found::Wanted;
+        }
         let kept = &self.retry.kept;
         let wanted = match kept.command.group {
             Group::List => Type::List,
@@ -136,7 +144,8 @@ impl Blocked {
             .iter()
             .map(|key| (database, key.as_slice().into()))
             .collect();
-        self.waiter = Some(core.services.waiters.add(keys, waker));
+        let waiter = core.services.waiters.add(keys, self.is_for_group, waker);
+        self.waiter = Some(waiter);
         true
     }
 }

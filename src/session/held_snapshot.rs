@@ -79,6 +79,7 @@ pub(super) fn read(
         args,
         (&core.services, &core.stats, core.client.database),
         &mut reply,
+        false,
     );
     transaction.unpin();
     core.held = Some(transaction);

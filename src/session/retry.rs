@@ -45,16 +45,18 @@ pub(super) fn mode_of(command: &Command) -> Mode {
     }
 }
 
-/// Runs a command once in `transaction` and commits it.
+/// Runs a command once in `transaction` and commits it. `is_waiting`: it waits already, so what it
+/// writes before it has something to take is given up.
 pub(super) fn attempt(
     transaction: &mut Transaction,
     (command, run): (&Command, DataHandler),
     args: &Args<'_>,
     (services, stats, database): (&Services, &ThreadStats, usize),
     reply: &mut dyn Reply,
+    is_waiting: bool,
 ) -> Attempt {
     let mark = reply.mark();
-    let mut failure = None;
+    let (mut failure, mut begins_to_wait) = (None, None);
     let mut view = View::new(transaction, database, services);
     let mut result = run(&mut view, args, reply);
     if reply.is_cut() {
@@ -67,6 +69,9 @@ pub(super) fn attempt(
     }
     match result {
         Ok(()) => {}
+        Err(CommandError::WouldBlock(wait)) if wait.is_for_group && !is_waiting => {
+            begins_to_wait = Some(wait);
+        }
         Err(CommandError::WouldBlock(wait)) => return Attempt::Blocked(wait),
         Err(error) => {
             reply.rewind(mark);
@@ -83,6 +88,9 @@ pub(super) fn attempt(
     };
     match committed {
         Ok(()) => {
+            if let Some(wait) = begins_to_wait {
+                return Attempt::Blocked(wait);
+            }
             if let Some(text) = failure {
                 services.stats.count_error(text.as_bytes());
                 reply.error(text.as_bytes());
@@ -107,6 +115,8 @@ pub(super) struct Kept {
     pub(super) run: DataHandler,
     pub(super) arguments: KeptArguments,
     pub(super) database: usize,
+    /// Whether it waits for something to take.
+    pub(super) is_waiting: bool,
 }
 
 impl Kept {
@@ -121,6 +131,7 @@ impl Kept {
             run,
             arguments: KeptArguments::new(args),
             database,
+            is_waiting: false,
         }
     }
 
@@ -148,6 +159,7 @@ impl Kept {
             &Args::new(&all),
             (&core.services, &core.stats, self.database),
             &mut reply,
+            self.is_waiting,
         )
     }
 }
@@ -190,6 +202,7 @@ pub(super) fn run(
         args,
         (&core.services, &core.stats, database),
         &mut reply,
+        false,
     );
     match first {
         Attempt::Done { failed } => {

@@ -232,6 +232,7 @@ impl ScriptHost<'_, '_> {
                 args,
                 (services, &self.core.stats, self.rules.database),
                 reply,
+                false,
             );
             match attempt {
                 Attempt::Done { .. } | Attempt::Blocked(_) => {
