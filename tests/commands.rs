@@ -26,6 +26,8 @@ mod set;
 mod sorted_set;
 #[path = "commands/stream.rs"]
 mod stream;
+#[path = "commands/stream_groups.rs"]
+mod stream_groups;
 #[path = "commands/string.rs"]
 mod string;
 #[path = "commands/table.rs"]

@@ -34,7 +34,7 @@ impl Random {
 /// What stands for what: `L` a list's key, `Z` a sorted set's, `Y` that of one whose scores are
 /// equal, `X` a stream's (each now and then another's), `E` an element, `EE` many, `S` a score,
 /// `SE` many scores with elements, `B` a score as a bound, `M` a member as a bound, `N` an
-/// integer, `C` a count, `I` an entry's ID, `R` an ID as a bound.
+/// integer, `C` a count, `I` an entry's ID, `R` an ID as a bound, `G` a group, `P` a consumer.
 const FORMS: &[&str] = &[
     "RPUSH L EE",
     "LPUSH L EE",
@@ -120,6 +120,30 @@ const FORMS: &[&str] = &[
     "XTRIM X MINID I",
     "XTRIM X MAXLEN C",
     "XINFO STREAM X",
+    "XGROUP CREATE X G 0 MKSTREAM",
+    "XGROUP CREATE X G I",
+    "XGROUP CREATE X G $ ENTRIESREAD C",
+    "XGROUP SETID X G I",
+    "XGROUP DESTROY X G",
+    "XGROUP CREATECONSUMER X G P",
+    "XGROUP DELCONSUMER X G P",
+    "XREADGROUP GROUP G P COUNT C STREAMS X >",
+    "XREADGROUP GROUP G P COUNT C STREAMS X >",
+    "XREADGROUP GROUP G P COUNT C STREAMS X X > >",
+    "XREADGROUP GROUP G P COUNT C STREAMS X I",
+    "XREADGROUP GROUP G P NOACK STREAMS X >",
+    "XACK X G I I 9999-0",
+    "XPENDING X G",
+    "XPENDING X G R R C",
+    "XPENDING X G - + C P",
+    "XGROUP CREATECONSUMER x g p; XCLAIM x g p 0 I I I",
+    "XGROUP CREATECONSUMER x g p; XCLAIM x g p 0 I I FORCE JUSTID",
+    "XGROUP CREATECONSUMER x g p; XCLAIM x g p 0 I I FORCE RETRYCOUNT C TIME 5",
+    "XGROUP CREATECONSUMER x g p; XAUTOCLAIM x g p 0 I COUNT 5",
+    "XGROUP CREATECONSUMER x g p; XAUTOCLAIM x g p 0 - JUSTID",
+    "XINFO GROUPS X",
+    "XINFO CONSUMERS X G",
+    "XINFO STREAM X FULL COUNT 3",
 ];
 
 fn word(random: &mut Random, form: &str) -> String {
@@ -155,6 +179,8 @@ fn word(random: &mut Random, form: &str) -> String {
             .pick(&["0", "1", "-1", "2", "-3", "7", "-20", "100", "-100"])
             .into(),
         "C" => random.pick(&["0", "1", "2", "5", "50"]).into(),
+        "G" => random.pick(&["g", "g", "g", "gg"]).into(),
+        "P" => random.pick(&["p", "q", "r"]).into(),
         "I" => random.below(300).to_string(),
         "I-*" => format!("{}-*", random.below(300)),
         "R" => match random.below(4) {
