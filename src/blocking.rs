@@ -3,8 +3,8 @@
 //! A key that was written wakes the one who waits longest for it. That one tries again; if it
 //! takes something, its own commit wakes the next; if not, it passes the turn on. So clients are
 //! served in the order in which they came, and nobody is woken in vain for long. Who reads for a
-//! group of consumers is also woken when a key goes, whoever is before it: there is nothing to take
-//! then, but an error to tell.
+//! group of consumers and finds nothing passes others of the group over: for them there is nothing
+//! either. It is also woken when a key goes, whoever is before it, for it has an error to tell.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,7 +20,8 @@ type Key = (usize, Box<[u8]>);
 /// One blocked client's place in the lines of its keys.
 pub struct Waiter {
     keys: Vec<Key>,
-    is_for_group: bool,
+    /// The group of consumers that it reads for.
+    group: Option<Box<[u8]>>,
     is_due: AtomicBool,
     waker: Mutex<Waker>,
 }
@@ -55,11 +56,13 @@ impl Waiter {
 
 type Lines = HashMap<Key, VecDeque<Arc<Waiter>>>;
 
-fn wake_next(lines: &Lines, waiter: &Arc<Waiter>) {
+/// Wakes in each line of a waiter the next behind it whom `may_try` says.
+fn wake_next(lines: &Lines, waiter: &Arc<Waiter>, may_try: impl Fn(&Waiter) -> bool) {
     for key in &waiter.keys {
         let Some(line) = lines.get(key) else { continue };
         let own = line.iter().position(|known| Arc::ptr_eq(known, waiter));
-        if let Some(next) = own.and_then(|own| line.get(own + 1)) {
+        let mut behind = line.iter().skip(own.map_or(line.len(), |own| own + 1));
+        if let Some(next) = behind.find(|next| may_try(next)) {
             next.wake();
         }
     }
@@ -76,7 +79,7 @@ fn wake_groups(line: &VecDeque<Arc<Waiter>>) {
         return;
     }
     line.iter()
-        .filter(|waiter| waiter.is_for_group)
+        .filter(|waiter| waiter.group.is_some())
         .for_each(|waiter| waiter.wake());
 }
 
@@ -113,11 +116,11 @@ impl Waiters {
         self.len() == 0
     }
 
-    /// A place at the end of each key's line. `is_for_group`: woken also when a key goes.
-    pub fn add(&self, keys: Vec<Key>, is_for_group: bool, waker: &Waker) -> Arc<Waiter> {
+    /// A place at the end of each key's line. `group`: the one that it reads for, if it does.
+    pub fn add(&self, keys: Vec<Key>, group: Option<&[u8]>, waker: &Waker) -> Arc<Waiter> {
         let waiter = Arc::new(Waiter {
             keys,
-            is_for_group,
+            group: group.map(Into::into),
             is_due: AtomicBool::new(false),
             waker: Mutex::new(waker.clone()),
         });
@@ -134,7 +137,15 @@ impl Waiters {
 
     /// The waiter leaves something to others: the next in each of its lines may try.
     pub fn pass_on(&self, waiter: &Arc<Waiter>) {
-        wake_next(&self.lock(), waiter);
+        wake_next(&self.lock(), waiter, |_| true);
+    }
+
+    /// The waiter has found nothing: the next in each of its lines may try, but for those of its
+    /// group.
+    pub fn pass_over(&self, waiter: &Arc<Waiter>) {
+        wake_next(&self.lock(), waiter, |next| {
+            next.group.is_none() || next.group != waiter.group
+        });
     }
 
     /// The waiter waits no longer. If it was its turn, the turn passes on.
@@ -142,7 +153,7 @@ impl Waiters {
         let mut lines = self.lock();
         // Under the lock, so that no turn comes between this look and the end of its places.
         if waiter.take_turn() && !fault!("a turn is lost with who leaves") {
-            wake_next(&lines, waiter);
+            wake_next(&lines, waiter, |_| true);
         }
         for key in &waiter.keys {
             if let Some(line) = lines.get_mut(key) {
@@ -197,7 +208,7 @@ mod tests {
         let waiters = Waiters::new();
         let add = |names: &[&str]| {
             let keys = names.iter().map(|name| key(name)).collect();
-            waiters.add(keys, false, Waker::noop())
+            waiters.add(keys, None, Waker::noop())
         };
         let first = add(&["l", "m"]);
         let (second, third) = (add(&["l"]), add(&["m"]));
@@ -214,7 +225,7 @@ mod tests {
     #[test]
     fn a_key_named_twice_is_one_place() {
         let waiters = Waiters::new();
-        let waiter = waiters.add(vec![key("l"), key("l")], false, Waker::noop());
+        let waiter = waiters.add(vec![key("l"), key("l")], None, Waker::noop());
         waiters.pass_on(&waiter);
         assert!(!waiter.take_turn());
         waiters.wake_all();
@@ -224,8 +235,8 @@ mod tests {
     #[test]
     fn who_reads_for_a_group_is_told_of_a_key_that_goes() {
         let waiters = Waiters::new();
-        let add = |is_for_group| waiters.add(vec![key("s")], is_for_group, Waker::noop());
-        let (first, second, third) = (add(false), add(true), add(true));
+        let add = |group| waiters.add(vec![key("s")], group, Waker::noop());
+        let (first, second, third) = (add(None), add(Some(b"g")), add(Some(b"h")));
         let effect = |kind| Effect {
             sequence: 1,
             number: 1,
@@ -243,5 +254,26 @@ mod tests {
         }
         waiters.wake_all();
         assert!(first.take_turn() && second.take_turn() && third.take_turn());
+    }
+
+    #[test]
+    fn who_finds_nothing_passes_its_group_over() {
+        let waiters = Waiters::new();
+        let groups = [&b"g"[..], b"g", b"h", b"g"];
+        let all = groups.map(|group| waiters.add(vec![key("s")], Some(group), Waker::noop()));
+        let readers: Vec<_> = (0..2)
+            .map(|_| waiters.add(vec![key("s")], None, Waker::noop()))
+            .collect();
+        waiters.pass_over(&all[0]);
+        assert_eq!(
+            all.each_ref().map(|waiter| waiter.take_turn()),
+            [false, false, true, false]
+        );
+        waiters.pass_on(&all[0]);
+        assert!(all[1].take_turn());
+        waiters.pass_over(&all[3]);
+        assert!(readers[0].take_turn());
+        waiters.pass_over(&readers[0]);
+        assert!(readers[1].take_turn());
     }
 }

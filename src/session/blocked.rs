@@ -19,8 +19,8 @@ use crate::resp::reply::Reply;
 struct Blocked {
     retry: Retry,
     keys: Vec<Vec<u8>>,
-    /// Whether it runs again whatever its keys hold: it fails without its group.
-    is_for_group: bool,
+    /// The group that it reads for. It runs again whatever its keys hold, to fail without a group.
+    group: Option<Vec<u8>>,
     /// A place in the lines of its keys, once the stream of effects goes.
     waiter: Option<Arc<Waiter>>,
     /// To be tried, whether or not somebody says so.
@@ -55,7 +55,7 @@ pub(super) fn block(
         .then(|| Instant::now().checked_add(Duration::from_millis(wait.timeout_ms)))
         .flatten();
     kept.is_waiting = true;
-    core.has_committed |= wait.is_for_group;
+    core.has_committed |= wait.group.is_some();
     core.services.interest.add();
     core.client.shared.take_unblock();
     core.client.shared.is_blocked.store(true, Ordering::SeqCst);
@@ -67,7 +67,7 @@ pub(super) fn block(
             waits_for_gate: false,
         },
         keys: wait.keys,
-        is_for_group: wait.is_for_group,
+        group: wait.group,
         waiter: None,
         is_due: true,
         deadline,
@@ -95,7 +95,7 @@ impl Blocked {
 
     /// What its keys hold. A value of another type is not what it waits for, and no error either.
     fn look(&self, core: &Core) -> Found {
-        if self.is_for_group {
+        if self.group.is_some() {
             return Found::Wanted;
         }
         let kept = &self.retry.kept;
@@ -144,8 +144,8 @@ impl Blocked {
             .iter()
             .map(|key| (database, key.as_slice().into()))
             .collect();
-        let waiter = core.services.waiters.add(keys, self.is_for_group, waker);
-        self.waiter = Some(waiter);
+        let group = self.group.as_deref();
+        self.waiter = Some(core.services.waiters.add(keys, group, waker));
         true
     }
 }
@@ -193,7 +193,9 @@ impl Pending for Blocked {
                     Tried::Blocked(_) => {
                         output.truncate(before);
                         self.is_due = false;
-                        self.pass_on(core);
+                        if let Some(waiter) = &self.waiter {
+                            core.services.waiters.pass_over(waiter);
+                        }
                     }
                 }
             }

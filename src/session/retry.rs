@@ -69,7 +69,7 @@ pub(super) fn attempt(
     }
     match result {
         Ok(()) => {}
-        Err(CommandError::WouldBlock(wait)) if wait.is_for_group && !is_waiting => {
+        Err(CommandError::WouldBlock(wait)) if wait.group.is_some() && !is_waiting => {
             begins_to_wait = Some(wait);
         }
         Err(CommandError::WouldBlock(wait)) => return Attempt::Blocked(wait),

@@ -192,7 +192,7 @@ pub(super) fn xreadgroup(
                 keys: reader.query.kept_keys(),
                 timeout_ms,
                 arguments: None,
-                is_for_group: true,
+                group: Some(group.to_vec()),
             }))),
             None => Ok(()),
         };

@@ -36,7 +36,7 @@ fn wait(query: &Query<'_>, args: &Args<'_>, ids: &[StreamId], timeout_ms: u64) -
         keys: query.kept_keys(),
         timeout_ms,
         arguments: Some(arguments),
-        is_for_group: false,
+        group: None,
     }))
 }
 
