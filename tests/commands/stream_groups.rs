@@ -174,6 +174,28 @@ fn a_held_snapshot_shows_what_was_pending_then() {
 }
 
 #[test]
+fn a_script_that_gives_up_delivers_nothing() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("XGROUP CREATE s g 0 MKSTREAM");
+    for line in ["XADD s 1 f v", "XADD s 2 f v"] {
+        client.run(line);
+    }
+    client.run("XREADGROUP GROUP g a COUNT 1 STREAMS s >");
+    let before = client.run("XINFO STREAM s FULL").render();
+    let body = "redis.call('XREADGROUP', 'GROUP', 'g', 'b', 'STREAMS', KEYS[1], '>') \
+                redis.call('XACK', KEYS[1], 'g', '1') \
+                redis.call('XGROUP', 'CREATE', KEYS[1], 'h', '$') \
+                redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'g', 'a') \
+                redis.abort('no')";
+    assert_eq!(
+        client.call(&["EVAL", body, "1", "s"]).render(),
+        "(ABORTED no)"
+    );
+    assert_eq!(client.run("XINFO STREAM s FULL").render(), before);
+}
+
+#[test]
 fn an_idle_time_is_told_and_asked_for() {
     let server = Server::start();
     let mut client = Client::connect(server.address);
