@@ -214,12 +214,8 @@ pub(super) fn run(
         }
         Attempt::Blocked(wait) => {
             let kept = Kept::new(command, run, args, database);
-            Some(super::blocked::block(
-                core,
-                kept,
-                *wait,
-                output.split_off(before),
-            ))
+            let null = output.split_off(before);
+            Some(super::blocked::block(core, kept, *wait, null))
         }
         Attempt::Conflict | Attempt::GateClosed => {
             let mut escalation = Escalation::new(&core.services.store);

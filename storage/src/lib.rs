@@ -78,6 +78,6 @@ pub use transaction::{Deadline, Mode, Transaction};
 pub use value::{
     HashMut, HashRef, HashValue, ListMut, ListRef, ListValue, SetEncoding, SetMut, SetRef,
     SetValue, SortedSetMut, SortedSetRef, SortedSetValue, StreamConsumer, StreamEntry, StreamGroup,
-    StreamGroupMut, StreamId, StreamMut, StreamPending, StreamRef, StreamValue, StringMut, StringRef,
-    StringValue, Type, Value, ValueMut, ValueRef,
+    StreamGroupMut, StreamId, StreamMut, StreamPending, StreamRef, StreamValue, StringMut,
+    StringRef, StringValue, Type, Value, ValueMut, ValueRef,
 };

@@ -329,16 +329,30 @@ fn a_reader_for_a_group_waits_as_long_as_asked_and_where_it_may() {
         client.run(line);
     }
     assert_eq!(client.run("EXEC").render(), "[nil]");
-    let body = "return redis.call('XREADGROUP', 'GROUP', 'g', 'c', 'BLOCK', '0', 'STREAMS', KEYS[1], '>')";
+    let body =
+        "return redis.call('XREADGROUP', 'GROUP', 'g', 'c', 'BLOCK', '0', 'STREAMS', KEYS[1], '>')";
     assert_eq!(client.call(&["EVAL", body, "1", "s"]).render(), "nil");
-    let body = format!("#!lua flags=disable-atomicity\n{}", body.replace("'c'", "'d'"));
+    let body = format!(
+        "#!lua flags=disable-atomicity\n{}",
+        body.replace("'c'", "'d'")
+    );
     assert_eq!(client.call(&["EVAL", &body, "1", "s"]).render(), "nil");
     let groups = client.run("XINFO GROUPS s").elements().remove(0);
     assert_eq!(fields(groups)["consumers"].render(), "4");
 
     let mut waiting = self::client(&server);
     let id = waiting.run("CLIENT ID").render();
-    waiting.send(&["XREADGROUP", "GROUP", "g", "a", "BLOCK", "0", "STREAMS", "s", ">"]);
+    waiting.send(&[
+        "XREADGROUP",
+        "GROUP",
+        "g",
+        "a",
+        "BLOCK",
+        "0",
+        "STREAMS",
+        "s",
+        ">",
+    ]);
     wait_for_waiters(&server, 1);
     client.run(&format!("CLIENT UNBLOCK {id} ERROR"));
     assert_eq!(
@@ -360,8 +374,17 @@ fn each_of_many_entries_goes_to_one_of_many_consumers() {
                 let mut seen = Vec::new();
                 loop {
                     let reply = client.call(&[
-                        "XREADGROUP", "GROUP", "g", &consumer, "COUNT", "3", "BLOCK", "0",
-                        "STREAMS", "s", ">",
+                        "XREADGROUP",
+                        "GROUP",
+                        "g",
+                        &consumer,
+                        "COUNT",
+                        "3",
+                        "BLOCK",
+                        "0",
+                        "STREAMS",
+                        "s",
+                        ">",
                     ]);
                     let Reply::Array(mut streams) = reply else {
                         // The group is gone.

@@ -163,10 +163,7 @@ fn a_held_snapshot_shows_what_was_pending_then() {
         reader.run("XPENDING s g").render(),
         "[2000 '1-0' '2000-0' [[a '2000']]]"
     );
-    assert_eq!(
-        reader.run("XINFO STREAM s FULL COUNT 0").render(),
-        before
-    );
+    assert_eq!(reader.run("XINFO STREAM s FULL COUNT 0").render(), before);
     assert_eq!(reader.run("SNAPSHOT END").render(), "OK");
     assert_eq!(writer.run("XGROUP DELCONSUMER s g a").render(), "833");
     assert_eq!(writer.run("XGROUP DESTROY s g").render(), "1");
@@ -207,12 +204,18 @@ fn an_idle_time_is_told_and_asked_for() {
     client.run("XCLAIM s g a 0 2 FORCE JUSTID IDLE 600000 RETRYCOUNT 5");
     client.run("XCLAIM s g a 0 3 FORCE JUSTID TIME 99999999999999");
     let mut ids = |line: &str| client.run(line).render();
-    assert_eq!(ids("XCLAIM s g b 50000 1 2 3 JUSTID IDLE 55000"), "['1-0' '2-0']");
+    assert_eq!(
+        ids("XCLAIM s g b 50000 1 2 3 JUSTID IDLE 55000"),
+        "['1-0' '2-0']"
+    );
     assert_eq!(ids("XCLAIM s g b 50000 1 2 3 JUSTID"), "['1-0' '2-0']");
     assert_eq!(ids("XCLAIM s g b 50000 1 2 3 JUSTID"), "[]");
     assert_eq!(ids("XAUTOCLAIM s g c 50000 0"), "['0-0' [] []]");
     ids("XCLAIM s g b 0 2 JUSTID IDLE 70000");
-    assert_eq!(ids("XAUTOCLAIM s g c 50000 0"), "['0-0' [['2-0' [f v]]] []]");
+    assert_eq!(
+        ids("XAUTOCLAIM s g c 50000 0"),
+        "['0-0' [['2-0' [f v]]] []]"
+    );
     ids("XCLAIM s g b 0 3 JUSTID IDLE 90000");
     let rows = client.run("XPENDING s g IDLE 60000 - + 10").elements();
     assert_eq!(rows.len(), 1);

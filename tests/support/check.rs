@@ -95,7 +95,11 @@ fn as_in_7_0(reply: Reply) -> Reply {
         Reply::Map(mut pairs) => {
             pairs.retain(|(name, _)| !is_new(name));
             let pairs = pairs.into_iter();
-            Reply::Map(pairs.map(|(name, value)| (name, as_in_7_0(value))).collect())
+            Reply::Map(
+                pairs
+                    .map(|(name, value)| (name, as_in_7_0(value)))
+                    .collect(),
+            )
         }
         Reply::Array(elements) => {
             let mut kept = Vec::new();

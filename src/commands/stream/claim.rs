@@ -78,8 +78,7 @@ struct Claim {
 
 impl Claim {
     fn read(args: &Args<'_>, now_ms: u64) -> Result<Claim, CommandError> {
-        let min_idle_ms =
-            min_idle_ms(args, "ERR Invalid min-idle-time argument for XCLAIM")?;
+        let min_idle_ms = min_idle_ms(args, "ERR Invalid min-idle-time argument for XCLAIM")?;
         // What is no ID begins the options.
         let ids: Vec<StreamId> = args
             .from(5)
@@ -102,9 +101,8 @@ impl Claim {
     fn read_options(&mut self, args: &Args<'_>, now_ms: u64) -> Done {
         let now = i64::try_from(now_ms).unwrap_or(i64::MAX);
         let mut options = args.options(5 + self.ids.len());
-        let number = |argument: &[u8], error| {
-            parse_integer(argument).ok_or(CommandError::text(error))
-        };
+        let number =
+            |argument: &[u8], error| parse_integer(argument).ok_or(CommandError::text(error));
         while !options.is_empty() {
             let has_value = options.left() > 1;
             let time = if options.take("FORCE") {
@@ -205,10 +203,7 @@ struct AutoClaim {
 impl AutoClaim {
     fn read(args: &Args<'_>) -> Result<AutoClaim, CommandError> {
         let mut claim = AutoClaim {
-            min_idle_ms: min_idle_ms(
-                args,
-                "ERR Invalid min-idle-time argument for XAUTOCLAIM",
-            )?,
+            min_idle_ms: min_idle_ms(args, "ERR Invalid min-idle-time argument for XAUTOCLAIM")?,
             start: parse_start(&args[5])?,
             count: COUNT_DEFAULT,
             just_ids: false,
@@ -244,8 +239,7 @@ struct Found {
 fn find(view: &View<'_>, args: &Args<'_>, claim: &AutoClaim) -> Result<Found, CommandError> {
     let mut found = Found::default();
     let stream = view.stream(&args[1])?;
-    let Some((stream, group)) =
-        stream.and_then(|stream| Some((stream, stream.group(&args[2])?)))
+    let Some((stream, group)) = stream.and_then(|stream| Some((stream, stream.group(&args[2])?)))
     else {
         return Err(no_group(&args[1], &args[2], ""));
     };

@@ -62,11 +62,7 @@ impl<'a> Query<'a> {
         Err(CommandError::Syntax)
     }
 
-    fn read_option(
-        &mut self,
-        options: &mut Options<'a>,
-        reads: Reads,
-    ) -> Result<(), CommandError> {
+    fn read_option(&mut self, options: &mut Options<'a>, reads: Reads) -> Result<(), CommandError> {
         let has_value = options.left() > 1;
         if has_value && options.take("BLOCK") {
             self.timeout_ms = Some(timeout_ms(options.next()?)?);

@@ -62,7 +62,12 @@ impl Reader<'_> {
                 }),
             }
         };
-        self.query.keys.iter().zip(self.query.ids).map(wanted).collect()
+        self.query
+            .keys
+            .iter()
+            .zip(self.query.ids)
+            .map(wanted)
+            .collect()
     }
 
     /// Gives new entries to the consumer; `None` if there are none.

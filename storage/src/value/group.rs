@@ -253,10 +253,7 @@ impl<'a> StreamGroup<'a> {
     ///     assert!(ids.eq([id(4), id(5)]));
     /// }
     /// ```
-    pub fn pending_from(
-        self,
-        id: StreamId,
-    ) -> impl Iterator<Item = StreamPending<'a>> + use<'a> {
+    pub fn pending_from(self, id: StreamId) -> impl Iterator<Item = StreamPending<'a>> + use<'a> {
         let (_, to) = bounds(PENDING, self.record.number);
         let from = pending_key(self.record.number, id);
         self.view
@@ -406,10 +403,7 @@ impl<'a> StreamConsumer<'a> {
     ///     }
     /// }
     /// ```
-    pub fn pending_from(
-        self,
-        id: StreamId,
-    ) -> impl Iterator<Item = StreamPending<'a>> + use<'a> {
+    pub fn pending_from(self, id: StreamId) -> impl Iterator<Item = StreamPending<'a>> + use<'a> {
         let (_, to) = bounds(HELD, self.record.number);
         let from = held_key(self.record.number, id);
         let (group, name) = (self.group, self.name);

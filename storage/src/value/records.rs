@@ -246,9 +246,8 @@ impl<'a> View<'a> {
 
     /// How many records there are from a key on and before another. O(log n).
     pub(super) fn count_records(self, from: &[u8], to: &[u8]) -> usize {
-        self.records().map_or(0, |state| {
-            rank(state, to).saturating_sub(rank(state, from))
-        })
+        self.records()
+            .map_or(0, |state| rank(state, to).saturating_sub(rank(state, from)))
     }
 
     /// The records from a key on and before another. O(log n), then O(1) each.
