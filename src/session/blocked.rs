@@ -199,6 +199,9 @@ impl Pending for Blocked {
                     }
                 }
             }
+            if !self.is_due {
+                self.retry.leave_queue(core);
+            }
         }
         if self
             .deadline

@@ -284,6 +284,15 @@ impl Retry {
             }
         }
     }
+
+    /// Gives up its place in the queues, or the gate. For one who waits until others write: they
+    /// must not wait for it.
+    pub(super) fn leave_queue(&mut self, core: &Core) {
+        if self.escalation.is_queued() || self.escalation.is_exclusive() {
+            self.escalation = Escalation::new(&core.services.store);
+        }
+        self.waits_for_gate = false;
+    }
 }
 
 impl Pending for Retry {
