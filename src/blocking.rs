@@ -2,7 +2,9 @@
 //!
 //! A key that was written wakes the one who waits longest for it. That one tries again; if it
 //! takes something, its own commit wakes the next; if not, it passes the turn on. So clients are
-//! served in the order in which they came, and nobody is woken in vain for long.
+//! served in the order in which they came, and nobody is woken in vain for long. Who reads for a
+//! group of consumers and finds nothing passes others of the group over: for them there is nothing
+//! either. It is also woken when a key goes, whoever is before it, for it has an error to tell.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,6 +20,8 @@ type Key = (usize, Box<[u8]>);
 /// One blocked client's place in the lines of its keys.
 pub struct Waiter {
     keys: Vec<Key>,
+    /// The group of consumers that it reads for.
+    group: Option<Box<[u8]>>,
     is_due: AtomicBool,
     waker: Mutex<Waker>,
 }
@@ -52,14 +56,31 @@ impl Waiter {
 
 type Lines = HashMap<Key, VecDeque<Arc<Waiter>>>;
 
-fn wake_next(lines: &Lines, waiter: &Arc<Waiter>) {
+/// Wakes in each line of a waiter the next behind it whom `may_try` says.
+fn wake_next(lines: &Lines, waiter: &Arc<Waiter>, may_try: impl Fn(&Waiter) -> bool) {
     for key in &waiter.keys {
         let Some(line) = lines.get(key) else { continue };
         let own = line.iter().position(|known| Arc::ptr_eq(known, waiter));
-        if let Some(next) = own.and_then(|own| line.get(own + 1)) {
+        let mut behind = line.iter().skip(own.map_or(line.len(), |own| own + 1));
+        if let Some(next) = behind.find(|next| may_try(next)) {
             next.wake();
         }
     }
+}
+
+fn wake_first(line: &VecDeque<Arc<Waiter>>) {
+    if let Some(first) = line.front() {
+        first.wake();
+    }
+}
+
+fn wake_groups(line: &VecDeque<Arc<Waiter>>) {
+    if fault!("a group's end is told to nobody") {
+        return;
+    }
+    line.iter()
+        .filter(|waiter| waiter.group.is_some())
+        .for_each(|waiter| waiter.wake());
 }
 
 /// All lines of a server.
@@ -95,10 +116,11 @@ impl Waiters {
         self.len() == 0
     }
 
-    /// A place at the end of each key's line.
-    pub fn add(&self, keys: Vec<Key>, waker: &Waker) -> Arc<Waiter> {
+    /// A place at the end of each key's line. `group`: the one that it reads for, if it does.
+    pub fn add(&self, keys: Vec<Key>, group: Option<&[u8]>, waker: &Waker) -> Arc<Waiter> {
         let waiter = Arc::new(Waiter {
             keys,
+            group: group.map(Into::into),
             is_due: AtomicBool::new(false),
             waker: Mutex::new(waker.clone()),
         });
@@ -115,7 +137,15 @@ impl Waiters {
 
     /// The waiter leaves something to others: the next in each of its lines may try.
     pub fn pass_on(&self, waiter: &Arc<Waiter>) {
-        wake_next(&self.lock(), waiter);
+        wake_next(&self.lock(), waiter, |_| true);
+    }
+
+    /// The waiter has found nothing: the next in each of its lines may try, but for those of its
+    /// group.
+    pub fn pass_over(&self, waiter: &Arc<Waiter>) {
+        wake_next(&self.lock(), waiter, |next| {
+            next.group.is_none() || next.group != waiter.group
+        });
     }
 
     /// The waiter waits no longer. If it was its turn, the turn passes on.
@@ -123,7 +153,7 @@ impl Waiters {
         let mut lines = self.lock();
         // Under the lock, so that no turn comes between this look and the end of its places.
         if waiter.take_turn() && !fault!("a turn is lost with who leaves") {
-            wake_next(&lines, waiter);
+            wake_next(&lines, waiter, |_| true);
         }
         for key in &waiter.keys {
             if let Some(line) = lines.get_mut(key) {
@@ -143,22 +173,24 @@ impl Waiters {
         }
         let lines = self.lock();
         for change in &effect.changes {
-            let (Some(database), ChangeKind::Written(_)) = (change.database, change.kind) else {
+            let Some(database) = change.database else {
                 continue;
             };
-            if let Some(first) = lines
-                .get(&(database, change.key.clone()))
-                .and_then(|l| l.front())
-            {
-                first.wake();
+            let Some(line) = lines.get(&(database, change.key.clone())) else {
+                continue;
+            };
+            match change.kind {
+                ChangeKind::Written(_) => wake_first(line),
+                ChangeKind::Deleted | ChangeKind::Expired => wake_groups(line),
             }
         }
     }
 
     /// Everybody may try: databases were flushed or exchanged.
     pub fn wake_all(&self) {
-        for first in self.lock().values().filter_map(|line| line.front()) {
-            first.wake();
+        for line in self.lock().values() {
+            wake_first(line);
+            wake_groups(line);
         }
     }
 }
@@ -176,7 +208,7 @@ mod tests {
         let waiters = Waiters::new();
         let add = |names: &[&str]| {
             let keys = names.iter().map(|name| key(name)).collect();
-            waiters.add(keys, Waker::noop())
+            waiters.add(keys, None, Waker::noop())
         };
         let first = add(&["l", "m"]);
         let (second, third) = (add(&["l"]), add(&["m"]));
@@ -193,10 +225,55 @@ mod tests {
     #[test]
     fn a_key_named_twice_is_one_place() {
         let waiters = Waiters::new();
-        let waiter = waiters.add(vec![key("l"), key("l")], Waker::noop());
+        let waiter = waiters.add(vec![key("l"), key("l")], None, Waker::noop());
         waiters.pass_on(&waiter);
         assert!(!waiter.take_turn());
         waiters.wake_all();
         assert!(waiter.take_turn());
+    }
+
+    #[test]
+    fn who_reads_for_a_group_is_told_of_a_key_that_goes() {
+        let waiters = Waiters::new();
+        let add = |group| waiters.add(vec![key("s")], group, Waker::noop());
+        let (first, second, third) = (add(None), add(Some(b"g")), add(Some(b"h")));
+        let effect = |kind| Effect {
+            sequence: 1,
+            number: 1,
+            changes: vec![darter_storage::Change {
+                database: Some(0),
+                key: b"s"[..].into(),
+                kind,
+            }],
+            messages: Vec::new(),
+            databases_changed: false,
+        };
+        for kind in [ChangeKind::Deleted, ChangeKind::Expired] {
+            waiters.tell(&effect(kind));
+            assert!(!first.take_turn() && second.take_turn() && third.take_turn());
+        }
+        waiters.wake_all();
+        assert!(first.take_turn() && second.take_turn() && third.take_turn());
+    }
+
+    #[test]
+    fn who_finds_nothing_passes_its_group_over() {
+        let waiters = Waiters::new();
+        let groups = [&b"g"[..], b"g", b"h", b"g"];
+        let all = groups.map(|group| waiters.add(vec![key("s")], Some(group), Waker::noop()));
+        let readers: Vec<_> = (0..2)
+            .map(|_| waiters.add(vec![key("s")], None, Waker::noop()))
+            .collect();
+        waiters.pass_over(&all[0]);
+        assert_eq!(
+            all.each_ref().map(|waiter| waiter.take_turn()),
+            [false, false, true, false]
+        );
+        waiters.pass_on(&all[0]);
+        assert!(all[1].take_turn());
+        waiters.pass_over(&all[3]);
+        assert!(readers[0].take_turn());
+        waiters.pass_over(&readers[0]);
+        assert!(readers[1].take_turn());
     }
 }

@@ -34,6 +34,8 @@ mod sort;
 mod sorted_set;
 #[path = "commands/stream.rs"]
 mod stream;
+#[path = "commands/stream_groups.rs"]
+mod stream_groups;
 #[path = "commands/string.rs"]
 mod string;
 #[path = "commands/table.rs"]

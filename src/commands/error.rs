@@ -72,6 +72,9 @@ pub struct Wait {
     pub timeout_ms: u64,
     /// What to run it with from here on, if not with the arguments that it came with.
     pub arguments: Option<Vec<Vec<u8>>>,
+    /// The group of consumers that it reads for, if it does. Then what it has written, who reads,
+    /// stays when it begins to wait; and it runs again also when a key goes, to fail.
+    pub group: Option<Vec<u8>>,
 }
 
 impl CommandError {

@@ -50,5 +50,6 @@ fn panic_when_there(
         keys: vec![args[1].to_vec()],
         timeout_ms: 0,
         arguments: None,
+        group: None,
     })))
 }

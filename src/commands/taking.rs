@@ -30,6 +30,7 @@ pub(super) fn would_block(keys: &[&[u8]], timeout_ms: u64) -> CommandError {
         keys: keys.iter().map(|key| key.to_vec()).collect(),
         timeout_ms,
         arguments: None,
+        group: None,
     }))
 }
 

@@ -20,6 +20,8 @@ use crate::resp::reply::Reply;
 struct Blocked {
     retry: Retry,
     keys: Vec<Vec<u8>>,
+    /// The group that it reads for. It runs again whatever its keys hold, to fail without a group.
+    group: Option<Vec<u8>>,
     /// A place in the lines of its keys, once the stream of effects goes.
     waiter: Option<Arc<Waiter>>,
     /// To be tried, whether or not somebody says so.
@@ -53,6 +55,8 @@ pub(super) fn block(
     let deadline = (wait.timeout_ms > 0)
         .then(|| Instant::now().checked_add(Duration::from_millis(wait.timeout_ms)))
         .flatten();
+    kept.is_waiting = true;
+    core.has_committed |= wait.group.is_some();
     core.services.interest.add();
     core.client.shared.take_unblock();
     core.client.shared.is_blocked.store(true, Ordering::SeqCst);
@@ -64,6 +68,7 @@ pub(super) fn block(
             waits_for_gate: false,
         },
         keys: wait.keys,
+        group: wait.group,
         waiter: None,
         is_due: true,
         deadline,
@@ -91,6 +96,9 @@ impl Blocked {
 
     /// What its keys hold. A value of another type is not what it waits for, and no error either.
     fn look(&self, core: &Core) -> Found {
+        if self.group.is_some() {
+            return Found::Wanted;
+        }
         let kept = &self.retry.kept;
         let wanted = match kept.command.group {
             Group::List => Type::List,
@@ -137,7 +145,8 @@ impl Blocked {
             .iter()
             .map(|key| (database, key.as_slice().into()))
             .collect();
-        self.waiter = Some(core.services.waiters.add(keys, waker));
+        let group = self.group.as_deref();
+        self.waiter = Some(core.services.waiters.add(keys, group, waker));
         true
     }
 }
@@ -185,9 +194,14 @@ impl Pending for Blocked {
                     Tried::Blocked(_) => {
                         output.truncate(before);
                         self.is_due = false;
-                        self.pass_on(core);
+                        if let Some(waiter) = &self.waiter {
+                            core.services.waiters.pass_over(waiter);
+                        }
                     }
                 }
+            }
+            if !self.is_due {
+                self.retry.leave_queue(core);
             }
         }
         if self

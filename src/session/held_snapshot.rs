@@ -77,7 +77,7 @@ pub(super) fn read(
         &mut transaction,
         (command, handler),
         args,
-        (&core.services, &core.stats, core.client.database),
+        retry::Surroundings::new(core, core.client.database),
         &mut reply,
     );
     transaction.unpin();

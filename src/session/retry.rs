@@ -45,28 +45,49 @@ pub(super) fn mode_of(command: &Command) -> Mode {
     }
 }
 
+/// What a command runs among.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'s> {
+    pub(super) services: &'s Services,
+    pub(super) stats: &'s ThreadStats,
+    /// The database that unqualified keys are in.
+    pub(super) database: usize,
+    /// Rules for keys that no argument names.
+    pub(super) rules: Option<&'s dyn KeyRules>,
+    /// It waits already, so what it writes before it has something to take is given up.
+    pub(super) is_waiting: bool,
+}
+
+impl<'s> Surroundings<'s> {
+    /// Those of a command that a client runs, and that does not wait.
+    pub(super) fn new(core: &'s Core, database: usize) -> Surroundings<'s> {
+        Surroundings {
+            services: &core.services,
+            stats: &core.stats,
+            database,
+            rules: None,
+            is_waiting: false,
+        }
+    }
+}
+
 /// Runs a command once in `transaction` and commits it.
 pub(super) fn attempt(
     transaction: &mut Transaction,
-    command: (&Command, DataHandler),
-    args: &Args<'_>,
-    surroundings: (&Services, &ThreadStats, usize),
-    reply: &mut dyn Reply,
-) -> Attempt {
-    attempt_under(transaction, command, args, surroundings, None, reply)
-}
-
-/// As `attempt`, under rules for keys that no argument names.
-pub(super) fn attempt_under(
-    transaction: &mut Transaction,
     (command, run): (&Command, DataHandler),
     args: &Args<'_>,
-    (services, stats, database): (&Services, &ThreadStats, usize),
-    rules: Option<&dyn KeyRules>,
+    surroundings: Surroundings<'_>,
     reply: &mut dyn Reply,
 ) -> Attempt {
+    let Surroundings {
+        services,
+        stats,
+        database,
+        rules,
+        is_waiting,
+    } = surroundings;
     let mark = reply.mark();
-    let mut failure = None;
+    let (mut failure, mut begins_to_wait) = (None, None);
     let mut view = View::new(transaction, database, services).under(rules);
     let mut result = run(&mut view, args, reply);
     if reply.is_cut() {
@@ -79,6 +100,9 @@ pub(super) fn attempt_under(
     }
     match result {
         Ok(()) => {}
+        Err(CommandError::WouldBlock(wait)) if wait.group.is_some() && !is_waiting => {
+            begins_to_wait = Some(wait);
+        }
         Err(CommandError::WouldBlock(wait)) => return Attempt::Blocked(wait),
         Err(error) => {
             reply.rewind(mark);
@@ -95,6 +119,9 @@ pub(super) fn attempt_under(
     };
     match committed {
         Ok(()) => {
+            if let Some(wait) = begins_to_wait {
+                return Attempt::Blocked(wait);
+            }
             if let Some(text) = failure {
                 services.stats.count_error(text.as_bytes());
                 reply.error(text.as_bytes());
@@ -119,6 +146,8 @@ pub(super) struct Kept {
     pub(super) run: DataHandler,
     pub(super) arguments: KeptArguments,
     pub(super) database: usize,
+    /// Whether it waits for something to take.
+    pub(super) is_waiting: bool,
 }
 
 impl Kept {
@@ -133,6 +162,7 @@ impl Kept {
             run,
             arguments: KeptArguments::new(args),
             database,
+            is_waiting: false,
         }
     }
 
@@ -154,11 +184,16 @@ impl Kept {
         let all = self.arguments.to_vec();
         let meter = core.meter();
         let mut reply = Encoder::metered(output, core.client.protocol, &meter);
+        let surroundings = Surroundings {
+            is_waiting: self.is_waiting,
+            ..Surroundings::new(core, self.database)
+        };
+        let args = Args::new(&all);
         attempt(
             transaction,
             (self.command, self.run),
-            &Args::new(&all),
-            (&core.services, &core.stats, self.database),
+            &args,
+            surroundings,
             &mut reply,
         )
     }
@@ -200,7 +235,7 @@ pub(super) fn run(
         &mut transaction,
         (command, run),
         args,
-        (&core.services, &core.stats, database),
+        Surroundings::new(core, database),
         &mut reply,
     );
     match first {
@@ -213,12 +248,8 @@ pub(super) fn run(
         }
         Attempt::Blocked(wait) => {
             let kept = Kept::new(command, run, args, database);
-            Some(super::blocked::block(
-                core,
-                kept,
-                *wait,
-                output.split_off(before),
-            ))
+            let null = output.split_off(before);
+            Some(super::blocked::block(core, kept, *wait, null))
         }
         Attempt::Conflict | Attempt::GateClosed => {
             let mut escalation = Escalation::new(&core.services.store);
@@ -286,6 +317,15 @@ impl Retry {
                 Attempt::GateClosed => self.waits_for_gate = true,
             }
         }
+    }
+
+    /// Gives up its place in the queues, or the gate. For one who waits until others write: they
+    /// must not wait for it.
+    pub(super) fn leave_queue(&mut self, core: &Core) {
+        if self.escalation.is_queued() || self.escalation.is_exclusive() {
+            self.escalation = Escalation::new(&core.services.store);
+        }
+        self.waits_for_gate = false;
     }
 }
 

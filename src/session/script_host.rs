@@ -320,16 +320,13 @@ impl ScriptHost<'_, '_> {
                 return Called::Wait;
             }
             let mut transaction = escalation.begin(retry::mode_of(command));
-            let services = &*self.core.services;
             let keys = CallKeys::new(self.rules, entry, None);
-            let attempt = retry::attempt_under(
-                &mut transaction,
-                (command, handler),
-                args,
-                (services, &self.core.stats, self.rules.database),
-                Some(&keys),
-                reply,
-            );
+            let surroundings = retry::Surroundings {
+                rules: Some(&keys),
+                ..retry::Surroundings::new(self.core, self.rules.database)
+            };
+            let run = (command, handler);
+            let attempt = retry::attempt(&mut transaction, run, args, surroundings, reply);
             let refusal = keys.refusal.into_inner();
             match attempt {
                 Attempt::Done { .. } | Attempt::Blocked(_) => {

@@ -78,6 +78,7 @@ pub use thread::Counts;
 pub use transaction::{Deadline, Mode, Transaction};
 pub use value::{
     HashMut, HashRef, HashValue, ListMut, ListRef, ListValue, SetEncoding, SetMut, SetRef,
-    SetValue, SortedSetMut, SortedSetRef, SortedSetValue, StreamEntry, StreamId, StreamMut,
-    StreamRef, StreamValue, StringMut, StringRef, StringValue, Type, Value, ValueMut, ValueRef,
+    SetValue, SortedSetMut, SortedSetRef, SortedSetValue, StreamConsumer, StreamEntry, StreamGroup,
+    StreamGroupMut, StreamId, StreamMut, StreamPending, StreamRef, StreamValue, StringMut,
+    StringRef, StringValue, Type, Value, ValueMut, ValueRef,
 };

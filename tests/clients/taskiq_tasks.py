@@ -15,10 +15,11 @@ from processes import Witness, kill, start
 PORT = int(sys.argv[-1])
 URL = f"redis://127.0.0.1:{PORT}"
 TASKS, HELD = 100, 5
+IDLE_MS = 3000
 
 witness = Witness(PORT)
 results = RedisAsyncResultBackend(URL, result_ex_time=60)
-stream = RedisStreamBroker(URL, queue_name="stream", consumer_id="0", idle_timeout=3000,
+stream = RedisStreamBroker(URL, queue_name="stream", consumer_id="0", idle_timeout=IDLE_MS,
                            xread_block=200, xread_count=HELD,
                            unacknowledged_lock_timeout=10).with_result_backend(results)
 plain = ListQueueBroker(URL, queue_name="list").with_result_backend(results)
@@ -74,6 +75,8 @@ async def check_stream():
         await hang_first.kiq(number)
     await asyncio.to_thread(witness.until, "taken", HELD)
     kill(victim)
+    # A worker looks for what others hold only when it has been given something new.
+    await asyncio.sleep(IDLE_MS / 1000)
     worker = start("worker", "stream", str(PORT))
     await finish([await streamed.kiq(number) for number in range(HELD, TASKS)])
     await asyncio.to_thread(witness.until, "streamed", TASKS)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::client::Client;
+use crate::support::client::{Client, Reply, fields};
 use crate::support::server::Server;
 
 fn client(server: &Server) -> Client {
@@ -194,6 +194,236 @@ fn all_readers_of_a_stream_get_what_is_added() {
     other.run("XADD s 4 a b");
     other.run("XADD s 6 c d");
     assert_eq!(reader.read().render(), "[[s [['6-0' [c d]]]]]");
+}
+
+/// A client that waits, as `consumer`, for new entries of `s` for the group `g`.
+fn blocked_consumer(server: &Server, consumer: &str) -> Client {
+    let line = format!("XREADGROUP GROUP g {consumer} COUNT 1 BLOCK 0 STREAMS s >");
+    blocked(server, &line)
+}
+
+#[test]
+fn each_entry_goes_to_one_consumer_in_the_order_of_their_coming() {
+    let server = Server::start();
+    let mut other = client(&server);
+    other.run("XGROUP CREATE s g $ MKSTREAM");
+    let mut waiting: Vec<Client> = ["a", "b", "c", "d"]
+        .iter()
+        .map(|consumer| blocked_consumer(&server, consumer))
+        .collect();
+    other.run("XADD s 1 f v");
+    assert_eq!(waiting[0].read().render(), "[[s [['1-0' [f v]]]]]");
+    wait_for_waiters(&server, 3);
+    for line in ["MULTI", "XADD s 2 f v", "XADD s 3 f v", "EXEC"] {
+        other.run(line);
+    }
+    assert_eq!(waiting[1].read().render(), "[[s [['2-0' [f v]]]]]");
+    assert_eq!(waiting[2].read().render(), "[[s [['3-0' [f v]]]]]");
+    wait_for_waiters(&server, 1);
+    assert_eq!(
+        other.run("XPENDING s g").render(),
+        "[3 '1-0' '3-0' [[a '1'] [b '1'] [c '1']]]"
+    );
+    other.run("XADD s 4 f v");
+    assert_eq!(waiting[3].read().render(), "[[s [['4-0' [f v]]]]]");
+}
+
+#[test]
+fn each_group_is_given_every_entry() {
+    let server = Server::start();
+    let mut other = client(&server);
+    other.run("XGROUP CREATE s g $ MKSTREAM");
+    other.run("XGROUP CREATE s h $");
+    let mut waiting: Vec<Client> = [
+        "XREADGROUP GROUP g a BLOCK 0 STREAMS s >",
+        "XREADGROUP GROUP h a NOACK BLOCK 0 STREAMS s >",
+        "XREAD BLOCK 0 STREAMS s $",
+    ]
+    .iter()
+    .map(|line| blocked(&server, line))
+    .collect();
+    other.run("XADD s 1 f v");
+    for waiting in &mut waiting {
+        assert_eq!(waiting.read().render(), "[[s [['1-0' [f v]]]]]");
+    }
+    assert_eq!(
+        other.run("XPENDING s g").render(),
+        "[1 '1-0' '1-0' [[a '1']]]"
+    );
+    assert_eq!(other.run("XPENDING s h").render(), "[0 nil nil nil]");
+}
+
+#[test]
+fn a_consumer_is_there_while_it_waits_for_the_first_time() {
+    let server = Server::start();
+    let mut other = client(&server);
+    other.run("XGROUP CREATE s g $ MKSTREAM");
+    let mut waiting = blocked_consumer(&server, "a");
+    let mut second = blocked_consumer(&server, "b");
+    let groups = other.run("XINFO GROUPS s").elements().remove(0);
+    assert_eq!(fields(groups)["consumers"].render(), "2");
+    for line in ["XADD s 1 f v", "XADD s 2 f v"] {
+        other.run(line);
+    }
+    assert_eq!(waiting.read().render(), "[[s [['1-0' [f v]]]]]");
+    assert_eq!(second.read().render(), "[[s [['2-0' [f v]]]]]");
+}
+
+#[test]
+fn who_waits_for_a_group_is_told_when_it_goes() {
+    const GONE: &str = "(NOGROUP No such key 's' or consumer group 'g' in XREADGROUP with GROUP \
+                        option)";
+    const OTHER: &str = "(WRONGTYPE Operation against a key holding the wrong kind of value)";
+    let server = Server::start();
+    let mut other = client(&server);
+    for (line, expected) in [
+        ("DEL s", GONE),
+        ("XGROUP DESTROY s g", GONE),
+        ("RENAME s t", GONE),
+        ("MOVE s 1", GONE),
+        ("PEXPIRE s 10", GONE),
+        ("FLUSHALL", GONE),
+        ("SWAPDB 0 2", GONE),
+        ("SET s v", OTHER),
+        ("SUNIONSTORE s names", OTHER),
+    ] {
+        other.run("FLUSHALL");
+        other.run("SADD names a");
+        other.run("XGROUP CREATE s g $ MKSTREAM");
+        let mut waiting = [
+            blocked_consumer(&server, "a"),
+            blocked(&server, "XREADGROUP GROUP g b BLOCK 0 STREAMS s >"),
+        ];
+        other.run(line);
+        for waiting in &mut waiting {
+            assert_eq!(waiting.read().render(), expected, "{line}");
+        }
+        wait_for_waiters(&server, 0);
+    }
+}
+
+#[test]
+fn who_waits_for_something_else_does_not_hide_that_a_group_goes() {
+    let server = Server::start();
+    let mut other = client(&server);
+    let mut list = blocked(&server, "BLPOP s 0");
+    other.run("XGROUP CREATE s g $ MKSTREAM");
+    let mut group = blocked_consumer(&server, "a");
+    other.run("DEL s");
+    assert!(group.read().render().starts_with("(NOGROUP "));
+    other.run("RPUSH s x");
+    assert_eq!(list.read().render(), "[s x]");
+}
+
+#[test]
+fn a_reader_for_a_group_waits_as_long_as_asked_and_where_it_may() {
+    let server = Server::start();
+    let mut client = client(&server);
+    client.run("XGROUP CREATE s g $ MKSTREAM");
+    let line = "XREADGROUP GROUP g a BLOCK 20 STREAMS s >";
+    let started = Instant::now();
+    assert_eq!(client.run(line).render(), "nil");
+    assert!(started.elapsed() >= Duration::from_millis(20));
+    wait_for_waiters(&server, 0);
+    for line in ["MULTI", "XREADGROUP GROUP g b BLOCK 0 STREAMS s >"] {
+        client.run(line);
+    }
+    assert_eq!(client.run("EXEC").render(), "[nil]");
+    let body =
+        "return redis.call('XREADGROUP', 'GROUP', 'g', 'c', 'BLOCK', '0', 'STREAMS', KEYS[1], '>')";
+    assert_eq!(client.call(&["EVAL", body, "1", "s"]).render(), "nil");
+    let body = format!(
+        "#!lua flags=disable-atomicity\n{}",
+        body.replace("'c'", "'d'")
+    );
+    assert_eq!(client.call(&["EVAL", &body, "1", "s"]).render(), "nil");
+    let groups = client.run("XINFO GROUPS s").elements().remove(0);
+    assert_eq!(fields(groups)["consumers"].render(), "4");
+
+    let mut waiting = self::client(&server);
+    let id = waiting.run("CLIENT ID").render();
+    waiting.send(&[
+        "XREADGROUP",
+        "GROUP",
+        "g",
+        "a",
+        "BLOCK",
+        "0",
+        "STREAMS",
+        "s",
+        ">",
+    ]);
+    wait_for_waiters(&server, 1);
+    client.run(&format!("CLIENT UNBLOCK {id} ERROR"));
+    assert_eq!(
+        waiting.read().render(),
+        "(UNBLOCKED client unblocked via CLIENT UNBLOCK)"
+    );
+}
+
+#[test]
+fn each_of_many_entries_goes_to_one_of_many_consumers() {
+    let server = Server::start();
+    client(&server).run("XGROUP CREATE s g $ MKSTREAM");
+    let address = server.address;
+    let readers: Vec<_> = (0..4)
+        .map(|reader| {
+            std::thread::spawn(move || {
+                let mut client = Client::connect(address);
+                let consumer = reader.to_string();
+                let mut seen = Vec::new();
+                loop {
+                    let reply = client.call(&[
+                        "XREADGROUP",
+                        "GROUP",
+                        "g",
+                        &consumer,
+                        "COUNT",
+                        "3",
+                        "BLOCK",
+                        "0",
+                        "STREAMS",
+                        "s",
+                        ">",
+                    ]);
+                    let Reply::Array(mut streams) = reply else {
+                        // The group is gone.
+                        return seen;
+                    };
+                    for entry in streams.remove(0).elements().remove(1).elements() {
+                        let id = entry.elements().remove(0).render();
+                        let id = id.trim_matches('\'').to_owned();
+                        assert_eq!(client.call(&["XACK", "s", "g", &id]).render(), "1");
+                        seen.push(id);
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut writer = client(&server);
+    for number in 1..=300 {
+        writer.call(&["XADD", "s", &number.to_string(), "f", "v"]);
+    }
+    // Everything has been read, and then acknowledged, before the group goes.
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let group = fields(writer.run("XINFO GROUPS s").elements().remove(0));
+        if group["lag"].render() == "0" && group["pending"].render() == "0" {
+            break;
+        }
+        assert!(Instant::now() < until, "{group:?}");
+        std::thread::yield_now();
+    }
+    wait_for_waiters(&server, 4);
+    writer.run("XGROUP DESTROY s g");
+    let mut seen: Vec<String> = readers
+        .into_iter()
+        .flat_map(|reader| reader.join().unwrap())
+        .collect();
+    assert_eq!(seen.len(), 300);
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 300);
 }
 
 #[test]

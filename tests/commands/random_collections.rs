@@ -20,7 +20,7 @@ impl Random {
 /// What stands for what: `L` a list's key, `Z` a sorted set's, `Y` that of one whose scores are
 /// equal, `X` a stream's (each now and then another's), `E` an element, `EE` many, `S` a score,
 /// `SE` many scores with elements, `B` a score as a bound, `M` a member as a bound, `N` an
-/// integer, `C` a count, `I` an entry's ID, `R` an ID as a bound.
+/// integer, `C` a count, `I` an entry's ID, `R` an ID as a bound, `G` a group, `P` a consumer.
 const FORMS: &[&str] = &[
     "RPUSH L EE",
     "LPUSH L EE",
@@ -108,6 +108,48 @@ const FORMS: &[&str] = &[
     "XINFO STREAM X",
 ];
 
+/// As `FORMS`, on streams with groups. Who reads or claims in vain is a consumer only since 7.2, so
+/// those are made before.
+const GROUP_FORMS: &[&str] = &[
+    "XADD X I-* f E",
+    "XADD X I-* f E",
+    "XADD X MAXLEN C I-* f E",
+    "XADD X 9999-* f E",
+    "XDEL X I I 9999-0",
+    "XTRIM X MINID I",
+    "XSETID X 99999 ENTRIESADDED 60",
+    "XLEN X",
+    "XGROUP CREATE X G 0 MKSTREAM",
+    "XGROUP CREATE X G 0 MKSTREAM",
+    "XGROUP CREATE X G I",
+    "XGROUP CREATE X G $ ENTRIESREAD C",
+    "XGROUP SETID X G I",
+    "XGROUP DESTROY X G",
+    "XGROUP CREATECONSUMER X G P",
+    "XGROUP DELCONSUMER X G P",
+    "XGROUP CREATECONSUMER x g p; XREADGROUP GROUP g p COUNT C STREAMS x >",
+    "XGROUP CREATECONSUMER x g q; XREADGROUP GROUP g q COUNT C STREAMS x x > >",
+    "XGROUP CREATECONSUMER x g r; XREADGROUP GROUP g r NOACK COUNT C STREAMS x >",
+    "XGROUP CREATECONSUMER xx gg p; XREADGROUP GROUP gg p STREAMS xx >",
+    "XREADGROUP GROUP G P COUNT C STREAMS X I",
+    "XREADGROUP GROUP G P STREAMS X 0",
+    "XACK X G I I 9999-0 9999-1",
+    "XACK X G I I I I I",
+    "XPENDING X G",
+    "XPENDING X G R R C",
+    "XPENDING X G - + C P",
+    "XGROUP CREATECONSUMER x g p; XCLAIM x g p 0 I I 9999-0 9999-1",
+    "XGROUP CREATECONSUMER x g q; XCLAIM x g q 0 I I 9999-2 FORCE JUSTID",
+    "XGROUP CREATECONSUMER x g r; XCLAIM x g r 0 I I FORCE RETRYCOUNT C TIME 5",
+    "XGROUP CREATECONSUMER x g p; XAUTOCLAIM x g p 0 I COUNT 5",
+    "XGROUP CREATECONSUMER x g q; XAUTOCLAIM x g q 0 - JUSTID",
+    "XINFO GROUPS X",
+    "XINFO CONSUMERS X G",
+    "XINFO STREAM X FULL COUNT 3",
+    "COPY X X REPLACE",
+    "RENAME x xx",
+];
+
 fn word(random: &mut Random, form: &str) -> String {
     let mut key = |own: [&str; 2]| match random.below(40) {
         0 => random.pick(&["l", "z", "x", "s"]).to_string(),
@@ -141,6 +183,8 @@ fn word(random: &mut Random, form: &str) -> String {
             .pick(&["0", "1", "-1", "2", "-3", "7", "-20", "100", "-100"])
             .into(),
         "C" => random.pick(&["0", "1", "2", "5", "50"]).into(),
+        "G" => random.pick(&["g", "g", "g", "gg"]).into(),
+        "P" => random.pick(&["p", "q", "r"]).into(),
         "I" => random.below(300).to_string(),
         "I-*" => format!("{}-*", random.below(300)),
         "R" => match random.below(4) {
@@ -152,9 +196,9 @@ fn word(random: &mut Random, form: &str) -> String {
     }
 }
 
-fn line(random: &mut Random) -> String {
+fn line(random: &mut Random, forms: &[&str]) -> String {
     let commands = (0..60).map(|_| {
-        let form = random.pick(FORMS);
+        let form = random.pick(forms);
         let words: Vec<_> = form.split(' ').map(|form| word(random, form)).collect();
         words.join(" ")
     });
@@ -164,6 +208,13 @@ fn line(random: &mut Random) -> String {
 #[test]
 fn random_lines_on_collections_are_as_in_redis() {
     let mut random = Random(1);
-    let lines: Vec<_> = (0..100).map(|_| line(&mut random)).collect();
+    let lines: Vec<_> = (0..100).map(|_| line(&mut random, FORMS)).collect();
     compare_lines(&lines, &["HELLO 3"]);
+}
+
+#[test]
+fn random_lines_on_groups_are_as_in_redis() {
+    let mut random = Random(2);
+    let lines: Vec<_> = (0..200).map(|_| line(&mut random, GROUP_FORMS)).collect();
+    compare_lines(&lines, &["HELLO 2"]);
 }

@@ -10,7 +10,7 @@
 //! - with a conflict forced on each command's first attempt, and on the first of the whole EXEC.
 //!
 //! Replies are written as `client` says. Elements of what has no order (SMEMBERS, HGETALL, KEYS …)
-//! are sorted. A line whose commands are refused before they run (unknown, wrong number of
+//! are sorted, and times of groups of consumers (XPENDING, XINFO) are 0. A line whose commands are refused before they run (unknown, wrong number of
 //! arguments), may not stand in scripts, or steer transactions themselves is left out where it
 //! cannot mean the same.
 
@@ -44,6 +44,79 @@ fn name_of(command: &[Vec<u8>]) -> String {
     String::from_utf8_lossy(&command[0]).to_ascii_uppercase()
 }
 
+/// An entry that is pending, its time 0.
+fn pin_pending(row: Reply) -> Reply {
+    let mut row = row.elements();
+    let time = row.len() - 2;
+    row[time] = Reply::Integer(0);
+    Reply::Array(row)
+}
+
+/// What is named `name`, its times 0; one that is -1 stays.
+fn pin_named(name: &Reply, value: Reply) -> Reply {
+    match (name.render().as_str(), value) {
+        ("idle" | "inactive" | "seen-time" | "active-time", Reply::Integer(time)) => {
+            Reply::Integer(time.min(0))
+        }
+        ("pending", Reply::Array(rows)) => {
+            Reply::Array(rows.into_iter().map(pin_pending).collect())
+        }
+        (_, value) => pin_times(value),
+    }
+}
+
+fn pin_times(reply: Reply) -> Reply {
+    match reply {
+        Reply::Map(pairs) => {
+            let pin = |(name, value)| {
+                let value = pin_named(&name, value);
+                (name, value)
+            };
+            Reply::Map(pairs.into_iter().map(pin).collect())
+        }
+        Reply::Array(elements) => {
+            let mut pinned: Vec<Reply> = Vec::new();
+            for element in elements {
+                pinned.push(match pinned.last() {
+                    Some(name) => pin_named(name, element),
+                    None => pin_times(element),
+                });
+            }
+            Reply::Array(pinned)
+        }
+        other => other,
+    }
+}
+
+/// What XINFO says, without what Redis says only since 7.2.
+fn as_in_7_0(reply: Reply) -> Reply {
+    let is_new = |name: &Reply| matches!(name.render().as_str(), "inactive" | "active-time");
+    match reply {
+        Reply::Map(mut pairs) => {
+            pairs.retain(|(name, _)| !is_new(name));
+            let pairs = pairs.into_iter();
+            Reply::Map(
+                pairs
+                    .map(|(name, value)| (name, as_in_7_0(value)))
+                    .collect(),
+            )
+        }
+        Reply::Array(elements) => {
+            let mut kept = Vec::new();
+            let mut elements = elements.into_iter();
+            while let Some(element) = elements.next() {
+                if is_new(&element) {
+                    elements.next();
+                } else {
+                    kept.push(as_in_7_0(element));
+                }
+            }
+            Reply::Array(kept)
+        }
+        other => other,
+    }
+}
+
 /// The reply's text, with what has no order in order.
 fn normalise(command: &[Vec<u8>], reply: Reply) -> String {
     let sorted = |elements: Vec<Reply>, size: usize| {
@@ -60,6 +133,10 @@ fn normalise(command: &[Vec<u8>], reply: Reply) -> String {
             sorted(reply.elements(), 1)
         }
         ("HGETALL", reply) => sorted(reply.elements(), 2),
+        ("XPENDING", Reply::Array(rows)) if command.len() > 3 => {
+            Reply::Array(rows.into_iter().map(pin_pending).collect()).render()
+        }
+        ("XINFO", reply) => pin_times(reply).render(),
         (name @ ("SCAN" | "SSCAN" | "HSCAN" | "ZSCAN"), reply) => {
             let mut page = reply.elements();
             let size = if name == "HSCAN" || name == "ZSCAN" {
@@ -272,7 +349,9 @@ pub(crate) fn compare_lines(lines: &[impl AsRef<str>], hellos: &[&str]) {
 fn run_after(mut client: Client, hello: &str, line: &Line) -> Vec<String> {
     client.run("FLUSHALL");
     client.run(hello);
-    line.iter()
-        .map(|command| normalise(command, client.call(command)))
-        .collect()
+    let call = |command: &Vec<Vec<u8>>| match (name_of(command).as_str(), client.call(command)) {
+        ("XINFO", reply) => normalise(command, as_in_7_0(reply)),
+        (_, reply) => normalise(command, reply),
+    };
+    line.iter().map(call).collect()
 }

@@ -21,7 +21,7 @@ fn parse_number(text: &[u8]) -> Option<u64> {
 
 /// An ID, `-` and `+` being the smallest and the largest; a sequence that is not there is
 /// `sequence`.
-fn parse(text: &[u8], sequence: u64) -> Result<StreamId, CommandError> {
+pub(super) fn parse(text: &[u8], sequence: u64) -> Result<StreamId, CommandError> {
     match text {
         b"-" => Ok(StreamId::default()),
         b"+" => Ok(MAX),

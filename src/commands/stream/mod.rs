@@ -1,7 +1,14 @@
 //! Streams.
 
+mod claim;
+mod group;
 mod id;
+mod info;
+mod lag;
+mod pending;
+mod query;
 mod read;
+mod readgroup;
 mod trim;
 mod write;
 mod xread;
@@ -80,24 +87,128 @@ pub const COMMANDS: &[Command] = &[
         "Depends on the subcommand",
         "Describes streams.",
     ),
+    Command::container("XGROUP", Group::Stream, XGROUP).doc(
+        "5.0.0",
+        "Depends on the subcommand",
+        "A container for commands on groups of consumers.",
+    ),
+    Command::write("XREADGROUP", -7, Group::Stream, readgroup::xreadgroup)
+        .keys(Keys::Custom(readgroup::keys))
+        .flag(flag::BLOCKING | flag::MOVABLE_KEYS)
+        .doc(
+            "5.0.0",
+            "O(M*log(N)) per stream, with M entries",
+            "Gives a consumer new entries, as soon as there are some, or again those it has.",
+        ),
+    Command::write("XACK", -4, Group::Stream, pending::xack)
+        .keys(Keys::FIRST)
+        .flag(flag::FAST)
+        .doc(
+            "5.0.0",
+            "O(log(N)) per entry",
+            "Says that entries are done, which are pending in a group.",
+        ),
+    Command::read("XPENDING", -3, Group::Stream, pending::xpending)
+        .keys(Keys::FIRST)
+        .doc(
+            "5.0.0",
+            "O(log(N)) per entry or consumer",
+            "Returns what is pending in a group.",
+        ),
+    Command::write("XCLAIM", -6, Group::Stream, claim::xclaim)
+        .keys(Keys::FIRST)
+        .flag(flag::FAST)
+        .doc(
+            "5.0.0",
+            "O(log(N)) per entry",
+            "Gives a consumer pending entries of others.",
+        ),
+    Command::write("XAUTOCLAIM", -6, Group::Stream, claim::xautoclaim)
+        .keys(Keys::FIRST)
+        .flag(flag::FAST)
+        .doc(
+            "6.2.0",
+            "O(log(N)) per entry looked at, ten times COUNT at most",
+            "Gives a consumer what has been pending for long.",
+        ),
 ];
 
+const KEY: Keys = Keys::Range {
+    first: 2,
+    last: 2,
+    step: 1,
+};
+
 const XINFO: &[Command] = &[
-    Command::read("STREAM", -3, Group::Stream, read::info)
-        .keys(Keys::Range {
-            first: 2,
-            last: 2,
-            step: 1,
-        })
+    Command::read("CONSUMERS", 4, Group::Stream, info::consumers)
+        .keys(KEY)
+        .doc(
+            "5.0.0",
+            "O(M*log(N)), with M consumers",
+            "Describes the consumers of a group.",
+        ),
+    Command::read("GROUPS", 3, Group::Stream, info::groups)
+        .keys(KEY)
+        .doc(
+            "5.0.0",
+            "O(M*log(N)), with M groups",
+            "Describes the groups of a stream.",
+        ),
+    Command::read("STREAM", -3, Group::Stream, info::stream)
+        .keys(KEY)
         .doc("5.0.0", "O(log(N))", "Describes a stream."),
-    Command::client("HELP", 2, Group::Stream, help).doc(
+    Command::client("HELP", 2, Group::Stream, xinfo_help).doc(
         "5.0.0",
         "O(1)",
         "Describes the subcommands.",
     ),
 ];
 
-fn help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
+const XGROUP: &[Command] = &[
+    Command::write("CREATE", -5, Group::Stream, group::create)
+        .keys(KEY)
+        .flag(flag::DENYOOM)
+        .doc("5.0.0", "O(log(N))", "Makes a group of consumers."),
+    Command::write("CREATECONSUMER", 5, Group::Stream, group::create_consumer)
+        .keys(KEY)
+        .flag(flag::DENYOOM)
+        .doc("6.2.0", "O(log(N))", "Makes a consumer in a group."),
+    Command::write("DELCONSUMER", 5, Group::Stream, group::delete_consumer)
+        .keys(KEY)
+        .doc(
+            "5.0.0",
+            "O(log(N)) per entry that it has",
+            "Removes a consumer, and what it has is no longer pending.",
+        ),
+    Command::write("DESTROY", 4, Group::Stream, group::destroy)
+        .keys(KEY)
+        .doc(
+            "5.0.0",
+            "O(log(N)) per consumer",
+            "Removes a group and its consumers.",
+        ),
+    Command::write("SETID", -5, Group::Stream, group::set_id)
+        .keys(KEY)
+        .doc(
+            "5.0.0",
+            "O(log(N))",
+            "Sets behind which entry a group goes on.",
+        ),
+    Command::client("HELP", 2, Group::Stream, xgroup_help).doc(
+        "5.0.0",
+        "O(1)",
+        "Describes the subcommands.",
+    ),
+];
+
+type Done = Result<(), CommandError>;
+
+fn xinfo_help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
     write_help("XINFO", XINFO, reply);
+    Ok(())
+}
+
+fn xgroup_help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    write_help("XGROUP", XGROUP, reply);
     Ok(())
 }

@@ -65,6 +65,7 @@ impl Body {
                 };
                 body.form = OwnForm::Tree(OwnTree::new(state));
                 body.append_all(view);
+                body.copy_records(source);
                 body
             }
         };
@@ -191,7 +192,7 @@ impl Body {
     }
 
     /// Makes a tree of a flat value.
-    fn grow(&mut self) {
+    pub(super) fn grow(&mut self) {
         let OwnForm::Flat(flat) = &mut self.form else {
             return;
         };
@@ -311,7 +312,7 @@ impl Body {
         let OwnForm::Tree(state) = &self.form else {
             return;
         };
-        if state.len() > FLAT_ENTRIES_MAX / 2 {
+        if state.len() > FLAT_ENTRIES_MAX / 2 || state.records() > 0 {
             return;
         }
         let mut flat = FlatBuffer::default();

@@ -8,8 +8,8 @@
 use std::ops::Deref;
 
 use super::{
-    HashValue, ListValue, SetValue, SortedSetValue, StreamId, StreamValue, StringValue, Type,
-    Value, ValueRef,
+    HashValue, ListValue, SetValue, SortedSetValue, StreamGroupMut, StreamId, StreamValue,
+    StringValue, Type, Value, ValueRef,
 };
 use crate::error::Error;
 
@@ -171,6 +171,9 @@ changed_in_place! {
         fn remove(id: StreamId) -> bool;
         fn trim_front(count: usize) -> usize;
         fn set_last_id(last_id: StreamId, added: Option<u64>, deleted: Option<StreamId>) -> bool;
+        fn create_group(name: &[u8], last_delivered_id: StreamId, read: Option<u64>) -> bool;
+        fn destroy_group(name: &[u8]) -> bool;
+        fn group_mut(name: &[u8]) -> Option<StreamGroupMut<'_>>;
     }
 }
 

@@ -7,9 +7,12 @@
 mod body;
 mod changing;
 mod flat;
+mod group;
+mod group_mut;
 mod hash;
 mod list;
 mod order;
+mod records;
 mod set;
 mod sorted_set;
 mod stream;
@@ -18,6 +21,8 @@ mod tree;
 mod view;
 
 pub use changing::{HashMut, ListMut, SetMut, SortedSetMut, StreamMut, StringMut, ValueMut};
+pub use group::{StreamConsumer, StreamGroup, StreamPending};
+pub use group_mut::StreamGroupMut;
 pub use hash::{HashRef, HashValue};
 pub use list::{ListRef, ListValue};
 pub(crate) use set::parse_integer;

@@ -14,6 +14,8 @@ pub(crate) enum Order {
     Key,
     /// None: entries are where they were put.
     Position,
+    /// That of a stream's records, see `records`. Never flat.
+    Record,
 }
 
 impl Order {
@@ -27,6 +29,7 @@ impl Order {
                 .first_chunk()
                 .map_or(0, |first| u64::from_be_bytes(*first)),
             Order::Position => 0,
+            Order::Record => super::records::word(key),
         }
     }
 }

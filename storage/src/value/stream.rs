@@ -23,14 +23,14 @@ pub struct StreamId {
 }
 
 impl StreamId {
-    fn to_key(self) -> [u8; 16] {
+    pub(super) fn to_key(self) -> [u8; 16] {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&self.milliseconds.to_be_bytes());
         key[8..].copy_from_slice(&self.sequence.to_be_bytes());
         key
     }
 
-    fn from_key(key: &[u8]) -> StreamId {
+    pub(super) fn from_key(key: &[u8]) -> StreamId {
         let (milliseconds, sequence) = key.split_first_chunk().unwrap_or((&[0; 8], &[]));
         StreamId {
             milliseconds: u64::from_be_bytes(*milliseconds),
@@ -47,6 +47,9 @@ pub(crate) struct StreamHead {
     last_id: StreamId,
     max_deleted_id: StreamId,
     entries_added: u64,
+    /// How many numbers have been given to groups and consumers. Not stored while flat: a flat
+    /// stream has none.
+    pub(super) numbers: u64,
 }
 
 pub(crate) const STREAM_HEAD_BYTES: usize = 40;
@@ -67,6 +70,7 @@ impl StreamHead {
             entries_added: bytes[32..]
                 .first_chunk()
                 .map_or(0, |added| u64::from_be_bytes(*added)),
+            numbers: 0,
         }
     }
 }

@@ -208,6 +208,49 @@ fn lists_grow_and_shrink_at_both_ends() {
     assert_eq!(live(), 0);
 }
 
+fn pending(state: &TreeState) -> usize {
+    let ValueRef::Stream(stream) = ValueRef::from_tree(state) else {
+        panic!("not a stream")
+    };
+    stream.group(b"g").unwrap().pending_count()
+}
+
+#[test]
+fn acknowledging_one_of_many_copies_a_few_nodes() {
+    let id = |number: usize| StreamId {
+        milliseconds: number as u64,
+        sequence: 0,
+    };
+    let mut stream = StreamValue::new();
+    assert!(stream.create_group(b"g", id(0), None));
+    let mut group = stream.group_mut(b"g").unwrap();
+    assert!(group.create_consumer(b"c", 1));
+    assert!((0..20_000).all(|number| group.assign(id(number), b"c", 1, 1)));
+    let mut first = tree(Value::Stream(stream));
+    let blocks = live();
+    let mut value = Value::fork(ValueRef::from_tree(&first));
+    let Value::Stream(stream) = &mut value else {
+        panic!("not a stream")
+    };
+    assert!(stream.group_mut(b"g").unwrap().acknowledge(id(9_999)));
+    let mut second = tree(value);
+    assert!(live() - blocks < 12, "{} of {blocks}", live() - blocks);
+    assert_eq!((pending(&first), pending(&second)), (20_000, 19_999));
+    assert_eq!(live(), reached(&[&first, &second]));
+    let (mut moved, mut left) = second.transfer();
+    cut(&mut second, &mut first, None);
+    cut(&mut left, &mut second, None);
+    assert_eq!(pending(&moved), 19_999);
+    let ValueRef::Stream(stream) = ValueRef::from_tree(&moved) else {
+        panic!("not a stream")
+    };
+    let mut copied = tree(Value::copy(ValueRef::Stream(stream)));
+    assert_eq!(pending(&copied), 19_999);
+    discard(&mut moved);
+    discard(&mut copied);
+    assert_eq!(live(), 0);
+}
+
 #[test]
 fn a_value_moved_twice_is_still_owed_to_the_first_key() {
     let mut first = large_hash(2_000);

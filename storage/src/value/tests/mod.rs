@@ -1,3 +1,4 @@
 mod chain;
 mod large;
 mod model;
+mod stream;

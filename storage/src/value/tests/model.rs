@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::*;
+use super::stream::{StreamModel, change_stream, check_stream};
 
 /// Numbers that a seed decides.
 pub(super) struct Random(pub(super) u64);
@@ -23,7 +24,7 @@ impl Random {
         self.below(100) < percent
     }
 
-    fn element(&mut self, different: usize) -> Vec<u8> {
+    pub(super) fn element(&mut self, different: usize) -> Vec<u8> {
         let number = self.below(different);
         let length = match number % 16 {
             0 => 150 + number % 200,
@@ -36,8 +37,6 @@ impl Random {
     }
 }
 
-type Fields = Vec<(Vec<u8>, Vec<u8>)>;
-
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Model {
     String(Vec<u8>),
@@ -45,7 +44,7 @@ pub(super) enum Model {
     Set(BTreeSet<Vec<u8>>),
     SortedSet(BTreeMap<Vec<u8>, f64>),
     Hash(BTreeMap<Vec<u8>, Vec<u8>>),
-    Stream(BTreeMap<StreamId, Fields>),
+    Stream(StreamModel),
 }
 
 pub(super) fn empty(kind: usize) -> (Value, Model) {
@@ -63,7 +62,7 @@ pub(super) fn empty(kind: usize) -> (Value, Model) {
         4 => (Value::Hash(HashValue::new()), Model::Hash(BTreeMap::new())),
         _ => (
             Value::Stream(StreamValue::new()),
-            Model::Stream(BTreeMap::new()),
+            Model::Stream(StreamModel::default()),
         ),
     }
 }
@@ -230,43 +229,6 @@ fn change_sorted_set(
     }
 }
 
-fn change_stream(
-    value: &mut StreamValue,
-    model: &mut BTreeMap<StreamId, Fields>,
-    random: &mut Random,
-    takes: bool,
-) {
-    if takes && random.chance(20) {
-        let count = random.below(20);
-        assert_eq!(value.trim_front(count), count.min(model.len()));
-        (0..count).for_each(|_| drop(model.pop_first()));
-    } else if takes {
-        let mut id = value.as_ref().last_id();
-        id.milliseconds = random.below(id.milliseconds as usize + 1) as u64;
-        assert_eq!(value.remove(id), model.remove(&id).is_some());
-        let nearest = model.range(id..).next().map(|(id, _)| *id);
-        if let Some(id) = nearest {
-            assert!(value.remove(id));
-            model.remove(&id);
-        }
-    } else {
-        let last = value.as_ref().last_id();
-        let milliseconds = last.milliseconds + random.below(2) as u64;
-        let id = StreamId {
-            milliseconds,
-            sequence: last.sequence + 1,
-        };
-        let fields: Fields = (0..random.below(4))
-            .map(|_| (random.element(100), random.element(40)))
-            .collect();
-        let borrowed: Vec<_> = fields.iter().map(|(f, v)| (&f[..], &v[..])).collect();
-        assert!(!value.append(last, &borrowed));
-        assert!(value.append(id, &borrowed));
-        assert_eq!(value.as_ref().last_id(), id);
-        model.insert(id, fields);
-    }
-}
-
 /// Checks everything that can be read of a value.
 pub(super) fn check(value: ValueRef<'_>, model: &Model) {
     match (value, model) {
@@ -381,52 +343,4 @@ fn check_sorted_set(value: SortedSetRef<'_>, model: &BTreeMap<Vec<u8>, f64>) {
         }
     }
     assert_eq!(seen, *model);
-}
-
-fn check_stream(value: StreamRef<'_>, model: &BTreeMap<StreamId, Fields>) {
-    assert_eq!(value.len(), model.len());
-    let owned = |(id, entry): (StreamId, StreamEntry<'_>)| {
-        let fields: Fields = entry
-            .fields()
-            .map(|(f, v)| (f.to_vec(), v.to_vec()))
-            .collect();
-        (id, fields)
-    };
-    let pairs = |(id, fields): (&StreamId, &Fields)| (*id, fields.clone());
-    assert!(
-        value
-            .iter_from(StreamId::default())
-            .map(owned)
-            .eq(model.iter().map(pairs))
-    );
-    let middle = model
-        .keys()
-        .nth(model.len() / 2)
-        .copied()
-        .unwrap_or_default();
-    for id in [
-        middle,
-        StreamId {
-            sequence: middle.sequence + 1,
-            ..middle
-        },
-    ] {
-        assert!(
-            value
-                .iter_from(id)
-                .map(owned)
-                .eq(model.range(id..).map(pairs))
-        );
-        assert!(
-            value
-                .iter_back_from(id)
-                .map(owned)
-                .eq(model.range(..=id).rev().map(pairs))
-        );
-        assert_eq!(value.get(id).is_some(), model.contains_key(&id));
-    }
-    assert_eq!(
-        value.first_id(),
-        model.keys().next().copied().unwrap_or_default()
-    );
 }

@@ -1,7 +1,7 @@
 //! Changing a private tree: own nodes in place, foreign ones as copies.
 
+use super::super::Type;
 use super::super::order::Order;
-use super::TreeState;
 use super::build::{
     Encoded, Piece, Pieces, build_inner, build_leaf, copy_inner, leaf_bytes, middle, split_pieces,
 };
@@ -10,6 +10,7 @@ use super::node::{
     CHILDREN_MAX, Child, LEAF_BYTES_MAX, Link, LongRef, Node, NodeRef, free_long, free_node,
 };
 use super::search::Path;
+use super::{BY_MEMBER, RECORDS, TreeState};
 
 /// Children that a node keeps which is split because its tree grows at one end.
 const EDGE_CHILDREN: usize = CHILDREN_MAX - CHILDREN_MAX / 10;
@@ -52,10 +53,10 @@ impl Edges {
 
 impl TreeState {
     pub(super) fn order(&self, root: usize) -> Order {
-        if self.kind == super::Type::SortedSet && root == super::BY_MEMBER {
-            Order::Hash
-        } else {
-            self.kind.order()
+        match (self.kind, root) {
+            (Type::SortedSet, BY_MEMBER) => Order::Hash,
+            (Type::Stream, RECORDS) => Order::Record,
+            _ => self.kind.order(),
         }
     }
 

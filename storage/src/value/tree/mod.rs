@@ -43,6 +43,8 @@ use node::{Link, NodeRef, free_long, free_node};
 pub(crate) const MAIN: usize = 0;
 /// A sorted set's tree by member.
 pub(crate) const BY_MEMBER: usize = 1;
+/// A stream's tree of what its groups know.
+pub(crate) const RECORDS: usize = 1;
 /// A list's first leaf, before those of the tree.
 const FRONT: usize = 1;
 /// A list's last leaf.
@@ -146,6 +148,15 @@ impl TreeState {
             0
         };
         (self.counts[MAIN] + ends) as usize
+    }
+
+    /// How many records of groups a stream has.
+    pub(crate) fn records(&self) -> usize {
+        if self.kind == Type::Stream {
+            self.counts[RECORDS] as usize
+        } else {
+            0
+        }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
