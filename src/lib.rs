@@ -15,6 +15,7 @@ pub mod info;
 pub mod interest;
 pub mod memory;
 pub mod pubsub;
+pub mod rdb;
 pub mod resp;
 pub mod script;
 pub mod script_stats;

@@ -7,6 +7,7 @@ pub mod command;
 pub mod config;
 pub mod connection;
 pub mod counter;
+pub mod dump;
 pub mod error;
 pub mod expire;
 pub mod function;

@@ -11,6 +11,7 @@ const FAMILIES: &[&[Command]] = &[
     super::counter::COMMANDS,
     super::lcs::COMMANDS,
     super::key::COMMANDS,
+    super::dump::COMMANDS,
     super::expire::COMMANDS,
     super::scan::COMMANDS,
     super::keyspace::COMMANDS,
