@@ -6,6 +6,8 @@ mod support;
 
 #[path = "commands/blocking.rs"]
 mod blocking;
+#[path = "commands/dump.rs"]
+mod dump;
 #[path = "commands/function.rs"]
 mod function;
 #[path = "commands/hash.rs"]
@@ -14,6 +16,10 @@ mod hash;
 mod key;
 #[path = "commands/list.rs"]
 mod list;
+#[path = "commands/old_encodings.rs"]
+mod old_encodings;
+#[path = "commands/payloads.rs"]
+mod payloads;
 #[path = "commands/random.rs"]
 mod random;
 #[path = "commands/random_collections.rs"]
