@@ -117,7 +117,7 @@ fn dump_and_restore_are_as_in_redis() {
          RPUSH l a; RESTORE l 0 {v}; RESTORE l 0 {v} replace; TYPE l
          RESTORE k 100000 {v}; TTL k; RESTORE k 0 {v} ABSTTL REPLACE; TTL k
          RESTORE k 1 {v} ABSTTL; EXISTS k; SET k 1; RESTORE k 1 {v} ABSTTL; RESTORE k 1 {v} ABSTTL REPLACE; EXISTS k
-         RESTORE k 9223372036854775807 {v} ABSTTL; PEXPIRETIME k; TTL k
+         RESTORE k 9223372036854775807 {v} ABSTTL; PEXPIRETIME k
          MULTI; RESTORE k 0 {v}; RESTORE k 0 {v}; DUMP k; GET k; EXEC"
     ));
 }

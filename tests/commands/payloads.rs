@@ -28,7 +28,7 @@ const FORMS: &[(&str, fn(usize) -> Bytes)] = &[
         edges[n as usize % 4].to_string().into_bytes()
     }),
     ("words", |n| format!("word-{n}").into_bytes()),
-    ("binary", |n| [&[0, 0xff, b'\n'], &n.to_le_bytes()[..]].concat()),
+    ("binary", |n| [&[0, 0xff, b'\n'][..], &n.to_le_bytes()].concat()),
     ("long", |n| format!("{n}:{}", "x".repeat(90 + n % 60)).into_bytes()),
 ];
 
@@ -345,7 +345,13 @@ fn old() -> Vec<Foreign> {
         .collect();
     let hset = vec![with_key("HSET same", flat.clone())];
     let scores = (0..24).map(|n| (format!("member{n}").into_bytes(), score(n)));
-    let scores: Vec<(Bytes, &str)> = scores.collect();
+    let mut scores: Vec<(Bytes, &str)> = scores.collect();
+    // Redis relies on the order of a zip list.
+    let number = |score: &str| score.parse::<f64>().unwrap();
+    scores.sort_by(|(one, score), (other, next)| {
+        let by_score = number(score).partial_cmp(&number(next)).unwrap();
+        by_score.then(one.cmp(other))
+    });
     let scored = scores.iter().flat_map(|(member, score)| [member.clone(), score.as_bytes().to_vec()]);
     let scored: Vec<Bytes> = scored.collect();
     let zadd = scores.iter().flat_map(|(member, score)| [score.as_bytes().to_vec(), member.clone()]);

@@ -27,7 +27,7 @@ pub(crate) fn target(data: &[u8]) {
         let bytes_max = SMALL_BYTES + BYTES_FOR_A_BYTE * accounted_bytes;
         assert!(bytes <= bytes_max, "{bytes} bytes of {}", data.len());
         let written = save(value.as_ref()).expect("a payload");
-        // What is written repeats no names, and is not compressed.
+        // Names that entries share are counted each time they are read.
         let unlimited = Limits {
             unpacked_bytes_max: usize::MAX,
             has_room: &|_| true,
