@@ -82,7 +82,7 @@ impl<'a> Listpack<'a> {
     }
 
     /// A count, where one must be: nothing says that so much follows.
-    pub(super) fn count(&mut self) -> Result<usize, Error> {
+    pub(super) fn natural(&mut self) -> Result<usize, Error> {
         usize::try_from(self.required()?.integer()?).map_err(|_| Error::Content)
     }
 

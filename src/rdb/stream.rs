@@ -30,7 +30,7 @@ type Fields<'a> = Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)>;
 /// Reads a stream of this kind.
 pub(super) fn load(kind: u8, reader: &mut Reader<'_>) -> Result<StreamValue, Error> {
     let mut stream = StreamValue::new();
-    let mut before = None;
+    let mut before: Option<StreamId> = None;
     for _ in 0..reader.length()? {
         let master = id_of_key(&reader.text()?)?;
         if before.is_some_and(|before| before >= master) {
@@ -97,12 +97,12 @@ fn load_node(
     reader: &mut Reader<'_>,
 ) -> Result<(), Error> {
     let mut elements = Listpack::new(node)?;
-    let counts = (elements.count()?, elements.count()?);
+    let counts = (elements.natural()?, elements.natural()?);
     let mut names = Vec::new();
-    for _ in 0..elements.count()? {
+    for _ in 0..elements.natural()? {
         names.push(elements.required()?.text());
     }
-    if elements.count()? != 0 {
+    if elements.natural()? != 0 {
         return Err(Error::Content);
     }
     let names_bytes: usize = names.iter().map(|name| name.len()).sum();
@@ -154,14 +154,14 @@ fn load_fields<'n, 'a: 'n>(
             HEAD_ELEMENTS + names.len()
         }
         None => {
-            for _ in 0..elements.count()? {
+            for _ in 0..elements.natural()? {
                 let name = elements.required()?.text();
                 fields.push((name, elements.required()?.text()));
             }
             HEAD_ELEMENTS + 1 + 2 * fields.len()
         }
     };
-    if elements.count()? != count {
+    if elements.natural()? != count {
         return Err(Error::Content);
     }
     Ok(fields)
