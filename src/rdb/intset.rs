@@ -35,7 +35,10 @@ mod tests {
     #[test]
     fn integers_of_each_width_are_read() {
         assert_eq!(read(2, 2, &[0xfe, 0xff, 7, 0]), Ok(vec![-2, 7]));
-        assert_eq!(read(4, 1, &i32::MIN.to_le_bytes()), Ok(vec![i32::MIN.into()]));
+        assert_eq!(
+            read(4, 1, &i32::MIN.to_le_bytes()),
+            Ok(vec![i32::MIN.into()])
+        );
         assert_eq!(read(8, 1, &i64::MAX.to_le_bytes()), Ok(vec![i64::MAX]));
     }
 

@@ -91,7 +91,11 @@ impl<'a> Listpack<'a> {
         let first = self.rest.byte()?;
         if first == END {
             let is_whole = self.rest.is_empty() && self.left.is_none_or(|left| left == 0);
-            return if is_whole { Ok(None) } else { Err(Error::Content) };
+            return if is_whole {
+                Ok(None)
+            } else {
+                Err(Error::Content)
+            };
         }
         let element = self.element(first)?;
         let (written, bytes) = back_length(start.len() - self.rest.len());
@@ -244,10 +248,14 @@ mod tests {
             let power = 1_i64 << bits;
             integers.extend([power, power - 1, -power, -power - 1]);
         }
-        integers.iter().for_each(|integer| builder.integer(*integer));
-        let texts: Vec<Vec<u8>> = [0, 1, 63, 64, 120, 130, 4095, 4096, 16_375, 16_390, 2_097_200]
-            .map(|length| vec![b'x'; length])
-            .into();
+        integers
+            .iter()
+            .for_each(|integer| builder.integer(*integer));
+        let texts: Vec<Vec<u8>> = [
+            0, 1, 63, 64, 120, 130, 4095, 4096, 16_375, 16_390, 2_097_200,
+        ]
+        .map(|length| vec![b'x'; length])
+        .into();
         texts.iter().for_each(|text| builder.text(text));
         builder.text(b"-4096");
         let bytes = builder.finish().expect("not too long");

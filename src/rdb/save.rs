@@ -19,7 +19,8 @@ pub fn save(value: ValueRef<'_>) -> Result<Vec<u8>, Error> {
         }
         ValueRef::List(list) => {
             begin(bytes, kind::LIST, list.len());
-            list.iter_from(0).for_each(|element| write_text(bytes, element));
+            list.iter_from(0)
+                .for_each(|element| write_text(bytes, element));
         }
         ValueRef::Set(set) => {
             begin(bytes, kind::SET, set.len());
@@ -56,5 +57,7 @@ fn save_string(payload: &mut Vec<u8>, string: StringRef<'_>) {
         return write_text(payload, text);
     }
     write_length(payload, string.len() as u64);
-    string.parts().for_each(|part| payload.extend_from_slice(part));
+    string
+        .parts()
+        .for_each(|part| payload.extend_from_slice(part));
 }

@@ -266,7 +266,10 @@ fn save_entry(
     entry: StreamEntry<'_>,
     names: &[&[u8]],
 ) {
-    let has_same_fields = entry.fields().map(|(name, _)| name).eq(names.iter().copied());
+    let has_same_fields = entry
+        .fields()
+        .map(|(name, _)| name)
+        .eq(names.iter().copied());
     node.integer(if has_same_fields { SAME_FIELDS } else { 0 });
     node.integer(milliseconds);
     node.integer(sequence);

@@ -86,7 +86,9 @@ fn value_of(content: &Content) -> Value {
         }
         Content::Set(members) => {
             let mut set = SetValue::new();
-            members.iter().for_each(|member| assert!(set.insert(member)));
+            members
+                .iter()
+                .for_each(|member| assert!(set.insert(member)));
             Value::Set(set)
         }
         Content::SortedSet(members) => {
@@ -172,8 +174,11 @@ fn contents() -> impl Strategy<Value = Content> {
         text().prop_map(Content::String),
         vec(text(), 1..200).prop_map(Content::List),
         btree_set(text(), 1..200).prop_map(Content::Set),
-        btree_set((0..1_000_i64).prop_map(|n| n.to_string().into_bytes()), 1..600)
-            .prop_map(Content::Set),
+        btree_set(
+            (0..1_000_i64).prop_map(|n| n.to_string().into_bytes()),
+            1..600
+        )
+        .prop_map(Content::Set),
         btree_map(text(), score, 1..200).prop_map(Content::SortedSet),
         btree_map(text(), text(), 1..200).prop_map(Content::Hash),
         stream_content(),
@@ -269,8 +274,16 @@ fn all_encodings_are_read() {
     let long = vec![b'x'; 100];
     let list = Content::List(strings(&[b"a", b"-7", &long]));
     let pack = packed(&[b"a", b"-7", &long]);
-    assert_eq!(read(&held(kind::LIST, &[3], &[b"a", b"-7", &long])), Ok(list.clone()));
-    let quick = [&[kind::LIST_QUICKLIST_2, 2, 2][..], &[0x40, pack.len() as u8], &pack].concat();
+    assert_eq!(
+        read(&held(kind::LIST, &[3], &[b"a", b"-7", &long])),
+        Ok(list.clone())
+    );
+    let quick = [
+        &[kind::LIST_QUICKLIST_2, 2, 2][..],
+        &[0x40, pack.len() as u8],
+        &pack,
+    ]
+    .concat();
     let quick = [&quick[..], &[1, 0xc0, 12]].concat();
     let longer = Content::List(strings(&[b"a", b"-7", &long, b"12"]));
     assert_eq!(read(&quick), Ok(longer));
@@ -282,16 +295,25 @@ fn all_encodings_are_read() {
 
     let set = Content::Set(strings(&[b"a", b"5"]).into_iter().collect());
     assert_eq!(read(&held(kind::SET, &[2], &[b"a", b"5"])), Ok(set.clone()));
-    assert_eq!(read(&held(kind::SET_LISTPACK, &[], &[&packed(&[b"a", b"5"])])), Ok(set));
+    assert_eq!(
+        read(&held(kind::SET_LISTPACK, &[], &[&packed(&[b"a", b"5"])])),
+        Ok(set)
+    );
     let integers: [u8; 12] = [2, 0, 0, 0, 2, 0, 0, 0, 0xff, 0xff, 7, 0];
     let set = Content::Set(strings(&[b"-1", b"7"]).into_iter().collect());
     assert_eq!(read(&held(kind::SET_INTSET, &[], &[&integers])), Ok(set));
 
-    let fields = [(b"f".to_vec(), b"1".to_vec()), (b"g".to_vec(), long.clone())];
+    let fields = [
+        (b"f".to_vec(), b"1".to_vec()),
+        (b"g".to_vec(), long.clone()),
+    ];
     let hash = Content::Hash(fields.into_iter().collect());
     let texts: [&[u8]; 4] = [b"f", b"1", b"g", &long];
     assert_eq!(read(&held(kind::HASH, &[2], &texts)), Ok(hash.clone()));
-    assert_eq!(read(&held(kind::HASH_LISTPACK, &[], &[&packed(&texts)])), Ok(hash));
+    assert_eq!(
+        read(&held(kind::HASH_LISTPACK, &[], &[&packed(&texts)])),
+        Ok(hash)
+    );
     let zipmap = [&[1, 1, b'f', 1, 0, b'1', 0xff][..]];
     let hash = Content::Hash([(b"f".to_vec(), b"1".to_vec())].into());
     assert_eq!(read(&held(kind::HASH_ZIPMAP, &[], &zipmap)), Ok(hash));
@@ -304,7 +326,9 @@ fn all_encodings_are_read() {
 #[test]
 fn scores_are_read_in_all_forms() {
     let wanted = |scores: &[(&[u8], f64)]| {
-        let scores = scores.iter().map(|(member, score)| (member.to_vec(), score.to_bits()));
+        let scores = scores
+            .iter()
+            .map(|(member, score)| (member.to_vec(), score.to_bits()));
         Ok(Content::SortedSet(scores.collect()))
     };
     let infinite: [(&[u8], f64); 3] = [
@@ -313,14 +337,34 @@ fn scores_are_read_in_all_forms() {
         (b"c", -0.5),
     ];
     let decimal = [
-        kind::SORTED_SET, 3, 1, b'a', 254, 1, b'b', 255, 1, b'c', 4, b'-', b'0', b'.', b'5',
+        kind::SORTED_SET,
+        3,
+        1,
+        b'a',
+        254,
+        1,
+        b'b',
+        255,
+        1,
+        b'c',
+        4,
+        b'-',
+        b'0',
+        b'.',
+        b'5',
     ];
     assert_eq!(read(&decimal), wanted(&infinite));
     let pack = packed(&[b"b", b"-inf", b"c", b"-0.5", b"a", b"inf"]);
-    assert_eq!(read(&held(kind::SORTED_SET_LISTPACK, &[], &[&pack])), wanted(&infinite));
+    assert_eq!(
+        read(&held(kind::SORTED_SET_LISTPACK, &[], &[&pack])),
+        wanted(&infinite)
+    );
     let pack = packed(&[b"a", b"1e+300", b"b", b"-0", b"c", b"9007199254740993"]);
     let others: [(&[u8], f64); 3] = [(b"a", 1e300), (b"b", -0.0), (b"c", 9_007_199_254_740_992.0)];
-    assert_eq!(read(&held(kind::SORTED_SET_LISTPACK, &[], &[&pack])), wanted(&others));
+    assert_eq!(
+        read(&held(kind::SORTED_SET_LISTPACK, &[], &[&pack])),
+        wanted(&others)
+    );
 }
 
 #[test]
@@ -342,7 +386,11 @@ fn what_cannot_be_is_refused() {
         b"\x00\x82\x01a".to_vec(),
         held(kind::LIST, &[0], &[]),
         held(kind::LIST, &[2], &[b"a"]),
-        held(kind::LIST, &[0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], &[b"a"]),
+        held(
+            kind::LIST,
+            &[0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+            &[b"a"],
+        ),
         held(kind::LIST_QUICKLIST_2, &[0], &[]),
         held(kind::LIST_QUICKLIST_2, &[1, 2], &[&empty]),
         held(kind::LIST_QUICKLIST_2, &[1, 3], &[&twice]),
@@ -364,7 +412,13 @@ fn what_cannot_be_is_refused() {
         held(kind::SORTED_SET, &[1, 1, b'a', 253], &[]),
         held(kind::SORTED_SET, &[1, 1, b'a', 3, b'n', b'a', b'n'], &[]),
         [&[kind::SORTED_SET_2, 1, 1, b'a'][..], &nan].concat(),
-        [&[kind::SORTED_SET_2, 2, 1, b'a'][..], &score, &[1, b'a'], &score].concat(),
+        [
+            &[kind::SORTED_SET_2, 2, 1, b'a'][..],
+            &score,
+            &[1, b'a'],
+            &score,
+        ]
+        .concat(),
         [&[kind::SORTED_SET_2, 1, 1, b'a'][..], &score[1..]].concat(),
     ] {
         assert_eq!(read(&held), Err(Error::Content), "{}", held.escape_ascii());
@@ -474,7 +528,11 @@ fn streams_that_cannot_be_are_refused() {
         |written| written.node.push(2),
     ];
     for (number, change) in changes.into_iter().enumerate() {
-        assert_eq!(Written::with(change), Err(Error::Content), "change {number}");
+        assert_eq!(
+            Written::with(change),
+            Err(Error::Content),
+            "change {number}"
+        );
     }
     let grouped = Written::with(|written| written.groups = 1);
     assert_eq!(grouped, Err(Error::Groups));
@@ -505,11 +563,15 @@ fn repeated_names_are_bounded() {
     let name = vec![b'n'; 10_000];
     let stream_of = |entries: i64| {
         let mut node = Builder::new();
-        [entries, 0, 1].iter().for_each(|element| node.integer(*element));
+        [entries, 0, 1]
+            .iter()
+            .for_each(|element| node.integer(*element));
         node.text(&name);
         node.integer(0);
         for sequence in 0..entries {
-            [2, 0, sequence, 1, 4].iter().for_each(|element| node.integer(*element));
+            [2, 0, sequence, 1, 4]
+                .iter()
+                .for_each(|element| node.integer(*element));
         }
         let mut held = vec![kind::STREAM_LISTPACKS, 1];
         write_bytes(&mut held, &[1; 16]);

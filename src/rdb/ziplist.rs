@@ -58,7 +58,11 @@ impl<'a> Ziplist<'a> {
                 let is_whole = self.rest.is_empty()
                     && self.before_at == self.tail
                     && self.left.is_none_or(|left| left == 0);
-                return if is_whole { Ok(None) } else { Err(Error::Content) };
+                return if is_whole {
+                    Ok(None)
+                } else {
+                    Err(Error::Content)
+                };
             }
             0xfe => self.rest.length()?,
             before_bytes => before_bytes.into(),

@@ -10,6 +10,9 @@ use super::cursor::Cursor;
 const END: u8 = 0xff;
 const LONG: u8 = 0xfe;
 
+/// A field and its value.
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
 /// The fields of a zip map with their values; behind an error there is none.
 pub(super) struct Zipmap<'a> {
     rest: Cursor<'a>,
@@ -27,11 +30,15 @@ impl<'a> Zipmap<'a> {
         })
     }
 
-    fn advance(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, Error> {
+    fn advance(&mut self) -> Result<Option<Pair<'a>>, Error> {
         let first = self.rest.byte()?;
         if first == END {
             let is_whole = self.rest.is_empty() && self.left.is_none_or(|left| left == 0);
-            return if is_whole { Ok(None) } else { Err(Error::Content) };
+            return if is_whole {
+                Ok(None)
+            } else {
+                Err(Error::Content)
+            };
         }
         let field_bytes = self.length(first)?;
         let field = self.rest.bytes(field_bytes)?;
@@ -56,7 +63,7 @@ impl<'a> Zipmap<'a> {
 }
 
 impl<'a> Iterator for Zipmap<'a> {
-    type Item = Result<(&'a [u8], &'a [u8]), Error>;
+    type Item = Result<Pair<'a>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.advance().transpose()
@@ -71,14 +78,14 @@ mod tests {
         2, 1, b'a', 2, 1, b'b', b'c', 0, 0, 0xfe, 1, 0, 0, 0, 0, b'd',
     ];
 
-    fn read(bytes: &[u8]) -> Result<Vec<(&[u8], &[u8])>, Error> {
+    fn read(bytes: &[u8]) -> Result<Vec<Pair<'_>>, Error> {
         Zipmap::new(bytes)?.collect()
     }
 
     #[test]
     fn fields_are_read() {
         let whole = [&INTACT[..], &[END]].concat();
-        let fields: [(&[u8], &[u8]); 2] = [(b"a", b"bc"), (b"", b"d")];
+        let fields: [Pair<'_>; 2] = [(b"a", b"bc"), (b"", b"d")];
         assert_eq!(read(&whole), Ok(fields.to_vec()));
         assert_eq!(read(&[0, END]), Ok(Vec::new()));
     }

@@ -25,7 +25,10 @@ fn of_string(text: &str) -> Vec<u8> {
 
 /// As lines have it.
 fn quoted(payload: &[u8]) -> String {
-    let bytes: String = payload.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    let bytes: String = payload
+        .iter()
+        .map(|byte| format!("\\x{byte:02x}"))
+        .collect();
     format!("'{bytes}'")
 }
 
@@ -45,20 +48,28 @@ fn a_payload_is_restored_in_every_way() {
     );
     let busy = "(BUSYKEY Target key name already exists.)";
     check(
-        &format!("RESTORE k 0 {v}; GET k; TTL k; RESTORE k 0 {n}; GET k; RESTORE k 0 {n} REPLACE; GET k"),
+        &format!(
+            "RESTORE k 0 {v}; GET k; TTL k; RESTORE k 0 {n}; GET k; RESTORE k 0 {n} REPLACE; GET k"
+        ),
         &format!("OK; value; -1; {busy}; value; OK; '12'"),
     );
     check(
-        &format!("RESTORE k 100000 {v}; TTL k; RESTORE k 32503680000000 {v} ABSTTL REPLACE; PEXPIRETIME k"),
+        &format!(
+            "RESTORE k 100000 {v}; TTL k; RESTORE k 32503680000000 {v} ABSTTL REPLACE; PEXPIRETIME k"
+        ),
         "OK; 100; OK; 32503680000000",
     );
     // A time that has passed: there is nothing, and with REPLACE nothing is left.
     check(
-        &format!("RESTORE k 1 {v} ABSTTL; EXISTS k; SET k 1; RESTORE k 1 {v} absttl replace; EXISTS k"),
+        &format!(
+            "RESTORE k 1 {v} ABSTTL; EXISTS k; SET k 1; RESTORE k 1 {v} absttl replace; EXISTS k"
+        ),
         "OK; 0; OK; OK; 0",
     );
     check(
-        &format!("RESTORE k 0 {v} IDLETIME 5 REPLACE; GET k; RESTORE k 0 {n} FREQ 5 REPLACE; GET k"),
+        &format!(
+            "RESTORE k 0 {v} IDLETIME 5 REPLACE; GET k; RESTORE k 0 {n} FREQ 5 REPLACE; GET k"
+        ),
         "OK; value; OK; '12'",
     );
 }
@@ -155,12 +166,33 @@ fn short_strings_are_dumped_as_by_redis() {
     let mut lines = Vec::new();
     for power in [0, 7, 8, 15, 16, 31, 32, 62] {
         let number = 1_i64 << power;
-        for number in [number - 1, number, number + 1, -number - 1, -number, 1 - number] {
+        for number in [
+            number - 1,
+            number,
+            number + 1,
+            -number - 1,
+            -number,
+            1 - number,
+        ] {
             lines.push(format!("SET k {number}; DUMP k"));
         }
     }
-    lines.push(format!("SET k {}; DUMP k; SET k {}; DUMP k", i64::MIN, i64::MAX));
-    for text in ["''", "a", "01", "+1", "-0", "1.5", "12345678901", "' 1'", "'\\x00\\xff'"] {
+    lines.push(format!(
+        "SET k {}; DUMP k; SET k {}; DUMP k",
+        i64::MIN,
+        i64::MAX
+    ));
+    for text in [
+        "''",
+        "a",
+        "01",
+        "+1",
+        "-0",
+        "1.5",
+        "12345678901",
+        "' 1'",
+        "'\\x00\\xff'",
+    ] {
         lines.push(format!("SET k {text}; DUMP k"));
     }
     lines.push("INCR k; DUMP k; APPEND k 000; DUMP k; SETRANGE k 1 x; DUMP k".into());

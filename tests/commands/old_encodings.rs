@@ -60,7 +60,12 @@ pub(crate) fn ziplist(texts: &[Bytes]) -> Bytes {
     let all = (entries.len() + 11) as u32;
     let tail = (at + 10) as u32;
     let count = u16::try_from(texts.len()).unwrap_or(u16::MAX);
-    let head = [&all.to_le_bytes()[..], &tail.to_le_bytes(), &count.to_le_bytes()].concat();
+    let head = [
+        &all.to_le_bytes()[..],
+        &tail.to_le_bytes(),
+        &count.to_le_bytes(),
+    ]
+    .concat();
     [head, entries, vec![255]].concat()
 }
 
@@ -70,7 +75,10 @@ pub(crate) fn zipmap(pairs: &[(Bytes, Bytes)]) -> Bytes {
     for (field, value) in pairs {
         map.push(field.len() as u8);
         map.extend_from_slice(field);
-        match u8::try_from(value.len()).ok().filter(|length| *length < 254) {
+        match u8::try_from(value.len())
+            .ok()
+            .filter(|length| *length < 254)
+        {
             Some(length) => map.push(length),
             None => {
                 map.push(254);

@@ -19,8 +19,11 @@ type Command = Vec<Bytes>;
 const BATCH: usize = 1_000;
 const FOOTER_BYTES: usize = 10;
 
+/// What makes the `n`th element.
+type Make = fn(usize) -> Bytes;
+
 /// Elements, all of them different.
-const FORMS: &[(&str, fn(usize) -> Bytes)] = &[
+const FORMS: &[(&str, Make)] = &[
     ("integers", |n| (37 * n as i64 - 5).to_string().into_bytes()),
     ("wide", |n| {
         let n = n as i64;
@@ -28,8 +31,12 @@ const FORMS: &[(&str, fn(usize) -> Bytes)] = &[
         edges[n as usize % 4].to_string().into_bytes()
     }),
     ("words", |n| format!("word-{n}").into_bytes()),
-    ("binary", |n| [&[0, 0xff, b'\n'][..], &n.to_le_bytes()].concat()),
-    ("long", |n| format!("{n}:{}", "x".repeat(90 + n % 60)).into_bytes()),
+    ("binary", |n| {
+        [&[0, 0xff, b'\n'][..], &n.to_le_bytes()].concat()
+    }),
+    ("long", |n| {
+        format!("{n}:{}", "x".repeat(90 + n % 60)).into_bytes()
+    }),
 ];
 
 /// A key and what makes its value.
@@ -39,12 +46,24 @@ struct Sample {
 }
 
 fn words(line: &str) -> Command {
-    line.split(' ').map(|word| word.as_bytes().to_vec()).collect()
+    line.split(' ')
+        .map(|word| word.as_bytes().to_vec())
+        .collect()
 }
 
 fn score(n: usize) -> &'static str {
     const SCORES: &[&str] = &[
-        "0", "-0", "1", "-7", "0.1", "1e300", "-1e-300", "inf", "-inf", "5e-324", "4294967296",
+        "0",
+        "-0",
+        "1",
+        "-7",
+        "0.1",
+        "1e300",
+        "-1e-300",
+        "inf",
+        "-inf",
+        "5e-324",
+        "4294967296",
         "9007199254740993",
     ];
     SCORES[n % SCORES.len()]
@@ -112,8 +131,21 @@ fn strings() -> Vec<Sample> {
     for length in [1, 12, 63, 64, 16_383, 16_384, 70_000] {
         samples.push(string(&length.to_string(), vec![b'y'; length]));
     }
-    for number in [0, -1, 127, 128, 32_768, i64::from(i32::MIN), 1 << 31, i64::MIN, i64::MAX] {
-        samples.push(string(&format!("number{number}"), number.to_string().into()));
+    for number in [
+        0,
+        -1,
+        127,
+        128,
+        32_768,
+        i64::from(i32::MIN),
+        1 << 31,
+        i64::MIN,
+        i64::MAX,
+    ] {
+        samples.push(string(
+            &format!("number{number}"),
+            number.to_string().into(),
+        ));
     }
     samples
 }
@@ -124,7 +156,9 @@ fn samples(counts: &[usize]) -> Vec<Sample> {
     let mut samples = Vec::new();
     for count in counts {
         for form in 0..FORMS.len() {
-            let collections = COLLECTIONS.iter().map(|kind| collection(kind, form, *count));
+            let collections = COLLECTIONS
+                .iter()
+                .map(|kind| collection(kind, form, *count));
             samples.extend(collections);
             samples.push(stream(form, *count));
         }
@@ -138,7 +172,11 @@ fn make(client: &mut Client, sample: &Sample) {
         client.send_bytes(&bytes);
         for _ in batch {
             let reply = client.read();
-            assert!(!matches!(reply, Reply::Error(_)), "{}: {reply:?}", sample.key);
+            assert!(
+                !matches!(reply, Reply::Error(_)),
+                "{}: {reply:?}",
+                sample.key
+            );
         }
     }
 }
@@ -227,13 +265,22 @@ impl Both {
         assert!(!made.is_empty(), "{key}");
         let payload = dump(&mut self.theirs, key);
         restore(&mut self.ours, key, &payload);
-        assert!(shown(&mut self.ours, key) == made, "{key}: not the same here");
+        assert!(
+            shown(&mut self.ours, key) == made,
+            "{key}: not the same here"
+        );
         let back = dump(&mut self.ours, key);
         restore(&mut self.theirs, key, &back);
-        assert!(shown(&mut self.theirs, key) == made, "{key}: not the same there");
+        assert!(
+            shown(&mut self.theirs, key) == made,
+            "{key}: not the same there"
+        );
         // As it is written here, so it is read here.
         restore(&mut self.ours, key, &back);
-        assert!(shown(&mut self.ours, key) == made, "{key}: not the same again");
+        assert!(
+            shown(&mut self.ours, key) == made,
+            "{key}: not the same again"
+        );
         payload
     }
 }
@@ -266,7 +313,9 @@ const CONFIGURATIONS: &[&[(&str, &str)]] = &[
 fn values_go_to_redis_and_back_in_every_encoding() {
     let mut kinds = BTreeSet::new();
     for configuration in CONFIGURATIONS {
-        let Some(mut both) = Both::start() else { return };
+        let Some(mut both) = Both::start() else {
+            return;
+        };
         for (name, value) in *configuration {
             let set = both.theirs.call(&["CONFIG", "SET", name, value]);
             assert_eq!(set.render(), "OK", "{name}");
@@ -281,7 +330,9 @@ fn values_go_to_redis_and_back_in_every_encoding() {
 
 #[test]
 fn large_values_go_to_redis_and_back() {
-    let Some(mut both) = Both::start() else { return };
+    let Some(mut both) = Both::start() else {
+        return;
+    };
     let form = |name| FORMS.iter().position(|(form, _)| *form == name).unwrap();
     for kind in COLLECTIONS {
         for name in ["integers", "words"] {
@@ -310,8 +361,24 @@ fn foreign(name: &'static str, held: Bytes, commands: Vec<Command>) -> Foreign {
 /// Texts whose elements in a zip list have all heads.
 fn texts() -> Vec<Bytes> {
     let mut texts: Vec<Bytes> = [
-        0, 12, 13, -1, 127, -128, 128, 32_767, -32_768, 32_768, 8_388_607, -8_388_608, 8_388_608,
-        2_147_483_647, -2_147_483_648, 2_147_483_648, i64::MIN, i64::MAX,
+        0,
+        12,
+        13,
+        -1,
+        127,
+        -128,
+        128,
+        32_767,
+        -32_768,
+        32_768,
+        8_388_607,
+        -8_388_608,
+        8_388_608,
+        2_147_483_647,
+        -2_147_483_648,
+        2_147_483_648,
+        i64::MIN,
+        i64::MAX,
     ]
     .iter()
     .map(|number: &i64| number.to_string().into_bytes())
@@ -352,9 +419,13 @@ fn old() -> Vec<Foreign> {
         let by_score = number(score).partial_cmp(&number(next)).unwrap();
         by_score.then(one.cmp(other))
     });
-    let scored = scores.iter().flat_map(|(member, score)| [member.clone(), score.as_bytes().to_vec()]);
+    let scored = scores
+        .iter()
+        .flat_map(|(member, score)| [member.clone(), score.as_bytes().to_vec()]);
     let scored: Vec<Bytes> = scored.collect();
-    let zadd = scores.iter().flat_map(|(member, score)| [score.as_bytes().to_vec(), member.clone()]);
+    let zadd = scores
+        .iter()
+        .flat_map(|(member, score)| [score.as_bytes().to_vec(), member.clone()]);
     let zadd = vec![with_key("ZADD same", zadd)];
     let mut decimal = vec![3, scores.len() as u8];
     for (member, score) in &scores {
@@ -370,15 +441,35 @@ fn old() -> Vec<Foreign> {
     let count = [texts.len() as u8];
     vec![
         foreign("list", value(1, &count, &plain), pushed.clone()),
-        foreign("list, zip list", value(10, &[], &[&ziplist(&texts)]), pushed.clone()),
+        foreign(
+            "list, zip list",
+            value(10, &[], &[&ziplist(&texts)]),
+            pushed.clone(),
+        ),
         foreign("list, zip lists", value(14, &[2], &nodes), pushed),
         foreign("set", value(2, &count, &plain), sadd),
         foreign("sorted set in decimal", decimal, zadd.clone()),
-        foreign("sorted set, zip list", value(12, &[], &[&ziplist(&scored)]), zadd),
-        foreign("hash, zip map", value(9, &[], &[&zipmap(&pairs)]), hset.clone()),
+        foreign(
+            "sorted set, zip list",
+            value(12, &[], &[&ziplist(&scored)]),
+            zadd,
+        ),
+        foreign(
+            "hash, zip map",
+            value(9, &[], &[&zipmap(&pairs)]),
+            hset.clone(),
+        ),
         foreign("hash, zip list", value(13, &[], &[&ziplist(&flat)]), hset),
-        foreign("stream before 7.0", old_stream(15, &[]), vec![words("XADD same 1-1 f v")]),
-        foreign("stream of 7.0", old_stream(19, &[1, 1, 0, 0, 1]), vec![words("XADD same 1-1 f v")]),
+        foreign(
+            "stream before 7.0",
+            old_stream(15, &[]),
+            vec![words("XADD same 1-1 f v")],
+        ),
+        foreign(
+            "stream of 7.0",
+            old_stream(19, &[1, 1, 0, 0, 1]),
+            vec![words("XADD same 1-1 f v")],
+        ),
     ]
 }
 
@@ -399,10 +490,22 @@ fn old_stream(kind: u8, head: &[u8]) -> Bytes {
 
 /// What Redis 7.2 writes, and 7.0 does not read.
 fn later() -> Vec<Foreign> {
-    let set = [Element::Text(b"a"), Element::Number(5), Element::Text(b"-7")];
+    let set = [
+        Element::Text(b"a"),
+        Element::Number(5),
+        Element::Text(b"-7"),
+    ];
     vec![
-        foreign("set, list pack", value(20, &[], &[&listpack(&set)]), vec![words("SADD same a 5 -7")]),
-        foreign("stream of 7.2", old_stream(21, &[1, 1, 0, 0, 1]), vec![words("XADD same 1-1 f v")]),
+        foreign(
+            "set, list pack",
+            value(20, &[], &[&listpack(&set)]),
+            vec![words("SADD same a 5 -7")],
+        ),
+        foreign(
+            "stream of 7.2",
+            old_stream(21, &[1, 1, 0, 0, 1]),
+            vec![words("XADD same 1-1 f v")],
+        ),
     ]
 }
 
@@ -424,14 +527,19 @@ fn old_and_later_encodings_are_read() {
 /// So that the test's own writer writes what is read at all.
 #[test]
 fn redis_reads_old_encodings_too() {
-    let Some(mut both) = Both::start() else { return };
+    let Some(mut both) = Both::start() else {
+        return;
+    };
     for foreign in old() {
         both.theirs.run("FLUSHALL");
         make(&mut both.theirs, &foreign.sample);
         let mut payload = foreign.held.clone();
         sign(&mut payload);
         restore(&mut both.theirs, "key", &payload);
-        let (read, same) = (shown(&mut both.theirs, "key"), shown(&mut both.theirs, "same"));
+        let (read, same) = (
+            shown(&mut both.theirs, "key"),
+            shown(&mut both.theirs, "same"),
+        );
         assert!(read == same, "{}:\n{read:?}\n{same:?}", foreign.name);
     }
 }
@@ -450,7 +558,9 @@ fn write_the_corpus_of_restore() {
     for foreign in old().iter().chain(&later()) {
         write(foreign.name, &foreign.held);
     }
-    let Some(mut both) = Both::start() else { return };
+    let Some(mut both) = Both::start() else {
+        return;
+    };
     for (number, configuration) in CONFIGURATIONS.iter().enumerate() {
         both.theirs.run("FLUSHALL");
         for (name, value) in *configuration {
@@ -461,7 +571,10 @@ fn write_the_corpus_of_restore() {
             let held = &payload[..payload.len() - FOOTER_BYTES];
             write(&format!("{}-{number}", sample.key), held);
             let own = dump(&mut both.ours, &sample.key);
-            write(&format!("{}-own", sample.key), &own[..own.len() - FOOTER_BYTES]);
+            write(
+                &format!("{}-own", sample.key),
+                &own[..own.len() - FOOTER_BYTES],
+            );
         }
     }
 }
