@@ -567,12 +567,15 @@ fn redis_reads_old_encodings_too() {
 fn write_the_corpus_of_restore() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/restore");
     fs::create_dir_all(&folder).unwrap();
-    let write = |name: &str, held: &[u8]| {
+    let mut written = BTreeSet::new();
+    let mut write = |name: &str, held: &[u8]| {
         let name = name
             .to_lowercase()
             .replace(", ", "_")
             .replace([' ', '-'], "_");
-        fs::write(folder.join(name), held).unwrap();
+        if written.insert(held.to_vec()) {
+            fs::write(folder.join(name), held).unwrap();
+        }
     };
     let short: Vec<Bytes> = texts().into_iter().filter(|text| text.len() < 70).collect();
     for foreign in old(&short).iter().chain(&later()) {

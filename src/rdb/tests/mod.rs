@@ -1,5 +1,8 @@
 //! Values to payloads and back, and payloads that nobody would write.
 
+mod bounds;
+mod streams;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use darter_storage::{
@@ -10,7 +13,7 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 
 use super::listpack::Builder;
-use super::write::{write_bytes, write_text};
+use super::write::write_text;
 use super::*;
 
 type Bytes = Vec<u8>;
@@ -426,186 +429,4 @@ fn what_cannot_be_is_refused() {
     for kind in [6, 7, 8, 22, 23, 24, 25, 245, 255] {
         assert_eq!(read(&[kind, 1, 1, b'a']), Err(Error::Content));
     }
-}
-
-/// What a stream's payload says; each test changes something.
-#[derive(Clone)]
-struct Written {
-    kind: u8,
-    key: Bytes,
-    node: Vec<i64>,
-    length: u8,
-    last_id: [u8; 2],
-    max_deleted_id: [u8; 2],
-    added: u8,
-    groups: u8,
-}
-
-impl Written {
-    /// One node from 5-1 on: 5-1 and 6-0 with field 7 and values 8 and 9; between them a deleted one.
-    fn new() -> Written {
-        let key = [&5_u64.to_be_bytes()[..], &1_u64.to_be_bytes()].concat();
-        let head = [2, 1, 1, 7, 0];
-        let (first, deleted, second) = ([2, 0, 0, 8, 4], [3, 0, 1, 0, 4], [0, 1, -1, 1, 7, 9, 6]);
-        Written {
-            kind: kind::STREAM_LISTPACKS_2,
-            key,
-            node: [&head[..], &first, &deleted, &second].concat(),
-            length: 2,
-            last_id: [6, 0],
-            max_deleted_id: [5, 2],
-            added: 3,
-            groups: 0,
-        }
-    }
-
-    fn read(&self) -> Result<Content, Error> {
-        let mut node = Builder::new();
-        self.node.iter().for_each(|element| node.integer(*element));
-        let node = node.finish().expect("not too long");
-        let mut held = vec![self.kind, 1];
-        write_bytes(&mut held, &self.key);
-        write_bytes(&mut held, &node);
-        held.push(self.length);
-        held.extend_from_slice(&self.last_id);
-        if self.kind != kind::STREAM_LISTPACKS {
-            held.extend_from_slice(&[5, 1]);
-            held.extend_from_slice(&self.max_deleted_id);
-            held.push(self.added);
-        }
-        held.push(self.groups);
-        read(&held)
-    }
-
-    fn with(change: impl FnOnce(&mut Written)) -> Result<Content, Error> {
-        let mut written = Written::new();
-        change(&mut written);
-        written.read()
-    }
-}
-
-#[test]
-fn streams_of_all_versions_are_read() {
-    let field = |value: &[u8]| vec![(b"7".to_vec(), value.to_vec())];
-    let wanted = |max_deleted_id, entries_added| {
-        Ok(Content::Stream {
-            entries: [(id(5, 1), field(b"8")), (id(6, 0), field(b"9"))].into(),
-            last_id: id(6, 0),
-            max_deleted_id,
-            entries_added,
-        })
-    };
-    let of_kind = |kind| Written::with(|written| written.kind = kind);
-    assert_eq!(of_kind(kind::STREAM_LISTPACKS), wanted(id(0, 0), 2));
-    assert_eq!(of_kind(kind::STREAM_LISTPACKS_2), wanted(id(5, 2), 3));
-    assert_eq!(of_kind(kind::STREAM_LISTPACKS_3), wanted(id(5, 2), 3));
-}
-
-#[test]
-fn streams_that_cannot_be_are_refused() {
-    let changes: [fn(&mut Written); 18] = [
-        |written| written.key = vec![0; 15],
-        // The first entry would be 0-0.
-        |written| written.key = vec![0; 16],
-        |written| written.length = 3,
-        |written| written.last_id = [5, 9],
-        |written| written.max_deleted_id = [6, 1],
-        |written| written.added = 1,
-        // More, and fewer, entries than it says; fewer deleted ones.
-        |written| written.node[0] = 1,
-        |written| written.node[0] = 3,
-        |written| written.node[1] = 0,
-        // More fields than there are elements; a negative number; no zero behind them.
-        |written| written.node[2] = i64::MAX,
-        |written| written.node[2] = -1,
-        |written| written.node[4] = 1,
-        // An unknown flag, the first ID again, another number of elements.
-        |written| written.node[5] = 4,
-        |written| (written.node[16], written.node[17]) = (0, 0),
-        |written| written.node[9] = 5,
-        |written| written.node[21] = 5,
-        |written| written.node[18] = i64::MAX,
-        |written| written.node.push(2),
-    ];
-    for (number, change) in changes.into_iter().enumerate() {
-        assert_eq!(
-            Written::with(change),
-            Err(Error::Content),
-            "change {number}"
-        );
-    }
-    let grouped = Written::with(|written| written.groups = 1);
-    assert_eq!(grouped, Err(Error::Groups));
-}
-
-#[test]
-fn what_is_compressed_is_bounded_together() {
-    // Runs of 264 bytes, as often as it takes.
-    let mut compressed = vec![0, b'x'];
-    let runs = 2_000;
-    (0..runs).for_each(|_| compressed.extend_from_slice(&[0xe0, 0xff, 0]));
-    let length = 1 + 264 * runs;
-    let mut held = vec![kind::LIST, 2];
-    for _ in 0..2 {
-        held.push(0xc3);
-        write_length(&mut held, compressed.len() as u64);
-        write_length(&mut held, length as u64);
-        held.extend_from_slice(&compressed);
-    }
-    assert_eq!(read(&held), Err(Error::TooLarge));
-    held[1] = 1;
-    held.truncate(held.len() / 2 + 1);
-    assert_eq!(read(&held), Ok(Content::List(vec![vec![b'x'; length]])));
-}
-
-#[test]
-fn repeated_names_are_bounded() {
-    let name = vec![b'n'; 10_000];
-    let stream_of = |entries: i64| {
-        let mut node = Builder::new();
-        [entries, 0, 1]
-            .iter()
-            .for_each(|element| node.integer(*element));
-        node.text(&name);
-        node.integer(0);
-        for sequence in 0..entries {
-            [2, 0, sequence, 1, 4]
-                .iter()
-                .for_each(|element| node.integer(*element));
-        }
-        let mut held = vec![kind::STREAM_LISTPACKS, 1];
-        write_bytes(&mut held, &[1; 16]);
-        write_bytes(&mut held, &node.finish().expect("not too long"));
-        write_length(&mut held, entries as u64);
-        let part = u64::from_be_bytes([1; 8]);
-        write_length(&mut held, part);
-        write_length(&mut held, part + entries as u64);
-        held.push(0);
-        held
-    };
-    assert!(read(&stream_of(100)).is_ok());
-    assert_eq!(read(&stream_of(200)), Err(Error::TooLarge));
-}
-
-#[test]
-fn room_is_asked_for_before_it_is_taken() {
-    let refused = |held: &[u8], room: usize| {
-        let mut payload = held.to_vec();
-        sign(&mut payload);
-        let has_room = |bytes| bytes < room;
-        let limits = Limits {
-            has_room: &has_room,
-            ..limits()
-        };
-        load(&payload, limits).err()
-    };
-    let mut string = vec![kind::STRING];
-    write_bytes(&mut string, &vec![b'x'; 2 << 20]);
-    assert_eq!(refused(&string, 1 << 20), Some(Error::OutOfMemory));
-    assert_eq!(refused(&string, 5 << 20), None);
-    let mut list = vec![kind::LIST];
-    write_length(&mut list, 100_000);
-    (0..100_000).for_each(|number: u32| write_text(&mut list, number.to_string().as_bytes()));
-    assert_eq!(refused(&list, 1 << 20), Some(Error::OutOfMemory));
-    assert_eq!(refused(&list, 2 << 20), None);
 }
