@@ -17,6 +17,7 @@ pub mod latency;
 pub mod memory;
 pub mod monitor;
 pub mod pubsub;
+pub mod rdb;
 pub mod resp;
 pub mod script;
 pub mod script_stats;

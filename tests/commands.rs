@@ -8,6 +8,8 @@ mod support;
 mod bitmap;
 #[path = "commands/blocking.rs"]
 mod blocking;
+#[path = "commands/dump.rs"]
+mod dump;
 #[path = "commands/function.rs"]
 mod function;
 #[path = "commands/geo.rs"]
@@ -20,6 +22,10 @@ mod hyperloglog;
 mod key;
 #[path = "commands/list.rs"]
 mod list;
+#[path = "commands/old_encodings.rs"]
+mod old_encodings;
+#[path = "commands/payloads.rs"]
+mod payloads;
 #[path = "commands/random.rs"]
 mod random;
 #[path = "commands/random_collections.rs"]

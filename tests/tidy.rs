@@ -176,6 +176,15 @@ fn dependencies_run_one_way() {
                 "darter_storage",
             ],
         ),
+        (
+            "src/rdb/",
+            &[
+                "crate::server",
+                "crate::session",
+                "crate::commands",
+                "crate::script",
+            ],
+        ),
         ("src/session/", &["crate::server", "tokio"]),
         ("storage/src/", &["darter::", "tokio", "mlua"]),
     ];

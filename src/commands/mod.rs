@@ -10,6 +10,7 @@ pub mod conditional;
 pub mod config;
 pub mod connection;
 pub mod counter;
+pub mod dump;
 pub mod error;
 pub mod expire;
 pub mod function;

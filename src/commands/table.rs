@@ -12,6 +12,7 @@ const FAMILIES: &[&[Command]] = &[
     super::counter::COMMANDS,
     super::lcs::COMMANDS,
     super::key::COMMANDS,
+    super::dump::COMMANDS,
     super::expire::COMMANDS,
     super::scan::COMMANDS,
     super::key_range::COMMANDS,

@@ -12,6 +12,7 @@ mod mutation;
 mod payloads;
 mod replies;
 mod requests;
+mod restore;
 mod sessions;
 #[path = "../script/support.rs"]
 #[allow(dead_code, reason = "the host has more than a target needs")]
@@ -49,4 +50,9 @@ fn commands_are_answered_and_the_session_goes_on() {
 #[test]
 fn payloads_are_read_as_they_are_written() {
     driver::run("payloads", payloads::target);
+}
+
+#[test]
+fn values_come_of_payloads_whole_or_not_at_all() {
+    driver::run("restore", restore::target);
 }

@@ -1,6 +1,7 @@
 //! Payloads of FUNCTION RESTORE: what is read of one is read again when it is written.
 
-use darter::script::functions::payload::{PayloadError, dump, restore, sign};
+use darter::rdb::sign;
+use darter::script::functions::payload::{PayloadError, dump, restore};
 
 /// Three bytes of a compressed text stand for 264 at most.
 const EXPANSION_MAX: usize = 88;
