@@ -10,6 +10,7 @@
 //! allocated that it only announces, and it becomes a value as a whole or not at all.
 
 mod cursor;
+mod groups;
 mod intset;
 mod listpack;
 mod load;
@@ -79,9 +80,6 @@ pub enum Error {
     /// What is compressed in it would be more than is allowed.
     #[error("DUMP payload unpacks to more than proto-max-bulk-len")]
     TooLarge,
-    /// A stream of it has groups of consumers.
-    #[error("streams with consumer groups cannot be restored")]
-    Groups,
     /// An entry of a stream is larger than the format can say.
     #[error("an entry of the stream is too large for a payload")]
     LargeEntry,

@@ -1,4 +1,5 @@
-//! Streams: nodes of up to a hundred entries, then what a stream knows besides, then its groups.
+//! Streams: nodes of up to a hundred entries, then what a stream knows besides, then its groups (see
+//! `groups`).
 //!
 //! A node is the ID that the others of it are told relative to, and a list pack. That begins with how
 //! many entries there are and how many are marked as deleted, then how many fields the first entry
@@ -13,7 +14,7 @@ use darter_storage::{StreamEntry, StreamId, StreamRef, StreamValue};
 use super::listpack::{Builder, Listpack};
 use super::read::Reader;
 use super::write::{write_bytes, write_length};
-use super::{Error, kind};
+use super::{Error, groups, kind};
 
 /// An entry's flag: it is deleted.
 const DELETED: i64 = 1;
@@ -58,26 +59,18 @@ pub(super) fn load(kind: u8, reader: &mut Reader<'_>) -> Result<StreamValue, Err
     {
         return Err(Error::Content);
     }
-    load_groups(reader)?;
+    groups::load(kind, &mut stream, reader)?;
     Ok(stream)
 }
 
-/// Streams have no groups of consumers here, so one that has any is refused as a whole.
-fn load_groups(reader: &mut Reader<'_>) -> Result<(), Error> {
-    if reader.length()? > 0 {
-        return Err(Error::Groups);
-    }
-    Ok(())
-}
-
-fn load_id(reader: &mut Reader<'_>) -> Result<StreamId, Error> {
+pub(super) fn load_id(reader: &mut Reader<'_>) -> Result<StreamId, Error> {
     Ok(StreamId {
         milliseconds: reader.number()?,
         sequence: reader.number()?,
     })
 }
 
-fn id_of_key(key: &[u8]) -> Result<StreamId, Error> {
+pub(super) fn id_of_key(key: &[u8]) -> Result<StreamId, Error> {
     let key: [u8; 16] = key.try_into().map_err(|_| Error::Content)?;
     let both = u128::from_be_bytes(key);
     Ok(StreamId {
@@ -86,7 +79,7 @@ fn id_of_key(key: &[u8]) -> Result<StreamId, Error> {
     })
 }
 
-fn key_of_id(id: StreamId) -> [u8; 16] {
+pub(super) fn key_of_id(id: StreamId) -> [u8; 16] {
     (u128::from(id.milliseconds) << 64 | u128::from(id.sequence)).to_be_bytes()
 }
 
@@ -200,16 +193,11 @@ pub(super) fn save(payload: &mut Vec<u8>, stream: StreamRef<'_>) -> Result<(), E
     save_id(payload, stream.first_id());
     save_id(payload, stream.max_deleted_id());
     write_length(payload, stream.entries_added());
-    save_groups(payload);
+    groups::save(payload, stream);
     Ok(())
 }
 
-/// Streams have no groups of consumers here.
-fn save_groups(payload: &mut Vec<u8>) {
-    write_length(payload, 0);
-}
-
-fn save_id(payload: &mut Vec<u8>, id: StreamId) {
+pub(super) fn save_id(payload: &mut Vec<u8>, id: StreamId) {
     write_length(payload, id.milliseconds);
     write_length(payload, id.sequence);
 }

@@ -109,6 +109,118 @@ fn streams_that_cannot_be_are_refused() {
             "change {number}"
         );
     }
+    // A group that is only announced.
     let grouped = Written::with(|written| written.groups = 1);
-    assert_eq!(grouped, Err(Error::Groups));
+    assert_eq!(grouped, Err(Error::Content));
+}
+
+fn grouped() -> Value {
+    let mut stream = StreamValue::new();
+    for sequence in 1..=9 {
+        stream.append(id(1, sequence), &[(b"field", b"value")]);
+    }
+    stream.create_group(b"", id(0, 0), None);
+    stream.create_group(b"group", id(1, 5), Some(5));
+    let mut group = stream.group_mut(b"group").expect("a group");
+    group.see_consumer(b"ada", 1_000, Some(900));
+    group.see_consumer(b"bob", 2_000, None);
+    for (sequence, consumer) in [(1, b"ada"), (2, b"bob"), (4, b"ada")] {
+        assert!(group.assign(id(1, sequence), consumer, 100 * sequence, sequence));
+    }
+    // Pending, and gone from the stream.
+    stream.remove(id(1, 2));
+    Value::Stream(stream)
+}
+
+/// A group, its consumers with their times and what is pending.
+type Shown = Vec<(
+    Bytes,
+    StreamId,
+    Option<u64>,
+    Vec<(Bytes, u64, Vec<(StreamId, u64, u64)>)>,
+)>;
+
+fn groups_of(value: ValueRef<'_>) -> Shown {
+    let ValueRef::Stream(stream) = value else {
+        panic!("a stream");
+    };
+    let groups = stream.groups().map(|group| {
+        let consumers = group.consumers().map(|consumer| {
+            let pending = consumer
+                .pending_from(id(0, 0))
+                .map(|pending| (pending.id, pending.delivered_ms, pending.deliveries));
+            (
+                consumer.name().to_vec(),
+                consumer.seen_ms(),
+                pending.collect(),
+            )
+        });
+        (
+            group.name().to_vec(),
+            group.last_delivered_id(),
+            group.entries_read(),
+            consumers.collect(),
+        )
+    });
+    groups.collect()
+}
+
+#[test]
+fn groups_come_back_with_what_is_pending() {
+    let value = grouped();
+    let payload = save(value.as_ref()).expect("a payload");
+    let again = load(&payload, limits()).expect("a value");
+    assert_eq!(groups_of(again.as_ref()), groups_of(value.as_ref()));
+    assert_eq!(content_of(again.as_ref()), content_of(value.as_ref()));
+    assert_eq!(save(again.as_ref()), Ok(payload.clone()));
+    let held = &payload[..payload.len() - 10];
+    for length in 0..held.len() {
+        assert!(read(&held[..length]).is_err(), "{length}");
+    }
+}
+
+#[test]
+fn groups_that_cannot_be_are_refused() {
+    /// A group without anything, then how many are pending.
+    const GROUP: [u8; 5] = [1, b'g', 0, 0, 0];
+    let (first, second) = (key_of(1), key_of(2));
+    let time = [0; 8];
+    let one = [&[1][..], &first, &time, &[1]].concat();
+    let consumer = |ids: &[&[u8]]| {
+        let count = [ids.len() as u8];
+        [&[1, b'c'][..], &time, &count, &ids.concat()].concat()
+    };
+    let group = |pending: &[u8], consumers: &[Bytes]| {
+        let count = [consumers.len() as u8];
+        [&GROUP, pending, &count, &consumers.concat()].concat()
+    };
+    let none = group(&[0], &[]);
+    let cases = [
+        (vec![none.clone()], true),
+        (vec![group(&one, &[consumer(&[&first])])], true),
+        // Twice the same name; nobody's entry; one that is not pending; one of two; a name again.
+        (vec![none.clone(), none], false),
+        (vec![group(&one, &[])], false),
+        (vec![group(&one, &[consumer(&[&second])])], false),
+        (vec![group(&one, &[consumer(&[&first, &first])])], false),
+        (
+            vec![group(&one, &[consumer(&[&first]), consumer(&[])])],
+            false,
+        ),
+        (
+            vec![group(&[&[2][..], &one[1..], &one[1..]].concat(), &[])],
+            false,
+        ),
+    ];
+    for (number, (groups, is_read)) in cases.into_iter().enumerate() {
+        // No node, no entry, no ID.
+        let mut held = vec![kind::STREAM_LISTPACKS_2, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        held.push(groups.len() as u8);
+        held.extend(groups.concat());
+        assert_eq!(read(&held).is_ok(), is_read, "case {number}");
+    }
+}
+
+fn key_of(sequence: u64) -> Bytes {
+    [&0_u64.to_be_bytes()[..], &sequence.to_be_bytes()].concat()
 }
