@@ -47,6 +47,10 @@ miri *arguments:
 fuzz seconds="60" *arguments:
     SEED="${SEED:-$RANDOM}" FUZZ_SECONDS={{seconds}} cargo test --release --test fuzz -- --nocapture {{arguments}}
 
+# Writes what the fuzzing of RESTORE begins with; wants redis-server. By hand, when an encoding is added.
+restore-corpus:
+    cargo test --test commands payloads::write_the_corpus_of_restore -- --exact --ignored
+
 # Histories of many clients, checked for strict serializability: OPERATIONS= and SEED= say how many and
 # which; `just histories long --ignored` goes on for ten million.
 histories *arguments:

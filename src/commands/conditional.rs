@@ -4,7 +4,7 @@
 use super::args::Args;
 use super::command::{Command, Group, Keys, flag};
 use super::error::CommandError;
-use super::set_options::{Condition, Found, Options, digest};
+use super::set_options::{Condition, Options, digest};
 use super::string::put;
 use super::view::View;
 use crate::resp::number::parse_integer;
@@ -68,11 +68,8 @@ fn delex(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
 }
 
 fn delifeq(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    let (key, expected) = (&args[1], &args[2]);
-    let is_same = match view.string(key)? {
-        Some(value) => value.len() == expected.len() && *value.range(0, value.len()) == *expected,
-        None => false,
-    };
+    let key = &args[1];
+    let is_same = Condition::equal(&args[2]).holds(view, key)?;
     if is_same {
         view.delete(key)?;
     }
@@ -114,12 +111,7 @@ fn msetex(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let deadline = options.deadline(view, "msetex")?;
     let (pairs, _) = args.all()[PAIRS_BEGIN..end].as_chunks::<2>();
     for [key, _] in pairs {
-        let may_set = match options.found {
-            Found::Any => true,
-            Found::Only => view.exists(key)?,
-            Found::Never => !view.exists(key)?,
-        };
-        if !may_set {
+        if !options.found.holds(view, key)? {
             reply.integer(0);
             return Ok(());
         }

@@ -19,6 +19,17 @@ pub(super) enum Found {
     Never,
 }
 
+impl Found {
+    /// Whether a key is in that state.
+    pub(super) fn holds(self, view: &View<'_>, key: &[u8]) -> Result<bool, CommandError> {
+        Ok(match self {
+            Found::Any => true,
+            Found::Only => view.exists(key)?,
+            Found::Never => !view.exists(key)?,
+        })
+    }
+}
+
 /// What the string of a key must be, for SET and DELEX (Redis 8.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Condition<'a> {
@@ -35,6 +46,15 @@ pub(super) fn digest(bytes: &[u8]) -> String {
 }
 
 impl<'a> Condition<'a> {
+    /// IFEQ.
+    pub(super) fn equal(expected: &'a [u8]) -> Condition<'a> {
+        Condition {
+            expected,
+            by_digest: false,
+            is_other: false,
+        }
+    }
+
     /// Takes IFEQ, IFNE, IFDEQ or IFDNE with what follows it, if one of them comes next.
     pub(super) fn take(walk: &mut Walk<'a>) -> Result<Option<Condition<'a>>, CommandError> {
         const DIGEST_LENGTH: usize = 16;

@@ -5,7 +5,7 @@ use darter_storage::{Deadline, StringValue, Value};
 use super::args::Args;
 use super::command::{Command, Group, Keys, flag};
 use super::error::CommandError;
-use super::set_options::{Expiry, Found, Options, until_ms};
+use super::set_options::{Expiry, Options, until_ms};
 use super::view::{View, write_string};
 use crate::resp::reply::Reply;
 
@@ -170,13 +170,9 @@ fn set_with_options(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply)
     if options.get {
         reply_value(view, key, reply)?;
     }
-    let may_set = match options.found {
-        Found::Any => match options.condition {
-            Some(condition) => condition.holds(view, key)?,
-            None => true,
-        },
-        Found::Only => view.exists(key)?,
-        Found::Never => !view.exists(key)?,
+    let may_set = match options.condition {
+        Some(condition) => condition.holds(view, key)?,
+        None => options.found.holds(view, key)?,
     };
     if may_set {
         put(view, key, &args[2], deadline)?;

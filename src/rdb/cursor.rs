@@ -44,6 +44,25 @@ impl<'b> Cursor<'b> {
     }
 }
 
+/// How many elements follow, if it was told.
+pub(super) struct Left(pub(super) Option<usize>);
+
+impl Left {
+    /// The end has come: whether it is one, with nothing left in `rest`.
+    pub(super) fn end(&self, rest: Cursor<'_>) -> Result<(), Error> {
+        let is_whole = rest.is_empty() && self.0.is_none_or(|left| left == 0);
+        is_whole.then_some(()).ok_or(Error::Content)
+    }
+
+    /// An element has come.
+    pub(super) fn take(&mut self) -> Result<(), Error> {
+        if let Some(left) = &mut self.0 {
+            *left = left.checked_sub(1).ok_or(Error::Content)?;
+        }
+        Ok(())
+    }
+}
+
 /// The integer in up to eight bytes, little endian.
 pub(super) fn integer(bytes: &[u8]) -> i64 {
     let missing = 8 - bytes.len();

@@ -18,7 +18,7 @@
 use std::borrow::Cow;
 
 use super::Error;
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Left};
 use crate::resp::number::{parse_double, parse_integer};
 
 const END: u8 = 0xff;
@@ -59,8 +59,7 @@ impl<'a> Element<'a> {
 /// The elements of a list pack, one after the other; behind an error there is none.
 pub(super) struct Listpack<'a> {
     rest: Cursor<'a>,
-    /// How many follow, if it was told.
-    left: Option<usize>,
+    left: Left,
 }
 
 impl<'a> Listpack<'a> {
@@ -72,7 +71,7 @@ impl<'a> Listpack<'a> {
         let count = u16::from_le_bytes(rest.array()?);
         Ok(Listpack {
             rest,
-            left: (count != COUNT_UNKNOWN).then_some(count.into()),
+            left: Left((count != COUNT_UNKNOWN).then_some(count.into())),
         })
     }
 
@@ -90,21 +89,14 @@ impl<'a> Listpack<'a> {
         let start = self.rest;
         let first = self.rest.byte()?;
         if first == END {
-            let is_whole = self.rest.is_empty() && self.left.is_none_or(|left| left == 0);
-            return if is_whole {
-                Ok(None)
-            } else {
-                Err(Error::Content)
-            };
+            return self.left.end(self.rest).map(|()| None);
         }
         let element = self.element(first)?;
         let (written, bytes) = back_length(start.len() - self.rest.len());
         if self.rest.bytes(bytes)? != &written[..bytes] {
             return Err(Error::Content);
         }
-        if let Some(left) = &mut self.left {
-            *left = left.checked_sub(1).ok_or(Error::Content)?;
-        }
+        self.left.take()?;
         Ok(Some(element))
     }
 

@@ -13,7 +13,7 @@
 //! | 241 to 253 | the integers 0 to 12 |
 
 use super::Error;
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Left};
 use super::listpack::Element;
 
 const END: u8 = 0xff;
@@ -25,8 +25,7 @@ pub(super) struct Ziplist<'a> {
     bytes: usize,
     /// Where it says that the last entry begins.
     tail: usize,
-    /// How many follow, if it was told.
-    left: Option<usize>,
+    left: Left,
     /// Where the entry before begins; the entries, if there is none.
     before_at: usize,
     /// How long it is; 0 if there is none.
@@ -45,7 +44,7 @@ impl<'a> Ziplist<'a> {
             rest,
             bytes: bytes.len(),
             tail,
-            left: (count != COUNT_UNKNOWN).then_some(count.into()),
+            left: Left((count != COUNT_UNKNOWN).then_some(count.into())),
             before_at: bytes.len() - rest.len(),
             before_bytes: 0,
         })
@@ -55,14 +54,10 @@ impl<'a> Ziplist<'a> {
         let start = self.rest;
         let before_bytes = match self.rest.byte()? {
             END => {
-                let is_whole = self.rest.is_empty()
-                    && self.before_at == self.tail
-                    && self.left.is_none_or(|left| left == 0);
-                return if is_whole {
-                    Ok(None)
-                } else {
-                    Err(Error::Content)
-                };
+                if self.before_at != self.tail {
+                    return Err(Error::Content);
+                }
+                return self.left.end(self.rest).map(|()| None);
             }
             0xfe => self.rest.length()?,
             before_bytes => before_bytes.into(),
@@ -73,9 +68,7 @@ impl<'a> Ziplist<'a> {
         let element = self.element()?;
         self.before_at = self.bytes - start.len();
         self.before_bytes = start.len() - self.rest.len();
-        if let Some(left) = &mut self.left {
-            *left = left.checked_sub(1).ok_or(Error::Content)?;
-        }
+        self.left.take()?;
         Ok(Some(element))
     }
 

@@ -5,7 +5,7 @@
 //! value a byte says how many unused ones follow the value.
 
 use super::Error;
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Left};
 
 const END: u8 = 0xff;
 const LONG: u8 = 0xfe;
@@ -16,8 +16,7 @@ type Pair<'a> = (&'a [u8], &'a [u8]);
 /// The fields of a zip map with their values; behind an error there is none.
 pub(super) struct Zipmap<'a> {
     rest: Cursor<'a>,
-    /// How many follow, if it was told.
-    left: Option<u8>,
+    left: Left,
 }
 
 impl<'a> Zipmap<'a> {
@@ -26,19 +25,14 @@ impl<'a> Zipmap<'a> {
         let count = rest.byte()?;
         Ok(Zipmap {
             rest,
-            left: (count < LONG).then_some(count),
+            left: Left((count < LONG).then_some(count.into())),
         })
     }
 
     fn advance(&mut self) -> Result<Option<Pair<'a>>, Error> {
         let first = self.rest.byte()?;
         if first == END {
-            let is_whole = self.rest.is_empty() && self.left.is_none_or(|left| left == 0);
-            return if is_whole {
-                Ok(None)
-            } else {
-                Err(Error::Content)
-            };
+            return self.left.end(self.rest).map(|()| None);
         }
         let field_bytes = self.length(first)?;
         let field = self.rest.bytes(field_bytes)?;
@@ -47,9 +41,7 @@ impl<'a> Zipmap<'a> {
         let unused_bytes = self.rest.byte()?;
         let value = self.rest.bytes(value_bytes)?;
         self.rest.bytes(unused_bytes.into())?;
-        if let Some(left) = &mut self.left {
-            *left = left.checked_sub(1).ok_or(Error::Content)?;
-        }
+        self.left.take()?;
         Ok(Some((field, value)))
     }
 

@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::batch::Taken;
-use super::exec::Exec;
+use super::exec::{Exec, discarded};
 use super::multi::{self, Item, Multi};
 use super::script_run::Rules;
 use super::{
@@ -250,9 +250,7 @@ fn refuse(
         // An EXEC that cannot run ends its transaction.
         leave_multi(core);
         core.watches.clear();
-        let text = error.to_string();
-        let text = text.strip_prefix("ERR ").unwrap_or(&text);
-        let text = format!("EXECABORT Transaction discarded because of: {text}");
+        let text = discarded(&error.to_string());
         core.services.stats.count_error(text.as_bytes());
         Encoder::new(output, core.client.protocol).error(text.as_bytes());
         return None;
@@ -367,10 +365,12 @@ fn exec(
         reply.error(b"EXECABORT Transaction discarded because of previous errors.");
         return None;
     }
-    for item in &multi.items {
-        core.tell_monitors(item.entry.command, &item.arguments.to_vec());
+    if core.services.monitors.is_any() {
+        for item in &multi.items {
+            core.tell_monitors(item.entry.command, &item.arguments.to_vec());
+        }
+        core.tell_monitors(entry.command, args.all());
     }
-    core.tell_monitors(entry.command, args.all());
     Some(Box::new(Exec::new(core, multi.items, watches)))
 }
 

@@ -431,10 +431,15 @@ fn error_reply(core: &Core, ended: &Ended) -> Vec<u8> {
     reply
 }
 
+/// The error of a transaction of which nothing happens, because of another error.
+pub(super) fn discarded(why: &str) -> String {
+    let why = why.strip_prefix("ERR ").unwrap_or(why);
+    format!("EXECABORT Transaction discarded because of: {why}")
+}
+
 /// Replies that nothing of the transaction happens.
 fn discard(core: &Core, why: &str, output: &mut Vec<u8>) -> Step {
-    let text = why.strip_prefix("ERR ").unwrap_or(why);
-    let text = format!("EXECABORT Transaction discarded because of: {text}");
+    let text = discarded(why);
     Encoder::new(output, core.client.protocol).error(text.as_bytes());
     Step::Done
 }

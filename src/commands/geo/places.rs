@@ -14,17 +14,7 @@ use crate::resp::reply::Reply;
 pub(super) fn geoadd(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let mut rules = Rules::default();
     let mut options = args.options(2);
-    loop {
-        if options.take("NX") {
-            rules.only_new = true;
-        } else if options.take("XX") {
-            rules.only_known = true;
-        } else if options.take("CH") {
-            rules.counts_changes = true;
-        } else {
-            break;
-        }
-    }
+    while rules.take(&mut options) {}
     let (places, rest) = args.from(options.position()).as_chunks::<3>();
     if places.is_empty() || !rest.is_empty() || rules.only_new && rules.only_known {
         return Err(CommandError::Syntax);

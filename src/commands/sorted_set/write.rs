@@ -2,7 +2,7 @@
 
 use darter_storage::SortedSetMut;
 
-use crate::commands::args::Args;
+use crate::commands::args::{Args, Options};
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
 use crate::resp::number::parse_double_in_range;
@@ -16,7 +16,7 @@ pub(in crate::commands) struct Rules {
     only_greater: bool,
     only_less: bool,
     is_increment: bool,
-    pub(in crate::commands) counts_changes: bool,
+    counts_changes: bool,
 }
 
 /// What became of a member.
@@ -33,22 +33,30 @@ impl Rules {
         let mut rules = Rules::default();
         let mut options = args.options(2);
         loop {
-            if options.take("NX") {
-                rules.only_new = true;
-            } else if options.take("XX") {
-                rules.only_known = true;
-            } else if options.take("CH") {
-                rules.counts_changes = true;
-            } else if options.take("INCR") {
+            if options.take("INCR") {
                 rules.is_increment = true;
             } else if options.take("GT") {
                 rules.only_greater = true;
             } else if options.take("LT") {
                 rules.only_less = true;
-            } else {
+            } else if !rules.take(&mut options) {
                 return (rules, options.position());
             }
         }
+    }
+
+    /// Takes NX, XX or CH, which GEOADD has, too, if one of them comes next.
+    pub(in crate::commands) fn take(&mut self, options: &mut Options<'_>) -> bool {
+        if options.take("NX") {
+            self.only_new = true;
+        } else if options.take("XX") {
+            self.only_known = true;
+        } else if options.take("CH") {
+            self.counts_changes = true;
+        } else {
+            return false;
+        }
+        true
     }
 
     fn check(self, pairs: usize) -> Result<(), CommandError> {
