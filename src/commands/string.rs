@@ -151,7 +151,12 @@ fn reply_value(view: &View<'_>, key: &[u8], reply: &mut dyn Reply) -> Done {
 }
 
 fn get(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    reply_value(view, &args[1], reply)
+    match view.string(&args[1])? {
+        Some(value) if reply.defers(value.len()) => {}
+        Some(value) => write_string(value, reply),
+        None => reply.null(),
+    }
+    Ok(())
 }
 
 fn set(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {

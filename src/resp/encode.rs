@@ -20,6 +20,8 @@ pub trait Meter {
 
 /// A buffer may become so large without the meter being asked.
 const UNMETERED_BYTES: usize = 64 * 1024;
+/// A string beyond may be fetched piece by piece.
+const LARGE_BYTES: usize = 1 << 20;
 /// More than any header, number or fixed text takes.
 const SHORT_BYTES: usize = 64;
 
@@ -32,6 +34,9 @@ pub struct Encoder<'o> {
     admitted_bytes: usize,
     /// The meter has refused: nothing is written any more.
     is_cut: bool,
+    /// Whether a large string may be left out, and whether it was.
+    defers: bool,
+    has_deferred: bool,
 }
 
 impl<'o> Encoder<'o> {
@@ -43,6 +48,8 @@ impl<'o> Encoder<'o> {
             meter: None,
             admitted_bytes: usize::MAX,
             is_cut: false,
+            defers: false,
+            has_deferred: false,
         }
     }
 
@@ -58,7 +65,30 @@ impl<'o> Encoder<'o> {
             protocol,
             meter: Some(meter),
             is_cut: false,
+            defers: false,
+            has_deferred: false,
         }
+    }
+
+    /// The same, but a reply that is one large string may be left out, to be fetched piece by piece.
+    #[must_use]
+    pub fn deferring(self, defers: bool) -> Encoder<'o> {
+        Encoder { defers, ..self }
+    }
+
+    /// Whether it was left out.
+    pub fn has_deferred(&self) -> bool {
+        self.has_deferred
+    }
+
+    /// Whether a string of so many bytes is one to fetch piece by piece.
+    pub fn is_large(&self, length: usize) -> bool {
+        length >= LARGE_BYTES
+    }
+
+    /// What stands before a string of `length` bytes.
+    pub fn bulk_header(&mut self, length: usize) {
+        self.header(b'$', length);
     }
 
     /// Whether so many bytes may be written. To be asked before, not after: memory that is not
@@ -145,6 +175,11 @@ impl Reply for Encoder<'_> {
         if length == 0 {
             self.output.extend_from_slice(b"\r\n");
         }
+    }
+
+    fn defers(&mut self, length: usize) -> bool {
+        self.has_deferred = self.defers && self.is_large(length);
+        self.has_deferred
     }
 
     fn bulk_part(&mut self, bytes: &[u8], is_last: bool) {

@@ -20,6 +20,12 @@ pub trait Reply {
     fn bulk_start(&mut self, length: usize);
     /// The next piece of a string of at least one byte begun by `bulk_start`.
     fn bulk_part(&mut self, bytes: &[u8], is_last: bool);
+    /// Whether the listener fetches a string of `length` bytes by itself, from the key that is the
+    /// command's first argument. If so nothing is to be written. To be asked by a command whose whole
+    /// reply is that key's string.
+    fn defers(&mut self, _length: usize) -> bool {
+        false
+    }
     /// A status such as `OK`: one line of text.
     fn status(&mut self, text: &str);
     /// An error: its code, a space, and the message, on one line (CR and LF become spaces).

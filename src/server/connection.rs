@@ -352,10 +352,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
                     own.poll_timer(context);
                     return Poll::Pending;
                 }
-                if !own.is_closing && !own.session.output.is_empty() {
+                if !own.is_closing && !is_blocked && !own.session.output.is_empty() {
                     // Replies go once all that is ready has been served: a peer that is woken
-                    // once finds more of them.
-                    context.waker().wake_by_ref();
+                    // once finds more of them. A large one goes piece by piece: sockets are looked at
+                    // between.
+                    if own.session.is_suspended() {
+                        let_others(context);
+                    } else {
+                        context.waker().wake_by_ref();
+                    }
                     return Poll::Pending;
                 }
                 continue;

@@ -12,6 +12,7 @@ mod exec;
 mod explain;
 mod function_load;
 mod held_snapshot;
+mod large_reply;
 mod meter;
 mod monitored;
 mod multi;

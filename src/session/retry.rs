@@ -4,7 +4,8 @@ use std::task::Waker;
 
 use darter_storage::{CommitError, Escalation, Mode, Transaction};
 
-use super::{Core, Pending, Step};
+use super::{Core, Pending, Step, large_reply};
+use crate::clients::ReplyMode;
 use crate::commands::args::{Args, KeptArguments};
 use crate::commands::command::{Command, DataHandler, Keys, flag};
 use crate::commands::error::{CommandError, Wait};
@@ -207,6 +208,18 @@ pub(super) fn run(
     args: &Args<'_>,
     output: &mut Vec<u8>,
 ) -> Option<Box<dyn Pending>> {
+    let defers = core.client.reply_mode == ReplyMode::On;
+    run_deferring(core, (command, run), args, output, defers)
+}
+
+/// As `run`; a reply that is a large string is fetched piece by piece if it `defers`.
+fn run_deferring(
+    core: &mut Core,
+    (command, run): (&'static Command, DataHandler),
+    args: &Args<'_>,
+    output: &mut Vec<u8>,
+    defers: bool,
+) -> Option<Box<dyn Pending>> {
     let database = core.client.database;
     if command.has(flag::EXCLUSIVE) {
         let escalation = Escalation::exclusive(&core.services.store);
@@ -230,7 +243,7 @@ pub(super) fn run(
     }
     let before = output.len();
     let meter = core.meter();
-    let mut reply = Encoder::metered(output, core.client.protocol, &meter);
+    let mut reply = Encoder::metered(output, core.client.protocol, &meter).deferring(defers);
     let first = attempt(
         &mut transaction,
         (command, run),
@@ -238,12 +251,17 @@ pub(super) fn run(
         Surroundings::new(core, database),
         &mut reply,
     );
+    let has_deferred = reply.has_deferred();
     match first {
         Attempt::Done { failed } => {
-            core.ended(failed, !command.has(flag::READONLY));
             if mode == Mode::Direct {
                 core.direct = Some(transaction);
             }
+            if has_deferred {
+                let begun = large_reply::begin(core, &args[1], output);
+                return begun.or_else(|| run_deferring(core, (command, run), args, output, false));
+            }
+            core.ended(failed, !command.has(flag::READONLY));
             None
         }
         Attempt::Blocked(wait) => {

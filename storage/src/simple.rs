@@ -37,7 +37,7 @@ impl Store {
     /// ```
     pub fn set(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
         let (key, value) = (key.as_ref(), value.as_ref());
-        let done: Result<(), Error> = self.transaction(|tx| {
+        let done: Result<(), Error> = self.on_one_key(|tx| {
             tx.set(
                 0,
                 key,
@@ -62,7 +62,7 @@ impl Store {
     /// assert!(!store.remove("a"));
     /// ```
     pub fn remove(&self, key: impl AsRef<[u8]>) -> bool {
-        self.transaction(|tx| tx.delete(0, key.as_ref()))
+        self.on_one_key(|tx| tx.delete(0, key.as_ref()))
             .unwrap_or(false)
     }
 
@@ -112,7 +112,22 @@ impl Store {
         make: impl Fn() -> Value,
         mut change: impl FnMut(ValueMut<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.transaction(|tx| change(tx.upsert(0, key.as_ref(), &make)?))
+        self.on_one_key(|tx| change(tx.upsert(0, key.as_ref(), &make)?))
+    }
+
+    /// As [`Store::transaction`], for a body that uses one key. That needs no snapshot to be
+    /// consistent, and a snapshot moves on the clock that all threads share.
+    fn on_one_key<T, E>(
+        &self,
+        mut body: impl FnMut(&mut Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut transaction = self.begin(Mode::Direct);
+        let value = body(&mut transaction)?;
+        if transaction.commit().is_ok() {
+            return Ok(value);
+        }
+        drop(transaction);
+        self.transaction(body)
     }
 }
 

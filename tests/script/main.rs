@@ -5,6 +5,7 @@ mod engine;
 mod libraries;
 mod preemption;
 mod sandbox;
+mod stress;
 mod support;
 
 /// A function that Lua calls outside the trampoline would be pre-empted inside Rust code.

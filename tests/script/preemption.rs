@@ -4,7 +4,7 @@ use crate::support::{TestHost, finish, script, start};
 use darter::script::{Engine, Limits, Step, set_slice_ns};
 
 /// Scripts of every kind of endless loop; none needs more memory than a test gives.
-const ENDLESS: &[&str] = &[
+pub(crate) const ENDLESS: &[&str] = &[
     "while true do end",
     "while true do redis.call('GET', 'a') end",
     "while true do pcall(function() while true do end end) end",
@@ -224,61 +224,4 @@ fn a_run_that_never_began_can_be_dropped() {
         ),
         ":2"
     );
-}
-
-#[test]
-fn interleaved_scripts_do_not_disturb_each_other() {
-    const BODIES: &[&str] = &[
-        "local t = {} for i = 1, 3000 do t[i] = (i * 7919) % 10007 end table.sort(t) return {t[1], t[1500], t[3000]}",
-        "local t = {} for i = 1, 3000 do t[i] = string.format('%d:%s:%.3f', i, 'x', i / 7) end return #table.concat(t, ',')",
-        "local n = 0 for w in string.gmatch(string.rep('one two three ', 500), '%a+') do n = n + #w end return n",
-        "local s = string.gsub(string.rep('abc', 2000), '.', {a = 'x', b = false, c = 'zz'}) return #s",
-        "local c = coroutine.wrap(function() for i = 1, 3000 do coroutine.yield(i) end return 0 end) local n = 0 for i = 1, 3000 do n = n + c() end return n",
-        "local n = 0 for i = 1, 2000 do local ok, e = pcall(error, {i}) n = n + e[1] end return n",
-        "local m = {__index = function(_, k) return k * 2 end, __add = function(a, b) return 5 end} local n = 0 for i = 1, 3000 do local t = setmetatable({}, m) n = n + t[i] + (t + t) end return n",
-        "local n = 0 for i = 1, 2000 do n = n + #redis.call('x', i, i * 2) + tonumber(redis.call('y', i)[2]) end return n",
-        "local t = {} for i = 1, 20000 do t['k' .. i % 500] = (t['k' .. i % 500] or 0) + math.random(10) end local n = 0 for _, v in pairs(t) do n = n * 31 % 1000003 + v end return n",
-    ];
-    set_slice_ns(20_000);
-    let mut engine = Engine::new().unwrap();
-    let mut host = TestHost::default();
-    let expected: Vec<String> = BODIES
-        .iter()
-        .map(|body| finish(&mut start(&mut engine, body), &mut host))
-        .collect();
-    assert!(
-        expected.iter().all(|reply| !reply.starts_with('-')),
-        "{expected:?}"
-    );
-    let mut preemptions = 0;
-    for round in 0..15 {
-        let mut runs: Vec<_> = BODIES
-            .iter()
-            .map(|body| Some(start(&mut engine, body)))
-            .collect();
-        let mut victim = Some(start(&mut engine, ENDLESS[round % ENDLESS.len()]));
-        let mut turn = 0;
-        while runs.iter().any(Option::is_some) {
-            turn += 1;
-            if turn == 40 {
-                victim = None;
-            }
-            if let Some(victim) = victim.as_mut() {
-                victim.resume(&mut host);
-            }
-            for (index, slot) in runs.iter_mut().enumerate() {
-                let Some(run) = slot else { continue };
-                match run.resume(&mut host) {
-                    Step::Preempted => preemptions += 1,
-                    Step::Done => {
-                        let reply = finish(run, &mut host);
-                        assert_eq!(reply, expected[index], "{}", BODIES[index]);
-                        *slot = None;
-                    }
-                    step => panic!("{step:?}"),
-                }
-            }
-        }
-    }
-    assert!(preemptions > 500, "only {preemptions} pre-emptions");
 }

@@ -46,7 +46,7 @@ fn clients_that_never_read_do_not_take_the_memory_of_others() {
     let before = number(&mut client, "used_memory");
     // All of them together would hold 200 MiB, had they their way.
     let mut hostile: Vec<Client> = (0..20).map(|_| Client::connect(process.address)).collect();
-    let requests = encode(&["GET", "large"]).repeat(10);
+    let requests = encode(&["MGET", "large"]).repeat(10);
     for one in &mut hostile {
         one.send_bytes(&requests);
     }
@@ -78,7 +78,7 @@ fn one_reply_beyond_the_limit_is_never_made() {
     client.call(&["CONFIG", "SET", "maxmemory-clients", "16mb"]);
     let before = number(&mut client, "used_memory");
     let many: Vec<&str> = ["MGET"].into_iter().chain(["part"; 100]).collect();
-    for command in [&["GET", "large"][..], &many] {
+    for command in [&["MGET", "large"][..], &many] {
         let mut hostile: Vec<Client> = (0..20).map(|_| Client::connect(process.address)).collect();
         for one in &mut hostile {
             one.send(command);

@@ -208,7 +208,7 @@ fn one_who_does_not_read_is_cut_off_at_its_limit() {
     let mut deaf = Client::connect(server.address);
     // More than the sockets in between hold.
     deaf.call(&["SET", "large", &"x".repeat(20_000_000)]);
-    deaf.send_bytes(&encode(&["GET", "large"]));
+    deaf.send_bytes(&encode(&["MGET", "large"]));
     until(|| server.services.clients.is_empty());
     let disconnections = &server.services.stats.output_limit_disconnections;
     assert_eq!(disconnections.load(Ordering::Relaxed), 1);
@@ -220,5 +220,5 @@ fn one_who_does_not_read_is_cut_off_at_its_limit() {
     )
     .unwrap();
     let mut client = Client::connect(server.address);
-    assert_eq!(client.run("GET large").render().len(), 20_000_000);
+    assert_eq!(client.run("MGET large").render().len(), 20_000_002);
 }

@@ -14,6 +14,7 @@ mod hostile_clients;
 mod hostile_scripts;
 mod info;
 mod kills;
+mod large_replies;
 mod memory_limit;
 mod monitor;
 mod protocol;

@@ -160,6 +160,14 @@ impl Client {
         }
     }
 
+    /// How many more bytes come before the end of the connection.
+    pub(crate) fn bytes_to_end(&mut self) -> usize {
+        let mut rest = Vec::new();
+        // As in `is_at_end`.
+        let _ = self.reader.read_to_end(&mut rest);
+        rest.len()
+    }
+
     /// Sends a command and reads its reply.
     pub(crate) fn call(&mut self, arguments: &[impl AsRef<[u8]>]) -> Reply {
         self.send(arguments);

@@ -52,6 +52,9 @@ pub(crate) enum Step {
     /// How many keys there are, kept in a key.
     CountInto(Key),
     Rename(Key, Key),
+    /// Reads a key, writes it, and is undone: what came before it is done again. Not where the newest
+    /// is read.
+    Undone(Key),
     /// Empties the database. Needs the gate.
     Flush,
 }
@@ -72,12 +75,12 @@ pub(crate) trait View {
 
 impl Step {
     pub(crate) fn writes(self) -> bool {
-        !matches!(self, Step::Get(_) | Step::Keys(_))
+        !matches!(self, Step::Get(_) | Step::Keys(_) | Step::Undone(_))
     }
 
     pub(crate) fn run(self, view: &mut impl View, seen: &mut Seen) {
         match self {
-            Step::Get(key) => seen.push(view.get(key).unwrap_or(-1)),
+            Step::Get(key) | Step::Undone(key) => seen.push(view.get(key).unwrap_or(-1)),
             Step::Set(key, value) => view.set(key, value, 0),
             Step::SetUntil(key, value, until_ms) => view.set(key, value, until_ms),
             Step::Delete(key) => seen.push(i64::from(view.delete(key))),

@@ -366,8 +366,15 @@ fn operate(store: &Store, way: Way, steps: &[Step], id: Option<i64>) -> Option<S
 
 fn run_steps(transaction: &mut Transaction, steps: &[Step]) -> Seen {
     let mut seen = Vec::new();
-    for step in steps {
+    for (index, step) in steps.iter().enumerate() {
+        let before = seen.len();
         step.run(transaction, &mut seen);
+        if let Step::Undone(key) = step {
+            View::set(transaction, *key, -1, 0);
+            transaction.start_over();
+            let again = run_steps(transaction, &steps[..index]);
+            assert_eq!(again, seen[..before], "done again, {steps:?} differ");
+        }
     }
     seen
 }

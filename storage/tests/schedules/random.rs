@@ -35,7 +35,7 @@ fn step(next: &mut i64) -> Step {
 }
 
 fn action(next: &mut i64) -> Action {
-    match thread_rng().gen_range(0..12) {
+    match thread_rng().gen_range(0..13) {
         0 => Action::Snapshot(vec![Step::Get(1), Step::Get(2), Step::Get(3)]),
         1 => Action::Maintain,
         2 if thread_rng().gen_bool(0.3) => Action::Listen,
@@ -51,7 +51,11 @@ fn action(next: &mut i64) -> Action {
         ),
         6 | 7 => Action::Run(Way::Direct, vec![step(next)]),
         8 => Action::Run(Way::Direct, vec![step(next), step(next)]),
-        9 => Action::Run(Way::Optimistic, vec![step(next)]),
+        9 => Action::Run(
+            one_of(&[Way::Optimistic, Way::Exclusive]),
+            vec![step(next), Step::Undone(key()), step(next)],
+        ),
+        10 => Action::Run(Way::Optimistic, vec![step(next)]),
         _ => Action::Run(Way::Optimistic, vec![step(next), step(next), step(next)]),
     }
 }
