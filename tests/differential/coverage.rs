@@ -132,7 +132,7 @@ fn every_rule_explains_what_it_names() {
     let Some(mut peers) = Peers::start() else {
         return;
     };
-    for rule in RULES {
+    for rule in RULES.iter().filter(|rule| !rule.example.is_empty()) {
         let (command, redis, darter) = replies_to(&mut peers, rule.example, rule.way);
         let explained = rules::explain(rule.way, &command.words, &redis, &darter);
         assert_eq!(

@@ -340,7 +340,7 @@ const GROUPS: &[Form] = &[
         4,
         "XGROUP CREATE key(stream) group one[$|0|id] opt[MKSTREAM] opt[ENTRIESREAD few]",
     ),
-    form(8, "XGROUP CREATE key(stream) group 0 MKSTREAM"),
+    form(16, "XGROUP CREATE key(stream) group 0 MKSTREAM"),
     form(1, "XGROUP SETID key(stream) group one[$|0|id] opt[ENTRIESREAD few]"),
     form(1, "XGROUP DESTROY key(stream) group"),
     form(2, "XGROUP CREATECONSUMER key(stream) group consumer"),
@@ -403,7 +403,7 @@ const KEYS: &[Form] = &[
     form(6, "RESTORE key(any) 0 key(any) opt[REPLACE]").nature(Restore),
     form(
         1,
-        "RESTORE key(any) ttlms key(any) mix[REPLACE|IDLETIME few|FREQ few]",
+        "RESTORE key(any) restorems key(any) mix[REPLACE|IDLETIME few|FREQ few]",
     )
     .nature(Restore),
     form(
@@ -462,7 +462,7 @@ const SCRIPTS: &[Form] = &[
 ];
 
 const FUNCTIONS: &[Form] = &[
-    form(5, "FUNCTION LOAD REPLACE library"),
+    form(9, "FUNCTION LOAD REPLACE library"),
     form(2, "FUNCTION LOAD library"),
     form(8, "FCALL function 1 key(str) value"),
     form(3, "FCALL_RO function 1 key(str) value"),
@@ -498,10 +498,7 @@ pub(crate) const EXCLUDED: &[(&[&str], &str)] = &[
         &["multi", "exec", "discard", "watch", "unwatch"],
         "ways in which the others are sent",
     ),
-    (
-        &["command|getkeys", "command|getkeysandflags"],
-        "asked about the other commands",
-    ),
+    (&["command|getkeys"], "asked about the other commands"),
     (
         &["auth", "hello", "reset", "quit"],
         "they change the connection that all others go through",
@@ -582,6 +579,10 @@ pub(crate) const EXCLUDED: &[(&[&str], &str)] = &[
             "slowlog|reset",
         ],
         "they tell of this server, or steer it",
+    ),
+    (
+        &["command|getkeysandflags"],
+        "Darter tells less of what becomes of a key",
     ),
     (&["time", "object|idletime"], "they tell the time"),
     (

@@ -286,6 +286,13 @@ pub(crate) const POOLS: &[(&str, Pool)] = &[
         0 => source.draw(&["0", "-1", MAX, MIN], &["9223372036854775"], NOT_INTEGERS),
         _ => source.between(100_000_000, 10_000_000_000),
     }),
+    // The longest is refused by one and taken for the past by the other.
+    ("restorems", |source| {
+        if source.percent(5) {
+            return source.draw(&["-1", "0"], &[MIN], NOT_INTEGERS);
+        }
+        source.between(100_000_000, 10_000_000_000)
+    }),
     ("at", |source| match source.below(40) {
         0 => source.draw(&["0", "-1", MAX, MIN], &["9223372036854776"], NOT_INTEGERS),
         _ => source.between(4_102_444_800, 4_102_445_000),

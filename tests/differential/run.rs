@@ -345,7 +345,9 @@ impl Run {
         if let Some(first) = commands.first() {
             self.make_consumers(link, first);
         }
-        if self.source.percent(15) {
+        // A script that is queued in vain is kept here, and not in Redis.
+        let has_script = |command: &Command| name_of(&command.words).starts_with("EVAL");
+        if self.source.percent(15) && !commands.iter().any(has_script) {
             self.watch(link);
         }
         let end = if self.source.percent(5) {
@@ -441,7 +443,9 @@ impl Run {
         {
             *self.explained.entry(rule.name).or_default() += 1;
             // What one has refused was done by the other.
-            self.must_copy |= redis.is_error() != darter.is_error();
+            if redis.is_error() != darter.is_error() {
+                self.drop_keys(link, &keys);
+            }
             return;
         }
         self.counts[command.family].differences += 1;
@@ -452,6 +456,13 @@ impl Run {
             if way == Way::GetKeys { "keys" } else { "" }
         );
         self.report(&kind, &shown, keys, &redis, &darter);
+    }
+
+    fn drop_keys(&mut self, link: Link, keys: &[Vec<u8>]) {
+        for key in keys {
+            let delete: Words = vec![b"DEL".into(), key.clone()];
+            self.peers.exchange(link, &[delete]);
+        }
     }
 
     fn remember(&mut self, how: &str, words: &Words, keys: Vec<Vec<u8>>) {
