@@ -242,6 +242,8 @@ const FOREIGN_TO_PURE: &[&str] = &["list", "hash", "stream"];
 const PURE: &[&str] = &["text", "lex"];
 /// Kinds that meet no other, since what is made of them would be found everywhere.
 const ALONE: &[&str] = &["hll"];
+/// What keys begin with whose scores must all be the same.
+const LEX: &[u8] = b"lex:";
 
 fn key(source: &mut Source, types: &[String]) -> Vec<u8> {
     let mut kind = types[source.below(types.len())].as_str();
@@ -425,7 +427,11 @@ impl Parsed {
         // Consumers are made beforehand, which needs the arguments in their places.
         let name = &command.words[0];
         let has_news = name.ends_with(b"RANK") || name.ends_with(b"CLAIM");
-        if is_safe && !has_news && source.percent(4) {
+        let is_lex = command
+            .keys
+            .iter()
+            .any(|at| command.words[*at].starts_with(LEX));
+        if is_safe && !has_news && !is_lex && source.percent(4) {
             mutate(source, &mut command.words);
             command.keys.retain(|at| *at < command.words.len());
             command.is_mutant = true;

@@ -332,6 +332,11 @@ impl Run {
             ) {
                 continue;
             }
+            // Scripts are looked up when they are queued, so a later one would help an earlier one.
+            let is_script = |command: &Command| name_of(&command.words).starts_with("EVAL");
+            if is_script(&command) && commands.iter().any(is_script) {
+                continue;
+            }
             // Its consumer must be there, which is seen to before MULTI.
             if has_consumer(&command) && !commands.is_empty() {
                 continue;
