@@ -137,6 +137,9 @@ fn wrong_arguments_are_named_as_in_redis() {
         PUBSUB SHARDCHANNELS a b
         SELECT 9223372036854775807
         SELECT 2147483648
-        SELECT 16",
+        SELECT 16
+        NOSUCHCOMMANDOFANYNAMETHATISQUITELONG aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa b
+        NOSUCH abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc
+        NOSUCH aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa b",
     );
 }
