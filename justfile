@@ -56,6 +56,12 @@ restore-corpus:
 histories *arguments:
     cargo test --release --test histories -- --nocapture {{arguments}}
 
+# The same stream of commands to Redis 7.0 and here; wants redis-server. SEED= and COMMANDS= say which
+# and how many.
+differential *arguments:
+    SEED="${SEED:-$RANDOM}" COMMANDS="${COMMANDS:-500000}" cargo test --release --test differential -- \
+        --nocapture {{arguments}}
+
 # Load against a real server: connections, churn, deaf, attacks, gallery or hour; `just load hour 3600`.
 load name seconds="":
     LOAD_SECONDS={{seconds}} cargo test --release --test load {{name}}::{{name}} -- \

@@ -474,6 +474,15 @@ impl Command {
     }
 }
 
+/// The error of a subcommand whose options are none.
+pub fn unknown_option(args: &Args<'_>) -> CommandError {
+    CommandError::err(format!(
+        "unknown subcommand or wrong number of arguments for '{}'. Try {} HELP.",
+        String::from_utf8_lossy(&args[1]),
+        String::from_utf8_lossy(&args[0]).to_ascii_uppercase()
+    ))
+}
+
 /// Writes what a container's HELP says: each subcommand and what it does.
 pub fn write_help(name: &str, subcommands: &[Command], reply: &mut dyn Reply) {
     reply.array(1 + 2 * subcommands.len());

@@ -221,7 +221,7 @@ fn select(
     args: &Args<'_>,
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
-    let database = args.integer(1)?;
+    let database = args.integer_between(1, i32::MIN.into(), i32::MAX.into())?;
     let database = usize::try_from(database).ok();
     let database = database.filter(|database| *database < context.services.config.databases());
     context.client.database = database.ok_or(CommandError::NoSuchDatabase)?;

@@ -1,7 +1,7 @@
 //! FUNCTION; FCALL and FCALL_RO.
 
 use super::args::Args;
-use super::command::{Command, Control, Group, Keys, flag};
+use super::command::{Command, Control, Group, Keys, flag, unknown_option};
 use super::error::CommandError;
 use super::view::has_room;
 use crate::clients::{Context, Killed, RunningFunction};
@@ -123,10 +123,7 @@ fn flush(
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
     if args.len() > 3 {
-        let name = String::from_utf8_lossy(&args[1]);
-        return Err(CommandError::err(format!(
-            "unknown subcommand or wrong number of arguments for '{name}'. Try FUNCTION HELP."
-        )));
+        return Err(unknown_option(args));
     }
     if args.len() == 3 && !args.is(2, "SYNC") && !args.is(2, "ASYNC") {
         return Err(CommandError::text(

@@ -1,7 +1,7 @@
 //! COMMAND: what the table knows, told to clients.
 
 use super::args::Args;
-use super::command::{Command, Group, Keys, flag, write_help};
+use super::command::{Command, Group, Keys, Run, flag, write_help};
 use super::error::CommandError;
 use super::table::{self, Entry};
 use crate::clients::Context;
@@ -272,6 +272,21 @@ fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Result<(
     Ok(())
 }
 
+/// The positions of a command's keys. A script with a wrong number of keys has none; other commands
+/// that count their keys are wrong without one.
+fn key_positions(command: &Command, args: &Args<'_>) -> Option<Vec<usize>> {
+    let positions = command.keys.positions(args);
+    match (command.run, command.keys) {
+        (Run::Control(control), _) if control.runs_script().is_some() => {
+            Some(positions.unwrap_or_default())
+        }
+        (_, Keys::Counted { destination, .. }) => {
+            positions.filter(|all| all.len() > usize::from(destination.is_some()))
+        }
+        _ => positions,
+    }
+}
+
 /// The command whose arguments follow GETKEYS, and the positions of its keys.
 fn keys_of<'a>(args: &Args<'a>) -> Result<(Entry, Vec<&'a [u8]>), CommandError> {
     let inner = Args::new(args.from(2));
@@ -290,8 +305,7 @@ fn keys_of<'a>(args: &Args<'a>) -> Result<(Entry, Vec<&'a [u8]>), CommandError> 
             "ERR Invalid number of arguments specified for command",
         ));
     }
-    let positions = entry.command.keys.positions(&inner);
-    let positions = positions.ok_or(CommandError::text(
+    let positions = key_positions(entry.command, &inner).ok_or(CommandError::text(
         "ERR Invalid arguments specified for command",
     ))?;
     Ok((

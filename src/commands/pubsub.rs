@@ -3,7 +3,7 @@
 use darter_storage::Message;
 
 use super::args::Args;
-use super::command::{Command, Group, flag, write_help};
+use super::command::{Command, Group, flag, unknown_option, write_help};
 use super::error::CommandError;
 use super::view::View;
 use crate::clients::Context;
@@ -276,6 +276,9 @@ fn list(
     reply: &mut dyn Reply,
     kind: Kind,
 ) -> Result<(), CommandError> {
+    if args.len() > 3 {
+        return Err(unknown_option(args));
+    }
     let channels = context.services.pubsub.channels(kind, args.get(2));
     reply.array(channels.len());
     channels.iter().for_each(|channel| reply.bulk(channel));

@@ -298,7 +298,7 @@ impl Reply for LuaReply<'_> {
 
     fn double(&mut self, value: f64) {
         if !self.is_resp3() {
-            let text = super::number::format_double(value);
+            let text = crate::resp::number::format_double(value);
             self.bulk(text.as_bytes());
         } else if self.begin(0) {
             // SAFETY: `begin` reserved the slots; the new table is plain.

@@ -36,10 +36,3 @@ pub(super) fn as_integer(number: f64) -> Option<i64> {
     let integer = truncate(number);
     (integer as f64 == number && integer != i64::MIN).then_some(integer)
 }
-
-/// The shortest text that reads back as `number`, in the style of C's "%g".
-pub(super) fn format_double(number: f64) -> String {
-    let shortest = (15..17).map(|digits| format_general(number, digits));
-    let mut exact = shortest.filter(|text| text.parse() == Ok(number));
-    exact.next().unwrap_or_else(|| format_general(number, 17))
-}

@@ -27,8 +27,6 @@ struct Blocked {
     /// To be tried, whether or not somebody says so.
     is_due: bool,
     deadline: Option<Instant>,
-    /// The reply when the time is over.
-    null: Vec<u8>,
     has_ended: bool,
 }
 
@@ -42,13 +40,8 @@ enum Found {
     Wanted,
 }
 
-/// Lets a command wait. `null` is the reply of one who cannot wait.
-pub(super) fn block(
-    core: &mut Core,
-    mut kept: Kept,
-    wait: Wait,
-    null: Vec<u8>,
-) -> Box<dyn Pending> {
+/// Lets a command wait.
+pub(super) fn block(core: &mut Core, mut kept: Kept, wait: Wait) -> Box<dyn Pending> {
     if let Some(arguments) = wait.arguments {
         kept.arguments = arguments.iter().map(Vec::as_slice).collect();
     }
@@ -72,7 +65,6 @@ pub(super) fn block(
         waiter: None,
         is_due: true,
         deadline,
-        null,
         has_ended: false,
     })
 }
@@ -156,7 +148,7 @@ impl Pending for Blocked {
         core.client.shared.set_waker(waker);
         match core.client.shared.take_unblock() {
             Some(Unblock::Timeout) => {
-                output.extend_from_slice(&self.null);
+                Encoder::new(output, core.client.protocol).null_array();
                 return self.end(core);
             }
             Some(Unblock::Error) => {
@@ -208,7 +200,7 @@ impl Pending for Blocked {
             .deadline
             .is_some_and(|deadline| Instant::now() >= deadline)
         {
-            output.extend_from_slice(&self.null);
+            Encoder::new(output, core.client.protocol).null_array();
             return self.end(core);
         }
         Step::Waits

@@ -148,19 +148,27 @@ pub(super) fn find(args: &Args<'_>) -> Result<Entry, CommandError> {
     Ok(entry)
 }
 
+/// The name and the arguments are shown up to so many bytes each.
+const SHOWN_BYTES: usize = 128;
+
 fn unknown(args: &Args<'_>) -> CommandError {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(128)]).into_owned();
-    let mut message = format!(
-        "unknown command '{}', with args beginning with: ",
-        text(&args[0])
-    );
+    let text = |bytes: &[u8], room: usize| {
+        String::from_utf8_lossy(&bytes[..bytes.len().min(room)]).into_owned()
+    };
+    let mut shown = String::new();
     for argument in args.from(1) {
-        if message.len() >= 128 {
+        let Some(room) = SHOWN_BYTES
+            .checked_sub(shown.len())
+            .filter(|room| *room > 0)
+        else {
             break;
-        }
-        message.push_str(&format!("'{}' ", text(argument)));
+        };
+        shown.push_str(&format!("'{}' ", text(argument, room)));
     }
-    CommandError::err(message)
+    CommandError::err(format!(
+        "unknown command '{}', with args beginning with: {shown}",
+        text(&args[0], SHOWN_BYTES)
+    ))
 }
 
 /// Whether the command may run now.

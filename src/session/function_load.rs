@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::script_host::write_log;
 use super::{Core, Pending, Step, TURN, dispatch};
 use crate::commands::args::Args;
-use crate::commands::command::Control;
+use crate::commands::command::{Control, unknown_option};
 use crate::commands::error::CommandError;
 use crate::commands::view::has_room;
 use crate::fault::fault;
@@ -101,10 +101,7 @@ impl Load {
 
     fn begin_restore(core: &Core, args: &Args<'_>) -> Result<Load, CommandError> {
         if args.len() > 4 {
-            let name = String::from_utf8_lossy(&args[1]);
-            return Err(CommandError::err(format!(
-                "unknown subcommand or wrong number of arguments for '{name}'. Try FUNCTION HELP."
-            )));
+            return Err(unknown_option(args));
         }
         let policies = [
             ("APPEND", Policy::Append),

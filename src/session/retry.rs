@@ -266,8 +266,8 @@ fn run_deferring(
         }
         Attempt::Blocked(wait) => {
             let kept = Kept::new(command, run, args, database);
-            let null = output.split_off(before);
-            Some(super::blocked::block(core, kept, *wait, null))
+            output.truncate(before);
+            Some(super::blocked::block(core, kept, *wait))
         }
         Attempt::Conflict | Attempt::GateClosed => {
             let mut escalation = Escalation::new(&core.services.store);
@@ -354,9 +354,9 @@ impl Pending for Retry {
             Tried::Done => Step::Done,
             Tried::Waits => Step::Waits,
             Tried::Blocked(wait) => {
-                let null = output.split_off(before);
+                output.truncate(before);
                 let kept = self.kept.take();
-                Step::Becomes(super::blocked::block(core, kept, *wait, null))
+                Step::Becomes(super::blocked::block(core, kept, *wait))
             }
         }
     }

@@ -17,6 +17,10 @@ fn members_get_scores() {
         "1; 0.1; 0; 1e+300; 0; -inf; 0; '1700000000000'",
     );
     check(
+        "ZADD z 1e16 a 5e-324 b 1e17 c; ZMSCORE z a b c",
+        "3; ['10000000000000000' 5e-324 1e+17]",
+    );
+    check(
         "ZADD z 0 a; ZADD z -0 a; ZADD z CH -0 a; ZSCORE z a",
         "1; 0; 0; '0'",
     );

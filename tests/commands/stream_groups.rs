@@ -281,3 +281,10 @@ fn what_is_told_of_groups_is_as_in_redis() {
          XGROUP CREATE s a 0 MKSTREAM; XGROUP CREATE t a 0 MKSTREAM; XADD s 1 f v; XREADGROUP GROUP a x STREAMS s t > >; COPY s u; XINFO GROUPS u; XPENDING u a - + 9; RENAME u w; XINFO CONSUMERS w a; XPENDING w a; XACK w a 1; XPENDING s a; XPENDING w a; DEL s; XGROUP CREATE s a 0 MKSTREAM; XPENDING s a",
     );
 }
+
+#[test]
+fn the_lag_behind_a_gap_that_was_trimmed_is_counted() {
+    compare(
+        "XADD s 1 a b; XADD s 2 a b; XADD s 3 a b; XADD s 4 a b; XGROUP CREATE s g 0; XREADGROUP GROUP g c COUNT 1 STREAMS s >; XDEL s 2; XINFO GROUPS s; XTRIM s MAXLEN 2; XINFO GROUPS s",
+    );
+}

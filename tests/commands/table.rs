@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use darter::commands::command::{Command, Keys, Run, flag};
 use darter::commands::table;
 
+use crate::support::check::compare;
 use crate::support::client::Reply;
 use crate::support::redis::Redis;
 
@@ -111,4 +112,34 @@ fn commands_on_data_are_described_as_in_redis() {
         }
     }
     assert!(differences.is_empty(), "Redis has\n{differences}");
+}
+
+#[test]
+fn keys_are_counted_as_in_redis() {
+    compare(
+        "COMMAND GETKEYS ZUNION 2 a b c
+        COMMAND GETKEYS ZUNION 0 a
+        COMMAND GETKEYS ZUNION 2 a
+        COMMAND GETKEYS ZUNIONSTORE d 0 a
+        COMMAND GETKEYS SINTERCARD -1 a
+        COMMAND GETKEYS BLMPOP 1 0 a LEFT
+        COMMAND GETKEYS EVAL x 0 a
+        COMMAND GETKEYS EVAL x 5 a
+        COMMAND GETKEYS EVAL x -1 a
+        COMMAND GETKEYS FCALL_RO x 5 a",
+    );
+}
+
+#[test]
+fn wrong_arguments_are_named_as_in_redis() {
+    compare(
+        "PUBSUB CHANNELS a b
+        PUBSUB SHARDCHANNELS a b
+        SELECT 9223372036854775807
+        SELECT 2147483648
+        SELECT 16
+        NOSUCHCOMMANDOFANYNAMETHATISQUITELONG aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa b
+        NOSUCH abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc abc
+        NOSUCH aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa b",
+    );
 }

@@ -59,7 +59,8 @@ fn move_or_wait(
             Ok(())
         }
         None => {
-            reply.null_array();
+            // For one that cannot wait; who has waited in vain gets a null array.
+            reply.null();
             Err(would_block(&[args.at(1)], timeout_ms))
         }
     }

@@ -4,6 +4,7 @@ use darter_storage::StreamMut;
 
 use super::id::{parse, parse_exact};
 use crate::commands::args::Args;
+use crate::commands::command::unknown_option;
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
 use crate::resp::reply::Reply;
@@ -17,15 +18,6 @@ const NO_KEY: CommandError = CommandError::text(
 /// With every option, and the one with a value.
 const CREATE_ARGUMENTS_MAX: usize = 8;
 const SETID_ARGUMENTS_MAX: usize = 7;
-
-/// The error of a subcommand whose options are none.
-pub(super) fn unknown_option(args: &Args<'_>) -> CommandError {
-    CommandError::err(format!(
-        "unknown subcommand or wrong number of arguments for '{}'. Try {} HELP.",
-        String::from_utf8_lossy(&args[1]),
-        String::from_utf8_lossy(&args[0]).to_ascii_uppercase()
-    ))
-}
 
 /// The error of a command that names a group which is not there. `place` is what else it says.
 pub(super) fn no_group(key: &[u8], group: &[u8], place: &str) -> CommandError {

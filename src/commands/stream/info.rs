@@ -2,12 +2,13 @@
 
 use darter_storage::{StreamConsumer, StreamGroup, StreamId, StreamRef};
 
-use super::group::{no_group_of_key, unknown_option};
+use super::group::no_group_of_key;
 use super::id;
 use super::lag::Past;
 use super::read::{write_entries, write_entry};
 use super::trim::NODE_ENTRIES;
 use crate::commands::args::Args;
+use crate::commands::command::unknown_option;
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
 use crate::resp::reply::Reply;

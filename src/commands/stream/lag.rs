@@ -29,7 +29,8 @@ impl Past {
 
     /// Whether entries may have been deleted at or behind an ID, so that counting is no use.
     fn has_gaps_from(self, id: StreamId) -> bool {
-        self.length > 0 && self.has_deletions() && id <= self.max_deleted_id
+        let is_within = self.has_deletions() && self.first_id <= self.max_deleted_id;
+        self.length > 0 && is_within && id <= self.max_deleted_id
     }
 
     /// How many entries had been added with the one of this ID, if that can be told.
@@ -113,6 +114,11 @@ mod tests {
         assert_eq!(lag(&mut stream, 7, Some(7)), Some(2), "the gap is behind");
         stream.trim_front(6);
         assert_eq!(lag(&mut stream, 4, None), Some(2), "trimmed beyond the gap");
+        assert_eq!(
+            lag(&mut stream, 4, Some(4)),
+            Some(5),
+            "counted before the gap"
+        );
         stream.trim_front(9);
         assert_eq!(lag(&mut stream, 4, None), Some(0), "nothing is left");
     }
