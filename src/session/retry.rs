@@ -56,6 +56,8 @@ pub(super) struct Surroundings<'s> {
     pub(super) rules: Option<&'s dyn KeyRules>,
     /// It waits already, so what it writes before it has something to take is given up.
     pub(super) is_waiting: bool,
+    /// It reads what has been: nobody is told what it does not find.
+    pub(super) is_in_past: bool,
 }
 
 impl<'s> Surroundings<'s> {
@@ -67,6 +69,7 @@ impl<'s> Surroundings<'s> {
             database,
             rules: None,
             is_waiting: false,
+            is_in_past: false,
         }
     }
 }
@@ -85,10 +88,13 @@ pub(super) fn attempt(
         database,
         rules,
         is_waiting,
+        is_in_past,
     } = surroundings;
     let mark = reply.mark();
     let (mut failure, mut begins_to_wait) = (None, None);
-    let mut view = View::new(transaction, database, services).under(rules);
+    let mut view = View::new(transaction, database, services)
+        .under(rules)
+        .telling_misses(!command.has(flag::WRITE) && !is_in_past);
     let mut result = run(&mut view, args, reply);
     if reply.is_cut() {
         result = Err(CommandError::OutOfMemory);
@@ -112,7 +118,8 @@ pub(super) fn attempt(
         }
     }
     let failed = failure.is_some();
-    let committed = if command.has(flag::READONLY) {
+    // What only reads has nothing to make part of history, unless it is to be told what it missed.
+    let committed = if command.has(flag::READONLY) && !transaction.publishes() {
         Ok(())
     } else {
         services.commit(transaction).map(drop)

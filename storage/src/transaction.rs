@@ -115,7 +115,7 @@ pub struct Transaction {
     pub(crate) made_spaces: Vec<*const Space>,
     pub(crate) entries: Entries,
     pub(crate) ranges: RefCell<Vec<RangeRead>>,
-    pub(crate) messages: Vec<Message>,
+    pub(crate) messages: RefCell<Vec<Message>>,
     /// Reads are compared at the commit. Off for what only reads: one key's newest, or a snapshot.
     pub(crate) records_reads: bool,
     /// Something was read that no optimistic commit can compare (a whole keyspace): the gate.
@@ -152,7 +152,7 @@ impl Transaction {
             made_spaces: Vec::new(),
             entries: Entries::default(),
             ranges: RefCell::default(),
-            messages: Vec::new(),
+            messages: RefCell::default(),
             records_reads: matches!(mode, Mode::Direct | Mode::Optimistic),
             needs_gate: Cell::new(false),
             own_until_ms: Cell::new(u64::MAX),
@@ -258,7 +258,7 @@ impl Transaction {
     fn forget(&mut self) {
         self.entries.clear();
         self.ranges.get_mut().clear();
-        self.messages.clear();
+        self.messages.get_mut().clear();
         self.drop_table();
         self.needs_gate.set(false);
         self.own_until_ms.set(u64::MAX);
@@ -864,8 +864,34 @@ impl Transaction {
     /// assert!(given_up.is_err());
     /// assert_eq!(receiver.try_iter().count(), 0);
     /// ```
-    pub fn publish(&mut self, message: Message) {
-        self.messages.push(message);
+    pub fn publish(&self, message: Message) {
+        self.messages.borrow_mut().push(message);
+    }
+
+    /// Whether anything is published with this transaction so far.
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// assert!(!Store::new().begin(Mode::Direct).publishes());
+    /// ```
+    pub fn publishes(&self) -> bool {
+        !self.messages.borrow().is_empty()
+    }
+
+    /// Takes back what was published so far: for what only reads as of a number, and so has no commit
+    /// of its own that would tell of it.
+    ///
+    /// ```
+    /// use darter_storage::{Message, Mode, Store};
+    /// let store = Store::new();
+    /// let mut tx = store.begin(Mode::Snapshot);
+    /// let (channel, payload) = (b"news"[..].into(), b"nothing there"[..].into());
+    /// tx.publish(Message { channel, payload, sharded: false });
+    /// assert_eq!(tx.take_messages().len(), 1);
+    /// assert!(tx.take_messages().is_empty());
+    /// ```
+    pub fn take_messages(&mut self) -> Vec<Message> {
+        std::mem::take(self.messages.get_mut())
     }
 
     pub(crate) fn is_write(&self, index: usize) -> bool {

@@ -16,6 +16,7 @@ mod info;
 mod kills;
 mod memory_limit;
 mod monitor;
+mod notifications;
 mod protocol;
 mod pubsub;
 mod script_options;
