@@ -254,7 +254,7 @@ fn hincrby(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done 
         .ok_or(CommandError::Overflow)?;
     let mut digits = itoa::Buffer::new();
     view.hash_or_new(key)?
-        .insert(field, digits.format(after).as_bytes());
+        .insert_within_deadline(field, digits.format(after).as_bytes());
     view.notify(class::HASH, "hincrby", key);
     reply.integer(after);
     Ok(())
@@ -277,7 +277,8 @@ fn hincrbyfloat(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> 
         .checked_add(increment)
         .ok_or(CommandError::NotFinite)?
         .to_text();
-    view.hash_or_new(key)?.insert(field, text.as_bytes());
+    view.hash_or_new(key)?
+        .insert_within_deadline(field, text.as_bytes());
     view.notify(class::HASH, "hincrbyfloat", key);
     reply.bulk(text.as_bytes());
     Ok(())
@@ -309,7 +310,7 @@ fn hrandfield(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Do
     } else {
         ranks.len()
     });
-    for (field, value) in ranks.into_iter().filter_map(|rank| hash.by_rank(rank)) {
+    for (field, value) in hash.by_ranks(ranks) {
         if is_nested {
             reply.array(2);
         }

@@ -182,7 +182,7 @@ impl Transaction {
         }
     }
 
-    /// The earliest deadline among the live versions that the transaction relied on. While one
+    /// The earliest deadline among the live versions, and the fields in them, that the transaction relied on. While one
     /// owns the gate, the time stands still.
     fn relied_until_ms(&self) -> u64 {
         if self.mode == Mode::Exclusive {
@@ -191,7 +191,7 @@ impl Transaction {
         (0..self.entries.len())
             .filter_map(|index| match self.entries.get(index).seen.get() {
                 // SAFETY: protected by the pin (direct) or by the number.
-                Seen::Alive(version) => Some(unsafe { (*version).deadline_ms() }),
+                Seen::Alive(version) => Some(unsafe { (*version).unchanged_until_ms(self.now_ms) }),
                 _ => None,
             })
             .filter(|deadline_ms| *deadline_ms != 0)

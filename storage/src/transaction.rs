@@ -24,8 +24,8 @@ use crate::store::Inner;
 use crate::sync::Guard;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::thread::{Local, count};
-use crate::value::{Type, Value, ValueMut, ValueRef};
-use crate::version::{Number, Version};
+use crate::value::{TreeState, Type, Value, ValueMut, ValueRef};
+use crate::version::{Number, Version, earlier};
 
 /// How long a value written stays.
 ///
@@ -497,23 +497,35 @@ impl Transaction {
         match &entry.written {
             Written::No => match entry.seen.get() {
                 // SAFETY: protected by the pin (direct) or by the number.
-                Seen::Alive(version) => unsafe { &*version }
-                    .value()
-                    // SAFETY: as above.
-                    .map(|value| (value, unsafe { (*version).deadline_ms() })),
+                Seen::Alive(version) => {
+                    let version = unsafe { &*version };
+                    version
+                        .value()
+                        .map(|value| (value.at(self.now_ms), version.key_deadline_ms()))
+                }
                 _ => None,
             },
             Written::Value {
                 value, deadline_ms, ..
-            } => (!value.is_empty() && self.stands(*deadline_ms))
-                .then(|| (value.as_ref(), *deadline_ms)),
+            } if !value.is_empty() => self.show_own(value.as_ref(), *deadline_ms),
             Written::Moved {
                 state, deadline_ms, ..
-            } => self
-                .stands(*deadline_ms)
-                .then(|| (ValueRef::from_tree(state), *deadline_ms)),
-            Written::MovedAway(_) | Written::Deleted => None,
+            } => self.show_own(ValueRef::from_tree(state), *deadline_ms),
+            Written::Value { .. } | Written::MovedAway(_) | Written::Deleted => None,
         }
+    }
+
+    /// An own write, if it is alive; of a hash, the transaction relies on all of its fields.
+    fn show_own<'v>(&self, value: ValueRef<'v>, deadline_ms: u64) -> Option<(ValueRef<'v>, u64)> {
+        let timed = value.timed_fields();
+        let fields_until_ms = timed.map_or(0, TreeState::fields_until_ms);
+        if !self.stands(earlier(deadline_ms, fields_until_ms)) {
+            return None;
+        }
+        if let Some(next_ms) = timed.and_then(|state| state.next_field_deadline_ms(self.now_ms)) {
+            self.stands(next_ms);
+        }
+        Some((value.at(self.now_ms), deadline_ms))
     }
 
     /// Whether the transaction sees an entry's key as there.
@@ -567,7 +579,10 @@ impl Transaction {
                     key,
                 },
             );
-            return Ok(version.and_then(|v| v.value().map(|value| (value, v.deadline_ms()))));
+            return Ok(version.and_then(|v| {
+                v.value()
+                    .map(|value| (value.at(self.now_ms), v.key_deadline_ms()))
+            }));
         }
         let index = match self
             .entries
@@ -681,7 +696,8 @@ impl Transaction {
     }
 
     /// The key's value, to be changed in place, its deadline kept; `None` if it is not there. What
-    /// is emptied is deleted. O(size) while the value is small, else O(1).
+    /// is emptied is deleted, and of a hash what is past its deadline removed. O(size) while the value
+    /// is small, else O(1).
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
@@ -717,6 +733,7 @@ impl Transaction {
             (Written::Value { .. }, Some(_)) => None,
             (_, Some((value, deadline_ms))) => Some((Value::fork(value), deadline_ms)),
         };
+        let now_ms = self.now_ms;
         let entry = self.entries.get_mut(index);
         if let Some((value, deadline_ms)) = fork {
             let moved = matches!(entry.written, Written::Moved { .. });
@@ -733,7 +750,10 @@ impl Transaction {
             };
         }
         match &mut entry.written {
-            Written::Value { value, .. } => Ok(Some(value.to_mut())),
+            Written::Value { value, .. } => {
+                value.remove_past(now_ms);
+                Ok(Some(value.to_mut()))
+            }
             _ => Ok(None),
         }
     }
