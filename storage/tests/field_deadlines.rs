@@ -85,7 +85,6 @@ fn what_was_seen_alive_is_alive_at_the_commit() {
     let store = store_at(1_000);
     put(&store, b"h", &[("a", 2_000), ("b", 0)], Deadline::Never);
     for (until_ms, outcome) in [(1_999, true), (2_000, false)] {
-        store.set_time(1_000);
         let mut tx = store.begin(Mode::Optimistic);
         assert_eq!(fields_in(&tx, b"h").len(), 2);
         tx.set_integer(0, b"n", 1).unwrap();
@@ -125,30 +124,34 @@ fn a_hash_goes_with_its_last_field() {
 
 #[test]
 fn a_key_keeps_the_deadline_that_it_was_given() {
-    let store = store_at(1_000);
-    let shown = |key: &[u8]| {
+    let shown = |store: &Store, key: &[u8]| {
         let tx = store.begin(Mode::Direct);
         let found = tx.get_with_deadline(0, key).unwrap();
         found.map(|(_, deadline_ms)| deadline_ms)
     };
     for (at_ms, last_ms) in [(5_000, 2_000), (2_000, 5_000)] {
-        store.set_time(1_000);
+        let store = store_at(1_000);
         put(&store, b"h", &[("a", last_ms)], Deadline::At(at_ms));
-        assert_eq!(shown(b"h"), Some(at_ms));
+        assert_eq!(shown(&store, b"h"), Some(at_ms));
         store
             .transaction(|tx| tx.copy((0, b"h"), (0, b"copy")))
             .unwrap();
         store
             .transaction(|tx| tx.rename((0, b"h"), (0, b"moved")))
             .unwrap();
-        assert_eq!([shown(b"copy"), shown(b"moved")], [Some(at_ms); 2]);
+        assert_eq!(
+            [shown(&store, b"copy"), shown(&store, b"moved")],
+            [Some(at_ms); 2]
+        );
         assert_eq!(fields(&store, b"moved"), ["a"]);
         store.set_time(2_000);
-        assert_eq!([shown(b"copy"), shown(b"moved")], [None, None]);
-        while store.maintain(100) {}
+        assert_eq!(
+            [shown(&store, b"copy"), shown(&store, b"moved")],
+            [None, None]
+        );
     }
     // A deadline taken from a field gives the key its own back.
-    store.set_time(1_000);
+    let store = store_at(1_000);
     put(&store, b"h", &[("a", 2_000)], Deadline::At(9_000));
     store
         .transaction(|tx| match tx.update(0, b"h")? {
@@ -157,25 +160,24 @@ fn a_key_keeps_the_deadline_that_it_was_given() {
         })
         .unwrap();
     store.set_time(8_999);
-    assert_eq!(shown(b"h"), Some(9_000));
+    assert_eq!(shown(&store, b"h"), Some(9_000));
 }
 
 #[test]
 fn what_is_past_is_removed_by_the_next_change_and_by_housekeeping() {
-    let store = store_at(1_000);
     let many: Vec<String> = (0..5_000).map(|n| format!("field {n}")).collect();
     let mut timed: Vec<(&str, u64)> = many.iter().map(|name| (&name[..], 2_000)).collect();
     timed.push(("stays", 0));
-    let bytes = |key: &str| {
-        let bytes = store.view(key, |value| value.map_or(0, ValueRef::memory_bytes));
+    let bytes = |store: &Store| {
+        let bytes = store.view("h", |value| value.map_or(0, ValueRef::memory_bytes));
         bytes.unwrap()
     };
     for changes in [true, false] {
-        store.set_time(1_000);
+        let store = store_at(1_000);
         put(&store, b"h", &timed, Deadline::Never);
-        let before = bytes("h");
+        let before = bytes(&store);
         store.set_time(2_000);
-        assert_eq!(bytes("h"), before, "nobody has changed it");
+        assert_eq!(bytes(&store), before, "nobody has changed it");
         assert_eq!(fields(&store, b"h"), ["stays"]);
         if changes {
             store
@@ -187,7 +189,7 @@ fn what_is_past_is_removed_by_the_next_change_and_by_housekeeping() {
         } else {
             while store.maintain(100) {}
         }
-        assert!(bytes("h") < before / 100);
+        assert!(bytes(&store) < before / 100);
         assert_eq!(
             store.key_counts(0),
             (1, 0),
