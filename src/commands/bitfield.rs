@@ -299,6 +299,9 @@ fn run(
 fn bitfield(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let key = &args[1];
     let operations = read_operations(view, args)?;
+    if operations.iter().all(|one| one.action == Action::Get) {
+        view.notify_misses(&[key])?;
+    }
     // Of another type, the key is refused even if there is nothing to do.
     view.string(key)?;
     let has_grown = grow(view, key, &operations)?;

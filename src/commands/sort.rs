@@ -325,7 +325,7 @@ fn collect(
 fn sort(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply, may_store: bool) -> Done {
     let query = Query::read(args, may_store)?;
     if may_store {
-        view.notify_misses(&[&args[1]])?;
+        view.tell_misses();
     }
     let elements = query.elements(view, &args[1])?;
     let Some(destination) = query.destination else {

@@ -129,6 +129,11 @@ impl<'t> View<'t> {
         View { rules, ..self }
     }
 
+    /// From here on it tells of misses: a command that may write reads like one that does not.
+    pub fn tell_misses(&mut self) {
+        self.tells_misses = true;
+    }
+
     typed!(
         hash,
         hash_mut,

@@ -284,9 +284,9 @@ fn no_command_sees_a_field_that_has_expired() {
         assert_eq!(client.run(line).render(), reply, "{line}");
     }
     expire_field(&mut client);
-    client.run("RPUSH l x");
+    client.run("RPUSH l h");
     assert_eq!(
-        client.run("SORT l BY nosort GET h->a GET h->b").render(),
+        client.run("SORT l BY nosort GET *->a GET *->b").render(),
         "[nil '2']"
     );
 }

@@ -110,8 +110,11 @@ fn merge(view: &View<'_>, keys: &[&[u8]], registers: &mut Registers) -> Result<b
 fn pfcount(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let keys = args.from(1);
     if let [key] = keys {
-        let cached = view.string(key)?.map(sketch::cached).transpose()?;
-        if let Some(Cached::Valid(count)) = cached {
+        let Some(value) = view.string(key)? else {
+            reply.integer(0);
+            return Ok(());
+        };
+        if let Cached::Valid(count) = sketch::cached(value)? {
             reply.integer(count);
             return Ok(());
         }
