@@ -182,8 +182,8 @@ impl Transaction {
         }
     }
 
-    /// The earliest deadline among the live versions, and the fields in them, that the transaction relied on. While one
-    /// owns the gate, the time stands still.
+    /// The earliest deadline among the live versions, and their fields, that the transaction relied
+    /// on. While one owns the gate, the time stands still.
     fn relied_until_ms(&self) -> u64 {
         if self.mode == Mode::Exclusive {
             return u64::MAX;

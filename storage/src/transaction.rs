@@ -496,8 +496,8 @@ impl Transaction {
         let entry = self.entries.get(index);
         match &entry.written {
             Written::No => match entry.seen.get() {
-                // SAFETY: protected by the pin (direct) or by the number.
                 Seen::Alive(version) => {
+                    // SAFETY: protected by the pin (direct) or by the number.
                     let version = unsafe { &*version };
                     version
                         .value()
