@@ -72,6 +72,15 @@ impl<'s> Surroundings<'s> {
             is_in_past: false,
         }
     }
+
+    fn view<'v>(self, transaction: &'v mut Transaction, command: &Command) -> View<'v>
+    where
+        's: 'v,
+    {
+        View::new(transaction, self.database, self.services)
+            .under(self.rules)
+            .telling_misses(!command.has(flag::WRITE) && !self.is_in_past)
+    }
 }
 
 /// Runs a command once in `transaction` and commits it.
@@ -85,16 +94,12 @@ pub(super) fn attempt(
     let Surroundings {
         services,
         stats,
-        database,
-        rules,
         is_waiting,
-        is_in_past,
+        ..
     } = surroundings;
     let mark = reply.mark();
     let (mut failure, mut begins_to_wait) = (None, None);
-    let mut view = View::new(transaction, database, services)
-        .under(rules)
-        .telling_misses(!command.has(flag::WRITE) && !is_in_past);
+    let mut view = surroundings.view(transaction, command);
     let mut result = run(&mut view, args, reply);
     if reply.is_cut() {
         result = Err(CommandError::OutOfMemory);

@@ -24,8 +24,8 @@ use crate::store::Inner;
 use crate::sync::Guard;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::thread::{Local, count};
-use crate::value::{TreeState, Type, Value, ValueMut, ValueRef};
-use crate::version::{Number, Version, earlier};
+use crate::value::{Type, Value, ValueMut, ValueRef};
+use crate::version::{Number, Version};
 
 /// How long a value written stays.
 ///
@@ -491,61 +491,6 @@ impl Transaction {
         Ok(index)
     }
 
-    /// What the transaction sees of an entry: value and deadline.
-    fn show(&self, index: usize) -> Option<(ValueRef<'_>, u64)> {
-        let entry = self.entries.get(index);
-        match &entry.written {
-            Written::No => match entry.seen.get() {
-                Seen::Alive(version) => {
-                    // SAFETY: protected by the pin (direct) or by the number.
-                    let version = unsafe { &*version };
-                    version
-                        .value()
-                        .map(|value| (value.at(self.now_ms), version.key_deadline_ms()))
-                }
-                _ => None,
-            },
-            Written::Value {
-                value, deadline_ms, ..
-            } if !value.is_empty() => self.show_own(value.as_ref(), *deadline_ms),
-            Written::Moved {
-                state, deadline_ms, ..
-            } => self.show_own(ValueRef::from_tree(state), *deadline_ms),
-            Written::Value { .. } | Written::MovedAway(_) | Written::Deleted => None,
-        }
-    }
-
-    /// An own write, if it is alive; of a hash, the transaction relies on all of its fields.
-    fn show_own<'v>(&self, value: ValueRef<'v>, deadline_ms: u64) -> Option<(ValueRef<'v>, u64)> {
-        let timed = value.timed_fields();
-        let fields_until_ms = timed.map_or(0, TreeState::fields_until_ms);
-        if !self.stands(earlier(deadline_ms, fields_until_ms)) {
-            return None;
-        }
-        if let Some(next_ms) = timed.and_then(|state| state.next_field_deadline_ms(self.now_ms)) {
-            self.stands(next_ms);
-        }
-        Some((value.at(self.now_ms), deadline_ms))
-    }
-
-    /// Whether the transaction sees an entry's key as there.
-    pub(crate) fn shows(&self, index: usize) -> bool {
-        self.show(index).is_some()
-    }
-
-    /// Whether an own write is alive. If so, the transaction relies on that until its commit.
-    fn stands(&self, deadline_ms: u64) -> bool {
-        if deadline_ms == 0 {
-            return true;
-        }
-        let stands = self.now_ms < deadline_ms;
-        if stands && !fault!("own deadlines not compared") {
-            let until_ms = self.own_until_ms.get().min(deadline_ms);
-            self.own_until_ms.set(until_ms);
-        }
-        stands
-    }
-
     /// The value of a key and its deadline, in milliseconds since 1970 (0: none); `None` if it is
     /// not there. O(1) expected.
     ///
@@ -864,54 +809,6 @@ impl Transaction {
             *changed_deadline = true;
         }
         Ok(true)
-    }
-
-    /// Publishes `message` when the transaction is part of history, and only then. Those who
-    /// [listen](crate::Store::listen) are told of it in its [`Effect`](crate::Effect).
-    ///
-    /// ```
-    /// use darter_storage::{Error, Message, Store};
-    /// # use std::sync::mpsc;
-    /// # let (sender, receiver) = mpsc::channel();
-    /// let store = Store::new();
-    /// let _listener = store.listen(Box::new(move |effect| drop(sender.send(effect.clone()))));
-    /// let given_up: Result<(), Error> = store.transaction(|tx| {
-    ///     let (channel, payload) = (b"news"[..].into(), b"never"[..].into());
-    ///     tx.publish(Message { channel, payload, sharded: false });
-    ///     Err(Error::NotAnInteger)
-    /// });
-    /// store.merge_effects();
-    /// assert!(given_up.is_err());
-    /// assert_eq!(receiver.try_iter().count(), 0);
-    /// ```
-    pub fn publish(&self, message: Message) {
-        self.messages.borrow_mut().push(message);
-    }
-
-    /// Whether anything is published with this transaction so far.
-    ///
-    /// ```
-    /// use darter_storage::{Mode, Store};
-    /// assert!(!Store::new().begin(Mode::Direct).publishes());
-    /// ```
-    pub fn publishes(&self) -> bool {
-        !self.messages.borrow().is_empty()
-    }
-
-    /// Takes back what was published so far: for what only reads as of a number, and so has no commit
-    /// of its own that would tell of it.
-    ///
-    /// ```
-    /// use darter_storage::{Message, Mode, Store};
-    /// let store = Store::new();
-    /// let mut tx = store.begin(Mode::Snapshot);
-    /// let (channel, payload) = (b"news"[..].into(), b"nothing there"[..].into());
-    /// tx.publish(Message { channel, payload, sharded: false });
-    /// assert_eq!(tx.take_messages().len(), 1);
-    /// assert!(tx.take_messages().is_empty());
-    /// ```
-    pub fn take_messages(&mut self) -> Vec<Message> {
-        std::mem::take(self.messages.get_mut())
     }
 
     pub(crate) fn is_write(&self, index: usize) -> bool {
