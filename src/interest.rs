@@ -9,8 +9,9 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use darter_storage::Listener;
+use darter_storage::{ChangeKind, Effect, Listener};
 
+use crate::notifications::{self, class};
 use crate::services::Services;
 
 /// How long the stream goes on after the last one who needed it.
@@ -134,9 +135,34 @@ fn listen(services: &Arc<Services>) -> Listener {
         if effect.databases_changed {
             told.waiters.wake_all();
         }
+        tell_expired(&told, effect);
         for message in &effect.messages {
             let [_, _, subscribers] = told.config.output_limits();
             told.pubsub.deliver(message, subscribers.hard_bytes);
         }
     }))
+}
+
+/// Notifies of keys that were removed because their deadlines had passed.
+fn tell_expired(services: &Services, effect: &Effect) {
+    let wanted = services.config.notified();
+    if wanted & class::EXPIRED == 0 {
+        return;
+    }
+    let expired = effect
+        .changes
+        .iter()
+        .filter(|change| change.kind == ChangeKind::Expired);
+    for change in expired {
+        // One of a database that was flushed since is of no interest to anybody.
+        let Some(database) = change.database else {
+            continue;
+        };
+        let [_, _, subscribers] = services.config.output_limits();
+        for message in
+            notifications::messages(wanted, (class::EXPIRED, "expired"), (database, &change.key))
+        {
+            services.pubsub.deliver(&message, subscribers.hard_bytes);
+        }
+    }
 }

@@ -16,6 +16,7 @@ pub mod interest;
 pub mod latency;
 pub mod memory;
 pub mod monitor;
+pub mod notifications;
 pub mod pubsub;
 pub mod rdb;
 pub mod resp;

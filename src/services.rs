@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use darter_storage::{CommitError, Committed, Conflict, Options, Store, TimeSource, Transaction};
+use darter_storage::{
+    CommitError, Committed, Conflict, Mode, Options, Store, TimeSource, Transaction,
+};
 use tokio::sync::Notify;
 
 use crate::blocking::Waiters;
@@ -143,7 +145,30 @@ impl Services {
         {
             return Err(Conflict.into());
         }
+        if transaction.mode() == Mode::Snapshot {
+            self.publish_apart(transaction)?;
+        }
         transaction.commit()
+    }
+
+    /// Publishes what was published on a snapshot: reads that missed. Its own commit, which is none,
+    /// tells of nothing.
+    fn publish_apart(&self, transaction: &mut Transaction) -> Result<(), CommitError> {
+        let messages = transaction.take_messages();
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let mut apart = self.store.begin(Mode::Direct);
+        messages
+            .iter()
+            .for_each(|message| apart.publish(message.clone()));
+        let published = apart.commit().map(drop);
+        if published.is_err() {
+            messages
+                .into_iter()
+                .for_each(|message| transaction.publish(message));
+        }
+        published
     }
 
     /// Lets the store's time catch up with the system's.

@@ -16,6 +16,8 @@ mod function;
 mod geo;
 #[path = "commands/hash.rs"]
 mod hash;
+#[path = "commands/hash_deadlines.rs"]
+mod hash_deadlines;
 #[path = "commands/hyperloglog.rs"]
 mod hyperloglog;
 #[path = "commands/key.rs"]

@@ -7,6 +7,7 @@ use super::bitmap::check_offset;
 use super::command::{Command, Group, Keys, flag};
 use super::error::CommandError;
 use super::view::View;
+use crate::notifications::class;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 
@@ -231,8 +232,9 @@ fn read_operations(view: &View<'_>, args: &Args<'_>) -> Result<Vec<Operation>, C
     Ok(operations)
 }
 
-/// Makes the string as long as what is written needs, whether or not it is written in the end.
-fn grow(view: &mut View<'_>, key: &[u8], operations: &[Operation]) -> Done {
+/// Makes the string as long as what is written needs, whether or not it is written in the end. Whether
+/// it has grown.
+fn grow(view: &mut View<'_>, key: &[u8], operations: &[Operation]) -> Result<bool, CommandError> {
     let written = operations.iter().filter(|one| one.action != Action::Get);
     let needed = written.map(|one| one.field.end_bytes()).max().unwrap_or(0);
     let length = view.string(key)?.map_or(0, |value| value.len());
@@ -240,17 +242,32 @@ fn grow(view: &mut View<'_>, key: &[u8], operations: &[Operation]) -> Done {
         view.check_room(needed - length)?;
         view.string_or_new(key)?.write_at(needed - 1, &[0])?;
     }
-    Ok(())
+    Ok(needed > length)
 }
 
-fn run(view: &mut View<'_>, key: &[u8], one: &Operation, reply: &mut dyn Reply) -> Done {
+/// What became of an integer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// It was read, or must not be written.
+    Left,
+    /// It was written, and is what it was.
+    Same,
+    Changed,
+}
+
+fn run(
+    view: &mut View<'_>,
+    key: &[u8],
+    one: &Operation,
+    reply: &mut dyn Reply,
+) -> Result<Outcome, CommandError> {
     let field = one.field;
     let span = field.span(view.string(key)?);
     let old = field.value_in(span);
     let number = match one.action {
         Action::Get => {
             reply.integer(old);
-            return Ok(());
+            return Ok(Outcome::Left);
         }
         // A negative number is a large one where there are none below 0.
         Action::Set(value) if !field.form.is_signed => i128::from(value as u64),
@@ -259,7 +276,7 @@ fn run(view: &mut View<'_>, key: &[u8], one: &Operation, reply: &mut dyn Reply) 
     };
     let Some(new) = field.form.fit(number, one.overflow) else {
         reply.null();
-        return Ok(());
+        return Ok(Outcome::Left);
     };
     if new != old {
         let bytes = field.put_in(span, new).to_be_bytes();
@@ -272,18 +289,33 @@ fn run(view: &mut View<'_>, key: &[u8], one: &Operation, reply: &mut dyn Reply) 
         Action::Increment(_) => new,
         _ => old,
     });
-    Ok(())
+    Ok(if new == old {
+        Outcome::Same
+    } else {
+        Outcome::Changed
+    })
 }
 
 fn bitfield(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let key = &args[1];
     let operations = read_operations(view, args)?;
+    if operations.iter().all(|one| one.action == Action::Get) {
+        view.notify_misses(&[key])?;
+    }
     // Of another type, the key is refused even if there is nothing to do.
     view.string(key)?;
-    grow(view, key, &operations)?;
+    let has_grown = grow(view, key, &operations)?;
     reply.array(operations.len());
+    let mut has_changed = false;
     for one in &operations {
-        run(view, key, one, reply)?;
+        has_changed |= match run(view, key, one, reply)? {
+            Outcome::Left => false,
+            Outcome::Same => has_grown,
+            Outcome::Changed => true,
+        };
+    }
+    if has_changed {
+        view.notify(class::STRING, "setbit", key);
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use super::args::Args;
 use super::command::{Command, Group, Keys, flag};
 use super::error::CommandError;
 use super::view::View;
+use crate::notifications::class;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 
@@ -110,6 +111,7 @@ fn setbit(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     if at >= length || after != before {
         view.check_room((at + 1).saturating_sub(length))?;
         view.string_or_new(key)?.write_at(at, &[after])?;
+        view.notify(class::STRING, "setbit", key);
     }
     reply.integer(i64::from(before & mask(bit) != 0));
     Ok(())
@@ -350,6 +352,7 @@ fn combine(operation: Operation, sources: &[Option<StringRef<'_>>], length: usiz
 fn bitop(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let operation = Operation::read(args)?;
     let destination = &args[2];
+    view.notify_misses(args.from(3))?;
     let sources = args.from(3).iter().map(|key| view.string(key));
     let sources: Vec<Option<StringRef<'_>>> = sources.collect::<Result<_, _>>()?;
     let lengths = sources.iter().flatten().map(|source| source.len());
@@ -360,6 +363,7 @@ fn bitop(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
         view.delete(destination)?;
     } else {
         view.set(destination, Value::String(result), Deadline::Never)?;
+        view.notify(class::STRING, "set", destination);
     }
     reply.integer(length as i64);
     Ok(())

@@ -6,6 +6,7 @@ use super::args::Args;
 use super::command::{Command, Group, Keys, flag};
 use super::error::CommandError;
 use super::view::View;
+use crate::notifications::class;
 use crate::resp::extended::Extended;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
@@ -66,6 +67,7 @@ fn add(view: &mut View<'_>, key: &[u8], increment: i64, reply: &mut dyn Reply) -
     let mut digits = itoa::Buffer::new();
     let value = StringValue::new(digits.format(after).as_bytes());
     view.set(key, Value::String(value), Deadline::Keep)?;
+    view.notify(class::STRING, "incrby", key);
     reply.integer(after);
     Ok(())
 }
@@ -109,6 +111,7 @@ fn incrbyfloat(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> D
         Value::String(StringValue::new(text.as_bytes())),
         Deadline::Keep,
     )?;
+    view.notify(class::STRING, "incrbyfloat", key);
     reply.bulk(text.as_bytes());
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::args::Args;
 use super::command::{Command, Group, Keys, flag};
 use super::error::CommandError;
 use super::view::{self, View};
+use crate::notifications::class;
 use crate::rdb;
 use crate::resp::reply::Reply;
 
@@ -129,7 +130,12 @@ fn restore(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done 
         Deadline::At(at_ms) if at_ms <= now_ms => {
             view.delete(key)?;
         }
-        deadline => view.set(key, value, deadline)?,
+        deadline => {
+            // In Redis what is replaced goes before.
+            view.notify(class::NEW, "new", key);
+            view.transaction().set(database, key, value, deadline)?;
+            view.notify(class::GENERIC, "restore", key);
+        }
     }
     reply.status("OK");
     Ok(())

@@ -6,6 +6,7 @@ use super::error::CommandError;
 use super::sample::{Wanted, below, draw};
 use super::scan::{ScanOptions, parse_cursor, reply_page};
 use super::view::View;
+use crate::notifications::class;
 use crate::resp::extended::Extended;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
@@ -129,7 +130,9 @@ fn set_fields(view: &mut View<'_>, args: &Args<'_>, name: &str) -> Result<i64, C
     let is_new = pairs
         .iter()
         .map(|[field, value]| i64::from(hash.insert(field, value)));
-    Ok(is_new.sum())
+    let is_new = is_new.sum();
+    view.notify(class::HASH, "hset", &args[1]);
+    Ok(is_new)
 }
 
 fn hset(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
@@ -149,6 +152,7 @@ fn hsetnx(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let is_new = !view.hash(key)?.is_some_and(|hash| hash.contains(field));
     if is_new {
         view.hash_or_new(key)?.insert(field, &args[3]);
+        view.notify(class::HASH, "hset", key);
     }
     reply.integer(i64::from(is_new));
     Ok(())
@@ -183,6 +187,9 @@ fn hdel(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
         for field in args.from(2) {
             removed += i64::from(hash.remove(field));
         }
+    }
+    if removed > 0 {
+        view.notify_taken(class::HASH, "hdel", &args[1])?;
     }
     reply.integer(removed);
     Ok(())
@@ -247,7 +254,8 @@ fn hincrby(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done 
         .ok_or(CommandError::Overflow)?;
     let mut digits = itoa::Buffer::new();
     view.hash_or_new(key)?
-        .insert(field, digits.format(after).as_bytes());
+        .insert_within_deadline(field, digits.format(after).as_bytes());
+    view.notify(class::HASH, "hincrby", key);
     reply.integer(after);
     Ok(())
 }
@@ -269,7 +277,9 @@ fn hincrbyfloat(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> 
         .checked_add(increment)
         .ok_or(CommandError::NotFinite)?
         .to_text();
-    view.hash_or_new(key)?.insert(field, text.as_bytes());
+    view.hash_or_new(key)?
+        .insert_within_deadline(field, text.as_bytes());
+    view.notify(class::HASH, "hincrbyfloat", key);
     reply.bulk(text.as_bytes());
     Ok(())
 }
@@ -300,7 +310,7 @@ fn hrandfield(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Do
     } else {
         ranks.len()
     });
-    for (field, value) in ranks.into_iter().filter_map(|rank| hash.by_rank(rank)) {
+    for (field, value) in hash.by_ranks(ranks) {
         if is_nested {
             reply.array(2);
         }

@@ -6,6 +6,7 @@ use super::args::Args;
 use super::command::{Command, Group, Keys, flag};
 use super::error::CommandError;
 use super::view::View;
+use crate::notifications::class;
 use crate::resp::reply::Reply;
 
 /// The commands of this family.
@@ -122,15 +123,25 @@ fn touch(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     Ok(())
 }
 
+/// Renames a key that is there.
+fn rename_to(view: &mut View<'_>, from: &[u8], to: &[u8]) -> Done {
+    let database = view.database;
+    view.transaction()
+        .rename((database, from), (database, to))?;
+    // In Redis the other key goes before this one takes its place.
+    view.notify(class::NEW, "new", to);
+    view.notify(class::GENERIC, "rename_from", from);
+    view.notify(class::GENERIC, "rename_to", to);
+    Ok(())
+}
+
 fn rename(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let (from, to) = (&args[1], &args[2]);
     if !view.exists(from)? {
         return Err(CommandError::NoSuchKey);
     }
     if from != to {
-        let database = view.database;
-        view.transaction()
-            .rename((database, from), (database, to))?;
+        rename_to(view, from, to)?;
     }
     reply.status("OK");
     Ok(())
@@ -143,9 +154,7 @@ fn renamenx(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done
     }
     let is_free = from != to && !view.exists(to)?;
     if is_free {
-        let database = view.database;
-        view.transaction()
-            .rename((database, from), (database, to))?;
+        rename_to(view, from, to)?;
     }
     reply.integer(i64::from(is_free));
     Ok(())
@@ -178,10 +187,15 @@ fn copy(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     if from == to {
         return Err(SAME_OBJECTS);
     }
+    view.notify_misses(&[from.1])?;
     let transaction = view.transaction();
     let copied = transaction.get(from.0, from.1)?.is_some()
         && (replaces || transaction.get(to.0, to.1)?.is_none())
         && transaction.copy(from, to)?;
+    if copied {
+        view.notify_in(to.0, (class::NEW, "new"), to.1);
+        view.notify_in(to.0, (class::GENERIC, "copy_to"), to.1);
+    }
     reply.integer(i64::from(copied));
     Ok(())
 }
@@ -196,6 +210,11 @@ fn move_to(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done 
     let moved = transaction.get(from.0, from.1)?.is_some()
         && transaction.get(to.0, to.1)?.is_none()
         && transaction.rename(from, to)?;
+    if moved {
+        view.notify_in(to.0, (class::NEW, "new"), to.1);
+        view.notify(class::GENERIC, "move_from", from.1);
+        view.notify_in(to.0, (class::GENERIC, "move_to"), to.1);
+    }
     reply.integer(i64::from(moved));
     Ok(())
 }

@@ -16,6 +16,7 @@ pub mod expire;
 pub mod function;
 pub mod geo;
 pub mod hash;
+pub mod hash_deadlines;
 pub mod hyperloglog;
 pub mod introspection;
 pub mod key;

@@ -116,7 +116,7 @@ fn encoding_name(value: ValueRef<'_>) -> &'static str {
 }
 
 fn encoding(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    match view.get(&args[2])? {
+    match view.peek(&args[2])? {
         Some(value) => reply.bulk(encoding_name(value).as_bytes()),
         None => reply.null(),
     }
@@ -124,7 +124,7 @@ fn encoding(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done
 }
 
 fn refcount(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    match view.exists(&args[2])? {
+    match view.peek(&args[2])?.is_some() {
         true => reply.integer(1),
         false => reply.null(),
     }
@@ -132,7 +132,7 @@ fn refcount(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done
 }
 
 fn idletime(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    if !view.exists(&args[2])? {
+    if view.peek(&args[2])?.is_none() {
         reply.null();
         return Ok(());
     }
@@ -147,7 +147,7 @@ fn idletime(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done
 }
 
 fn freq(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    if !view.exists(&args[2])? {
+    if view.peek(&args[2])?.is_none() {
         reply.null();
         return Ok(());
     }
@@ -174,7 +174,7 @@ fn usage(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
             return Err(CommandError::Syntax);
         }
     }
-    match view.get(&args[2])? {
+    match view.peek(&args[2])? {
         Some(value) => {
             let bytes = KEY_OVERHEAD_BYTES + args[2].len() + value.memory_bytes();
             reply.integer(bytes as i64);

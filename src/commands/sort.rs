@@ -11,6 +11,7 @@ use super::args::Args;
 use super::command::{Command, Group, Keys, flag};
 use super::error::CommandError;
 use super::view::View;
+use crate::notifications::class;
 use crate::resp::number::parse_double_in_range;
 use crate::resp::reply::Reply;
 
@@ -323,6 +324,9 @@ fn collect(
 
 fn sort(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply, may_store: bool) -> Done {
     let query = Query::read(args, may_store)?;
+    if may_store {
+        view.tell_misses();
+    }
     let elements = query.elements(view, &args[1])?;
     let Some(destination) = query.destination else {
         return write(view, &elements, &query.get, reply);
@@ -333,6 +337,7 @@ fn sort(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply, may_store: 
         view.delete(destination)?;
     } else {
         view.set(destination, Value::List(list), Deadline::Never)?;
+        view.notify(class::LIST, "sortstore", destination);
     }
     reply.integer(length as i64);
     Ok(())

@@ -7,6 +7,7 @@ use super::command::{Command, Group, Keys, flag};
 use super::error::CommandError;
 use super::set_options::{Expiry, Options, until_ms};
 use super::view::{View, write_string};
+use crate::notifications::class;
 use crate::resp::reply::Reply;
 
 /// The commands of this family.
@@ -162,6 +163,7 @@ fn get(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
 fn set(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     if args.len() == 3 {
         view.set_string(&args[1], &args[2])?;
+        view.notify(class::STRING, "set", &args[1]);
         reply.status("OK");
         return Ok(());
     }
@@ -173,6 +175,7 @@ fn set_with_options(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply)
     let deadline = options.deadline(view, "set")?;
     let key = &args[1];
     if options.get {
+        view.notify_misses(&[key])?;
         reply_value(view, key, reply)?;
     }
     let may_set = match options.condition {
@@ -190,21 +193,32 @@ fn set_with_options(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply)
     Ok(())
 }
 
-/// Puts a string in a key; under a deadline that has passed, that is to delete the key.
+/// Puts a string in a key; under a deadline that has passed, that is to delete the key: it expires at
+/// once.
 pub(super) fn put(view: &mut View<'_>, key: &[u8], bytes: &[u8], deadline: Deadline) -> Done {
-    if let Deadline::At(at_ms) = deadline
-        && at_ms <= view.now_ms()
-    {
-        view.delete(key)?;
-        return Ok(());
+    let has_passed = matches!(deadline, Deadline::At(at_ms) if at_ms <= view.now_ms());
+    if has_passed {
+        let database = view.database;
+        view.notify_new(database, key)?;
+        view.transaction().delete(database, key)?;
+    } else {
+        view.set(key, Value::String(StringValue::new(bytes)), deadline)?;
     }
-    view.set(key, Value::String(StringValue::new(bytes)), deadline)
+    view.notify(class::STRING, "set", key);
+    if matches!(deadline, Deadline::At(_)) {
+        view.notify(class::GENERIC, "expire", key);
+    }
+    if has_passed {
+        view.notify(class::EXPIRED, "expired", key);
+    }
+    Ok(())
 }
 
 fn setnx(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let is_new = !view.exists(&args[1])?;
     if is_new {
         view.set_string(&args[1], &args[2])?;
+        view.notify(class::STRING, "set", &args[1]);
     }
     reply.integer(i64::from(is_new));
     Ok(())
@@ -225,11 +239,15 @@ fn psetex(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
 }
 
 fn getset(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    view.notify_misses(&[&args[1]])?;
     reply_value(view, &args[1], reply)?;
-    view.set_string(&args[1], &args[2])
+    view.set_string(&args[1], &args[2])?;
+    view.notify(class::STRING, "set", &args[1]);
+    Ok(())
 }
 
 fn getdel(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    view.notify_misses(&[&args[1]])?;
     reply_value(view, &args[1], reply)?;
     view.delete(&args[1])?;
     Ok(())
@@ -238,13 +256,17 @@ fn getdel(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
 fn getex(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let options = Options::of_getex(args)?;
     let key = &args[1];
+    view.notify_misses(&[key])?;
     if view.string(key)?.is_none() {
         reply.null();
         return Ok(());
     }
     let deadline_ms = match options.expiry {
         Expiry::None | Expiry::Keep => None,
-        Expiry::Persist => Some(0),
+        Expiry::Persist => {
+            let found = view.get_with_deadline(key)?;
+            found.and_then(|(_, before_ms)| (before_ms != 0).then_some(0))
+        }
         Expiry::In { value, form } => Some(until_ms(value, form, view.now_ms(), "getex")?),
     };
     reply_value(view, key, reply)?;
@@ -266,11 +288,13 @@ fn append(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let (key, bytes) = (&args[1], &args[2]);
     let Some(before) = view.string(key)?.map(|value| value.len()) else {
         view.set_string(key, bytes)?;
+        view.notify(class::STRING, "append", key);
         reply.integer(bytes.len() as i64);
         return Ok(());
     };
     check_length(view, before, before, bytes.len())?;
     view.string_or_new(key)?.append(bytes);
+    view.notify(class::STRING, "append", key);
     reply.integer((before + bytes.len()) as i64);
     Ok(())
 }
@@ -322,6 +346,7 @@ fn setrange(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done
     }
     check_length(view, before, offset, bytes.len())?;
     view.string_or_new(key)?.write_at(offset, bytes)?;
+    view.notify(class::STRING, "setrange", key);
     reply.integer(before.max(offset + bytes.len()) as i64);
     Ok(())
 }
@@ -352,6 +377,7 @@ fn pairs<'a>(args: &Args<'a>, name: &str) -> Result<&'a [[&'a [u8]; 2]], Command
 fn mset(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     for [key, value] in pairs(args, "mset")? {
         view.set_string(key, value)?;
+        view.notify(class::STRING, "set", key);
     }
     reply.status("OK");
     Ok(())
@@ -367,6 +393,7 @@ fn msetnx(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     }
     for [key, value] in pairs {
         view.set_string(key, value)?;
+        view.notify(class::STRING, "set", key);
     }
     reply.integer(1);
     Ok(())

@@ -19,6 +19,7 @@ const FAMILIES: &[&[Command]] = &[
     super::keyspace::COMMANDS,
     super::object::COMMANDS,
     super::hash::COMMANDS,
+    super::hash_deadlines::COMMANDS,
     super::set::COMMANDS,
     super::list::COMMANDS,
     super::sorted_set::COMMANDS,

@@ -11,6 +11,7 @@ use darter_storage::{
 
 use super::error::CommandError;
 use crate::fault::fault;
+use crate::notifications::{self, class};
 use crate::resp::reply::Reply;
 use crate::services::Services;
 
@@ -46,6 +47,8 @@ pub struct View<'t> {
     /// Reads that found a key, and reads that found none.
     hits: Cell<u32>,
     misses: Cell<u32>,
+    /// Whether reads that find none are told of.
+    tells_misses: bool,
 }
 
 /// Typed access to one kind of value.
@@ -83,7 +86,9 @@ macro_rules! typed {
         /// # Errors
         /// [`CommandError::WrongType`].
         pub fn $upsert(&mut self, key: &[u8]) -> Result<$change<'_>, CommandError> {
-            self.$read(key)?;
+            if self.$read(key)?.is_none() {
+                self.notify(class::NEW, "new", key);
+            }
             let make = || Value::$variant($value::new());
             match self.transaction.upsert(self.database, key, make)? {
                 ValueMut::$variant(value) => Ok(value),
@@ -107,12 +112,26 @@ impl<'t> View<'t> {
             services,
             hits: Cell::new(0),
             misses: Cell::new(0),
+            tells_misses: false,
+        }
+    }
+
+    /// The same, of which those who want notifications hear of reads that find no key.
+    pub fn telling_misses(self, tells_misses: bool) -> View<'t> {
+        View {
+            tells_misses,
+            ..self
         }
     }
 
     /// The same, under rules for keys that no argument names.
     pub fn under(self, rules: Option<&'t dyn KeyRules>) -> View<'t> {
         View { rules, ..self }
+    }
+
+    /// From here on it tells of misses: a command that may write reads like one that does not.
+    pub fn tell_misses(&mut self) {
+        self.tells_misses = true;
     }
 
     typed!(
@@ -170,7 +189,9 @@ impl<'t> View<'t> {
     /// # Errors
     /// [`CommandError::WrongType`].
     pub fn string_or_new(&mut self, key: &[u8]) -> Result<StringMut<'_>, CommandError> {
-        self.string(key)?;
+        if self.string(key)?.is_none() {
+            self.notify(class::NEW, "new", key);
+        }
         let make = || Value::String(StringValue::new(b""));
         match self.transaction.upsert(self.database, key, make)? {
             ValueMut::String(value) => Ok(value),
@@ -183,6 +204,18 @@ impl<'t> View<'t> {
     /// # Errors
     /// [`CommandError::NoSuchDatabase`].
     pub fn get(&self, key: &[u8]) -> Result<Option<ValueRef<'_>>, CommandError> {
+        let found = self.peek(key)?;
+        if found.is_none() && self.tells_misses {
+            self.notify(class::KEY_MISS, "keymiss", key);
+        }
+        Ok(found)
+    }
+
+    /// As `get`, but nobody is told if it is not there.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchDatabase`].
+    pub fn peek(&self, key: &[u8]) -> Result<Option<ValueRef<'_>>, CommandError> {
         let found = self.transaction.get(self.database, key)?;
         let counter = if found.is_some() {
             &self.hits
@@ -219,7 +252,11 @@ impl<'t> View<'t> {
         &self,
         key: &[u8],
     ) -> Result<Option<(ValueRef<'_>, u64)>, CommandError> {
-        Ok(self.transaction.get_with_deadline(self.database, key)?)
+        let found = self.transaction.get_with_deadline(self.database, key)?;
+        if found.is_none() && self.tells_misses {
+            self.notify(class::KEY_MISS, "keymiss", key);
+        }
+        Ok(found)
     }
 
     /// Which type a key holds.
@@ -248,6 +285,7 @@ impl<'t> View<'t> {
         value: Value,
         deadline: Deadline,
     ) -> Result<(), CommandError> {
+        self.notify_new(self.database, key)?;
         Ok(self.transaction.set(self.database, key, value, deadline)?)
     }
 
@@ -259,16 +297,20 @@ impl<'t> View<'t> {
         self.set(key, Value::String(StringValue::new(bytes)), Deadline::Never)
     }
 
-    /// Deletes a key. `true` if it was there.
+    /// Deletes a key, and tells of it. `true` if it was there.
     ///
     /// # Errors
     /// [`CommandError::NoSuchDatabase`].
     pub fn delete(&mut self, key: &[u8]) -> Result<bool, CommandError> {
-        Ok(self.transaction.delete(self.database, key)?)
+        let was_there = self.transaction.delete(self.database, key)?;
+        if was_there {
+            self.notify(class::GENERIC, "del", key);
+        }
+        Ok(was_there)
     }
 
-    /// Sets when a key expires, in milliseconds since 1970 (0: never); a time that has passed
-    /// deletes it. `true` if it is there.
+    /// Sets when a key expires, in milliseconds since 1970 (0: never), and tells of it; a time that
+    /// has passed deletes it. `true` if it is there.
     ///
     /// # Errors
     /// [`CommandError::NoSuchDatabase`].
@@ -276,9 +318,18 @@ impl<'t> View<'t> {
         if deadline_ms != 0 && deadline_ms <= self.now_ms() {
             return self.delete(key);
         }
-        Ok(self
+        let is_there = self
             .transaction
-            .set_deadline(self.database, key, deadline_ms)?)
+            .set_deadline(self.database, key, deadline_ms)?;
+        if is_there {
+            let event = if deadline_ms == 0 {
+                "persist"
+            } else {
+                "expire"
+            };
+            self.notify(class::GENERIC, event, key);
+        }
+        Ok(is_there)
     }
 
     /// The frozen time, in milliseconds since 1970.
@@ -296,11 +347,71 @@ impl<'t> View<'t> {
     }
 
     /// Publishes a message when and if this becomes part of history.
-    pub fn publish(&mut self, message: Message) {
+    pub fn publish(&self, message: Message) {
         if fault!("messages leave before the commit") {
             self.services.pubsub.deliver(&message, 0);
         }
         self.transaction.publish(message);
+    }
+
+    /// Tells, when and if this becomes part of history, those who want to know what happens to a key
+    /// that something did. With notifications off that costs one load.
+    #[inline]
+    pub fn notify(&self, class: u32, event: &str, key: &[u8]) {
+        self.notify_in(self.database, (class, event), key);
+    }
+
+    /// As `notify`, of a key of another database.
+    #[inline]
+    pub fn notify_in(&self, database: usize, event: (u32, &str), key: &[u8]) {
+        let wanted = self.services.config.notified();
+        if wanted & event.0 != 0 {
+            notifications::messages(wanted, event, (database, key))
+                .for_each(|message| self.publish(message));
+        }
+    }
+
+    /// As `notify`, after elements were taken; tells also that the key has gone with the last.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchDatabase`].
+    pub fn notify_taken(&self, class: u32, event: &str, key: &[u8]) -> Result<(), CommandError> {
+        self.notify(class, event, key);
+        if self.services.config.notified() & class::GENERIC != 0 && self.peek(key)?.is_none() {
+            self.notify(class::GENERIC, "del", key);
+        }
+        Ok(())
+    }
+
+    /// Tells that a key is about to come to be, if it is not there and somebody wants to know: that
+    /// makes a read of a blind write.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchDatabase`].
+    pub fn notify_new(&self, database: usize, key: &[u8]) -> Result<(), CommandError> {
+        if self.services.config.notified() & class::NEW != 0
+            && self.transaction.get(database, key)?.is_none()
+        {
+            self.notify_in(database, (class::NEW, "new"), key);
+        }
+        Ok(())
+    }
+
+    /// Tells which of `keys` are not there, for a command that writes and reads them like one that
+    /// only reads.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchDatabase`].
+    pub fn notify_misses(&self, keys: &[&[u8]]) -> Result<(), CommandError> {
+        if self.services.config.notified() & class::KEY_MISS == 0 {
+            return Ok(());
+        }
+        for key in keys {
+            if self.peek(key)?.is_none() {
+                self.notify(class::KEY_MISS, "keymiss", key);
+            }
+        }
+        Ok(())
     }
 
     /// Makes sure, before so much is allocated at once, that `maxmemory` allows it. What is smaller

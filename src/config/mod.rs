@@ -12,7 +12,9 @@ mod without_meaning;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 use std::sync::{PoisonError, RwLock};
 
 use crate::script::cache::Sha;
@@ -93,6 +95,7 @@ pub struct Config {
     /// Scripts that may be between two slices at once; 0 is no limit.
     pub lua_suspended_max: AtomicUsize,
     slow: slow::Slow,
+    notified: AtomicU32,
     undeclared_keys: AtomicU8,
     /// Whether a script that was refused an undeclared key may use any from then on.
     pub corrects_flags: AtomicBool,
@@ -170,6 +173,7 @@ impl Config {
             lua_memory_bytes: AtomicUsize::new(256 << 20),
             lua_suspended_max: AtomicUsize::new(1000),
             slow: slow::Slow::default(),
+            notified: AtomicU32::new(0),
             corrects_flags: AtomicBool::new(false),
             declares_by_tag: AtomicBool::new(false),
             scripts_log: AtomicBool::new(true),
@@ -209,6 +213,17 @@ impl Config {
     /// Changes how scripts with undeclared keys run, from their next start on.
     pub fn set_undeclared_keys(&self, how: UndeclaredKeys) {
         self.undeclared_keys.store(how as u8, Ordering::Relaxed);
+    }
+
+    /// Which keyspace notifications are wanted; see [`crate::notifications::class`].
+    #[inline]
+    pub fn notified(&self) -> u32 {
+        self.notified.load(Ordering::Relaxed)
+    }
+
+    /// Changes which keyspace notifications are wanted.
+    pub fn set_notified(&self, classes: u32) {
+        self.notified.store(classes, Ordering::Relaxed);
     }
 
     /// The flags of scripts that say nothing else.

@@ -6,6 +6,7 @@ use super::values::{
     bytes, number, path, path_text, undeclared_keys, undeclared_keys_text, yes_no, yes_no_text,
 };
 use super::{Config, OUTPUT_CLASSES, OutputLimit, memory, scripting};
+use crate::notifications;
 use crate::script::flags::Flags;
 
 /// When an option may be set.
@@ -459,6 +460,19 @@ pub const PARAMETERS: &[Parameter] = &[
         number,
         "note a command that takes so long for LATENCY; 0 for none"
     ),
+    Parameter {
+        name: "notify-keyspace-events",
+        value: "LETTERS",
+        has_many_words: false,
+        help: "publish what happens to keys, on __keyspace@N__:KEY (K) and __keyevent@N__:EVENT \
+               (E): g for all types, $lshzt for one, x expired, n new, m missed, A all but n and m",
+        when: When::Any,
+        get: |config| notifications::text(config.notified()),
+        set: |change, text| {
+            change.shared().set_notified(notifications::parse(text)?);
+            Ok(())
+        },
+    },
     Parameter {
         name: "loglevel",
         value: "LEVEL",

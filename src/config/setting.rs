@@ -20,11 +20,6 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("aclfile", &[""], "there are no ACL users yet"),
     ("tls-port", &["0"], "there is no TLS yet"),
     ("cluster-enabled", &["no"], "there is no cluster mode yet"),
-    (
-        "notify-keyspace-events",
-        &[""],
-        "there are no keyspace notifications yet",
-    ),
     ("loadmodule", &[], "there are no modules"),
     ("user", &[], "there are no ACL users yet"),
     ("rename-command", &[], "commands are not renamed yet"),
@@ -196,7 +191,6 @@ mod tests {
             ("tls-port", "6380"),
             ("cluster-enabled", "yes"),
             ("maxmemory-policy", "allkeys-lru"),
-            ("notify-keyspace-events", "KEA"),
             ("user", "alice on >secret ~* +@all"),
             ("rename-command", "CONFIG x"),
         ] {

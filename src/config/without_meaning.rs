@@ -81,7 +81,6 @@ pub(super) const WITHOUT_MEANING: &[(&str, &str)] = &[
     ("disable-thp", "yes"),
     ("latency-tracking", "yes"),
     ("latency-tracking-info-percentiles", "50 99 99.9"),
-    ("notify-keyspace-events", ""),
     ("tracking-table-max-keys", "1000000"),
     ("hash-max-listpack-entries", "128"),
     ("hash-max-listpack-value", "64"),

@@ -83,6 +83,9 @@ pub enum Error {
     /// An entry of a stream is larger than the format can say.
     #[error("an entry of the stream is too large for a payload")]
     LargeEntry,
+    /// Fields of a hash expire, which the format's version cannot say.
+    #[error("fields of the hash expire, which a payload cannot say")]
+    FieldDeadlines,
     /// It would take more memory than there is.
     #[error("OOM command not allowed when used memory > 'maxmemory'.")]
     OutOfMemory,

@@ -8,7 +8,7 @@ use super::{Error, kind, sign, stream};
 /// The payload of a value. O(n), with n bytes.
 ///
 /// # Errors
-/// [`Error::LargeEntry`].
+/// [`Error::LargeEntry`], [`Error::FieldDeadlines`].
 pub fn save(value: ValueRef<'_>) -> Result<Vec<u8>, Error> {
     let mut payload = Vec::new();
     let bytes = &mut payload;
@@ -34,6 +34,7 @@ pub fn save(value: ValueRef<'_>) -> Result<Vec<u8>, Error> {
                 bytes.extend_from_slice(&score.to_le_bytes());
             }
         }
+        ValueRef::Hash(hash) if hash.has_deadlines() => return Err(Error::FieldDeadlines),
         ValueRef::Hash(hash) => {
             begin(bytes, kind::HASH, hash.len());
             for (field, value) in hash.iter() {

@@ -131,6 +131,8 @@ impl Script {
     /// Gives the connection's snapshot back to it.
     fn give_back(&mut self, core: &mut Core) {
         if let Some(mut transaction) = self.transaction.take_if(|_| self.is_on_held) {
+            // What a script has not found there is no news.
+            transaction.take_messages();
             transaction.unpin();
             core.held = Some(transaction);
         }

@@ -205,7 +205,8 @@ impl Exec {
                         Encoder::metered(&mut attempt.body, core.client.protocol, &meter);
                     let mark = reply.mark();
                     let mut view =
-                        View::new(&mut attempt.transaction, attempt.database, &core.services);
+                        View::new(&mut attempt.transaction, attempt.database, &core.services)
+                            .telling_misses(!item.entry.command.has(flag::WRITE));
                     let result = handler(&mut view, &args, &mut reply);
                     if reply.is_cut() {
                         return Tried::Discarded(Ended::ReplyTooLarge.error(false));

@@ -77,7 +77,10 @@ pub(super) fn read(
         &mut transaction,
         (command, handler),
         args,
-        retry::Surroundings::new(core, core.client.database),
+        retry::Surroundings {
+            is_in_past: true,
+            ..retry::Surroundings::new(core, core.client.database)
+        },
         &mut reply,
     );
     transaction.unpin();

@@ -57,6 +57,8 @@ pub(super) struct Surroundings<'s> {
     pub(super) rules: Option<&'s dyn KeyRules>,
     /// It waits already, so what it writes before it has something to take is given up.
     pub(super) is_waiting: bool,
+    /// It reads what has been: nobody is told what it does not find.
+    pub(super) is_in_past: bool,
 }
 
 impl<'s> Surroundings<'s> {
@@ -68,7 +70,17 @@ impl<'s> Surroundings<'s> {
             database,
             rules: None,
             is_waiting: false,
+            is_in_past: false,
         }
+    }
+
+    fn view<'v>(self, transaction: &'v mut Transaction, command: &Command) -> View<'v>
+    where
+        's: 'v,
+    {
+        View::new(transaction, self.database, self.services)
+            .under(self.rules)
+            .telling_misses(!command.has(flag::WRITE) && !self.is_in_past)
     }
 }
 
@@ -83,13 +95,12 @@ pub(super) fn attempt(
     let Surroundings {
         services,
         stats,
-        database,
-        rules,
         is_waiting,
+        ..
     } = surroundings;
     let mark = reply.mark();
     let (mut failure, mut begins_to_wait) = (None, None);
-    let mut view = View::new(transaction, database, services).under(rules);
+    let mut view = surroundings.view(transaction, command);
     let mut result = run(&mut view, args, reply);
     if reply.is_cut() {
         result = Err(CommandError::OutOfMemory);
@@ -113,7 +124,8 @@ pub(super) fn attempt(
         }
     }
     let failed = failure.is_some();
-    let committed = if command.has(flag::READONLY) {
+    // What only reads has nothing to make part of history, unless it is to be told what it missed.
+    let committed = if command.has(flag::READONLY) && !transaction.publishes() {
         Ok(())
     } else {
         services.commit(transaction).map(drop)

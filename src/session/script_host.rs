@@ -263,7 +263,8 @@ impl ScriptHost<'_, '_> {
                 }
                 let services = &*self.core.services;
                 let keys = CallKeys::new(self.rules, entry, self.recorder.as_deref_mut());
-                let view = View::new(transaction, self.rules.database, services);
+                let view = View::new(transaction, self.rules.database, services)
+                    .telling_misses(!command.has(flag::WRITE));
                 let result = handler(&mut view.under(Some(&keys)), args, reply);
                 refusal = keys.refusal.into_inner();
                 result

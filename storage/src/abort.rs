@@ -32,6 +32,7 @@ impl Inner {
         // SAFETY: the state is the private version's own.
         let roots = unsafe { tree.as_ref() }.is_some_and(TreeState::has_roots);
         let fresh = if roots {
+            let deadline_ms = version.key_deadline_ms();
             // SAFETY: as above; the old block is given up below without its state.
             let mut state = unsafe { Box::from_raw(tree) };
             // A value that was made from its base shares nodes with it, and its base never changes.
@@ -43,7 +44,7 @@ impl Inner {
                     state.forget_base();
                 }
             }
-            Version::large(state, version.deadline_ms())
+            Version::large(state, deadline_ms)
         } else {
             Version::with_tree(version, tree_over(base))
         };

@@ -23,7 +23,7 @@ impl Transaction {
         for index in 0..self.entries.len() {
             self.entries.get_mut(index).written = Written::No;
         }
-        self.messages.clear();
+        self.messages.get_mut().clear();
         self.drop_table();
     }
 

@@ -138,7 +138,7 @@ impl Transaction {
         if !writes.is_empty() || self.new_table.is_some() {
             return true;
         }
-        if !self.messages.is_empty() && self.inner.effects.is_active() {
+        if self.publishes() && self.inner.effects.is_active() {
             return true;
         }
         // Several newest versions, read one after the other, need not have stood together.
@@ -161,6 +161,10 @@ impl Transaction {
                 return Err(Conflict);
             }
         }
+        if !inner.effects.is_active() {
+            // Inside the gate no stream can begin: nobody will be told.
+            self.messages.get_mut().clear();
+        }
         let reads_only = (0..self.entries.len()).any(|index| {
             writes.binary_search(&index).is_err()
                 && self.entries.get(index).seen.get() != Seen::Nothing
@@ -168,7 +172,7 @@ impl Transaction {
         let single = writes.len() == 1
             && (!reads_only || self.mode == Mode::Exclusive)
             && self.ranges.borrow().is_empty()
-            && self.messages.is_empty()
+            && !self.publishes()
             && self.new_table.is_none()
             && self.relied_until_ms() == u64::MAX;
         if single && self.mode != Mode::Exclusive {
@@ -178,8 +182,8 @@ impl Transaction {
         }
     }
 
-    /// The earliest deadline among the live versions that the transaction relied on. While one
-    /// owns the gate, the time stands still.
+    /// The earliest deadline among the live versions, and their fields, that the transaction relied
+    /// on. While one owns the gate, the time stands still.
     fn relied_until_ms(&self) -> u64 {
         if self.mode == Mode::Exclusive {
             return u64::MAX;
@@ -187,7 +191,7 @@ impl Transaction {
         (0..self.entries.len())
             .filter_map(|index| match self.entries.get(index).seen.get() {
                 // SAFETY: protected by the pin (direct) or by the number.
-                Seen::Alive(version) => Some(unsafe { (*version).deadline_ms() }),
+                Seen::Alive(version) => Some(unsafe { (*version).unchanged_until_ms(self.now_ms) }),
                 _ => None,
             })
             .filter(|deadline_ms| *deadline_ms != 0)
@@ -319,7 +323,7 @@ impl Transaction {
             new: write.new,
         });
         let ranges = std::mem::take(self.ranges.get_mut());
-        let messages = std::mem::take(&mut self.messages);
+        let messages = self.take_messages();
         let publishes = !messages.is_empty();
         let messages = if publishes {
             Box::into_raw(Box::new(messages))

@@ -39,6 +39,7 @@ mod keyspace;
 mod limits;
 mod listen;
 mod maintenance;
+mod messages;
 #[cfg(all(test, darter_loom))]
 mod models;
 mod prepare;
@@ -51,6 +52,7 @@ mod removals;
 mod rename;
 mod ring;
 mod rounds;
+mod shown;
 mod simple;
 mod snapshot;
 mod space;

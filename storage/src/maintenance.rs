@@ -13,8 +13,18 @@ use crate::store::{Inner, Store};
 use crate::sync::Guard;
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::thread::{Local, count};
+use crate::transaction::Mode;
 use crate::value::{Garbage, TreeState};
 use crate::version::Version;
+
+/// What had passed its deadline under a key.
+enum Due {
+    Nothing,
+    /// All of it. It has been removed.
+    Key,
+    /// Fields of its hash, which are still to be removed.
+    Fields,
+}
 
 /// Nodes of a large value freed in one slice.
 const FREED_PER_SLICE: usize = 1024;
@@ -37,11 +47,25 @@ impl Store {
         let local = self.local();
         let guard = local.pin();
         inner.run_afterwards(&local, &guard);
-        let has_expired = inner.expire_some(keys, &local, &guard);
+        let mut due = Vec::new();
+        let has_expired = inner.expire_some(keys, &mut due, &local, &guard);
+        self.expire_fields(due);
         self.end_snapshots(&guard);
         let has_swept = inner.spaces.is_sweep_due() && inner.sweep(keys, &local, &guard);
         guard.flush();
         has_expired || has_swept || inner.afterwards.is_due()
+    }
+
+    /// Removes fields that are past their deadlines from hashes. One that somebody else changes at the
+    /// same time is left to the next look.
+    fn expire_fields(&self, hashes: Vec<(usize, Box<[u8]>)>) {
+        for (database, key) in hashes {
+            let mut transaction = self.begin(Mode::Direct);
+            // To be given a hash to be changed is to be given it without those fields.
+            if matches!(transaction.update(database, &key), Ok(Some(_))) {
+                let _ = transaction.commit();
+            }
+        }
     }
 }
 
@@ -175,9 +199,15 @@ impl Inner {
         }
     }
 
-    /// Looks at some keys for expired ones and removes those. `true` if the last look found so
-    /// many that another one pays at once.
-    fn expire_some(&self, keys: usize, local: &Local, guard: &Guard) -> bool {
+    /// Looks at some keys for expired ones and removes those, and for hashes with expired fields, which
+    /// it names. `true` if the last look found so many that another one pays at once.
+    fn expire_some(
+        &self,
+        keys: usize,
+        hashes: &mut Vec<(usize, Box<[u8]>)>,
+        local: &Local,
+        guard: &Guard,
+    ) -> bool {
         let databases = crate::space::table_spaces(self.table(None, guard)).count();
         let Some(inside) = self.gate.enter(&local.state().flag) else {
             return false;
@@ -193,10 +223,16 @@ impl Inner {
                 let from = self.expiry_position.load(Relaxed);
                 let mut due = Vec::new();
                 let next = self.scan_records(space, from, keys, guard, |record| due.push(record));
-                expired += due
-                    .iter()
-                    .filter(|r| self.expire_if_due(space, r, local, guard))
-                    .count();
+                for record in due {
+                    match self.expire_if_due(space, record, local, guard) {
+                        Due::Nothing => {}
+                        Due::Key => expired += 1,
+                        Due::Fields => {
+                            expired += 1;
+                            hashes.push((database, record.key().into()));
+                        }
+                    }
+                }
                 self.expiry_position.store(next, Relaxed);
                 if next != 0 {
                     break;
@@ -210,24 +246,31 @@ impl Inner {
     }
 
     /// Removes a key if its deadline has passed; inside the gate.
-    fn expire_if_due(&self, space: &Space, record: &Record, local: &Local, guard: &Guard) -> bool {
+    fn expire_if_due(&self, space: &Space, record: &Record, local: &Local, guard: &Guard) -> Due {
         let now_ms = self.wall_clock.now_ms();
         let head = record.head.load(SeqCst);
         if head.is_null() || head == DEAD {
-            return false;
+            return Due::Nothing;
         }
         let Settled::Head { head, base } = self.settle(record, std::ptr::null_mut(), guard) else {
-            return false;
+            return Due::Nothing;
         };
         // SAFETY: reached under the pin.
         let Some(version) = (unsafe { base.as_ref() }) else {
-            return false;
+            return Due::Nothing;
         };
-        if version.is_tombstone() || !version.is_expired(now_ms) {
-            return false;
+        if version.is_tombstone() {
+            return Due::Nothing;
+        }
+        if !version.is_expired(now_ms) {
+            let timed = version.timed_fields();
+            return match timed.is_some_and(|state| state.has_due_fields(now_ms)) {
+                true => Due::Fields,
+                false => Due::Nothing,
+            };
         }
         self.expire_version(space, record, head, base, local, guard);
-        true
+        Due::Key
     }
 
     /// Visits some records of a keyspace behind `cursor` and returns the next one, 0 at the end.

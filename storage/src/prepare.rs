@@ -49,7 +49,10 @@ pub(crate) fn count_change(
     };
     // SAFETY: both are reached under the caller's pin.
     let facts = |version: *mut Version| match unsafe { version.as_ref() } {
-        Some(version) if !version.is_tombstone() => (1, i64::from(version.deadline_ms() != 0)),
+        Some(version) if !version.is_tombstone() => {
+            let is_volatile = version.deadline_ms() != 0 || version.timed_fields().is_some();
+            (1, i64::from(is_volatile))
+        }
         _ => (0, 0),
     };
     let (before, after) = (facts(base), facts(new));

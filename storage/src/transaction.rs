@@ -115,7 +115,7 @@ pub struct Transaction {
     pub(crate) made_spaces: Vec<*const Space>,
     pub(crate) entries: Entries,
     pub(crate) ranges: RefCell<Vec<RangeRead>>,
-    pub(crate) messages: Vec<Message>,
+    pub(crate) messages: RefCell<Vec<Message>>,
     /// Reads are compared at the commit. Off for what only reads: one key's newest, or a snapshot.
     pub(crate) records_reads: bool,
     /// Something was read that no optimistic commit can compare (a whole keyspace): the gate.
@@ -152,7 +152,7 @@ impl Transaction {
             made_spaces: Vec::new(),
             entries: Entries::default(),
             ranges: RefCell::default(),
-            messages: Vec::new(),
+            messages: RefCell::default(),
             records_reads: matches!(mode, Mode::Direct | Mode::Optimistic),
             needs_gate: Cell::new(false),
             own_until_ms: Cell::new(u64::MAX),
@@ -258,7 +258,7 @@ impl Transaction {
     fn forget(&mut self) {
         self.entries.clear();
         self.ranges.get_mut().clear();
-        self.messages.clear();
+        self.messages.get_mut().clear();
         self.drop_table();
         self.needs_gate.set(false);
         self.own_until_ms.set(u64::MAX);
@@ -491,49 +491,6 @@ impl Transaction {
         Ok(index)
     }
 
-    /// What the transaction sees of an entry: value and deadline.
-    fn show(&self, index: usize) -> Option<(ValueRef<'_>, u64)> {
-        let entry = self.entries.get(index);
-        match &entry.written {
-            Written::No => match entry.seen.get() {
-                // SAFETY: protected by the pin (direct) or by the number.
-                Seen::Alive(version) => unsafe { &*version }
-                    .value()
-                    // SAFETY: as above.
-                    .map(|value| (value, unsafe { (*version).deadline_ms() })),
-                _ => None,
-            },
-            Written::Value {
-                value, deadline_ms, ..
-            } => (!value.is_empty() && self.stands(*deadline_ms))
-                .then(|| (value.as_ref(), *deadline_ms)),
-            Written::Moved {
-                state, deadline_ms, ..
-            } => self
-                .stands(*deadline_ms)
-                .then(|| (ValueRef::from_tree(state), *deadline_ms)),
-            Written::MovedAway(_) | Written::Deleted => None,
-        }
-    }
-
-    /// Whether the transaction sees an entry's key as there.
-    pub(crate) fn shows(&self, index: usize) -> bool {
-        self.show(index).is_some()
-    }
-
-    /// Whether an own write is alive. If so, the transaction relies on that until its commit.
-    fn stands(&self, deadline_ms: u64) -> bool {
-        if deadline_ms == 0 {
-            return true;
-        }
-        let stands = self.now_ms < deadline_ms;
-        if stands && !fault!("own deadlines not compared") {
-            let until_ms = self.own_until_ms.get().min(deadline_ms);
-            self.own_until_ms.set(until_ms);
-        }
-        stands
-    }
-
     /// The value of a key and its deadline, in milliseconds since 1970 (0: none); `None` if it is
     /// not there. O(1) expected.
     ///
@@ -567,7 +524,10 @@ impl Transaction {
                     key,
                 },
             );
-            return Ok(version.and_then(|v| v.value().map(|value| (value, v.deadline_ms()))));
+            return Ok(version.and_then(|v| {
+                v.value()
+                    .map(|value| (value.at(self.now_ms), v.key_deadline_ms()))
+            }));
         }
         let index = match self
             .entries
@@ -681,7 +641,8 @@ impl Transaction {
     }
 
     /// The key's value, to be changed in place, its deadline kept; `None` if it is not there. What
-    /// is emptied is deleted. O(size) while the value is small, else O(1).
+    /// is emptied is deleted, and of a hash what is past its deadline removed. O(size) while the value
+    /// is small, else O(1).
     ///
     /// # Errors
     /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
@@ -717,6 +678,7 @@ impl Transaction {
             (Written::Value { .. }, Some(_)) => None,
             (_, Some((value, deadline_ms))) => Some((Value::fork(value), deadline_ms)),
         };
+        let now_ms = self.now_ms;
         let entry = self.entries.get_mut(index);
         if let Some((value, deadline_ms)) = fork {
             let moved = matches!(entry.written, Written::Moved { .. });
@@ -733,7 +695,10 @@ impl Transaction {
             };
         }
         match &mut entry.written {
-            Written::Value { value, .. } => Ok(Some(value.to_mut())),
+            Written::Value { value, .. } => {
+                value.remove_past(now_ms);
+                Ok(Some(value.to_mut()))
+            }
             _ => Ok(None),
         }
     }
@@ -844,28 +809,6 @@ impl Transaction {
             *changed_deadline = true;
         }
         Ok(true)
-    }
-
-    /// Publishes `message` when the transaction is part of history, and only then. Those who
-    /// [listen](crate::Store::listen) are told of it in its [`Effect`](crate::Effect).
-    ///
-    /// ```
-    /// use darter_storage::{Error, Message, Store};
-    /// # use std::sync::mpsc;
-    /// # let (sender, receiver) = mpsc::channel();
-    /// let store = Store::new();
-    /// let _listener = store.listen(Box::new(move |effect| drop(sender.send(effect.clone()))));
-    /// let given_up: Result<(), Error> = store.transaction(|tx| {
-    ///     let (channel, payload) = (b"news"[..].into(), b"never"[..].into());
-    ///     tx.publish(Message { channel, payload, sharded: false });
-    ///     Err(Error::NotAnInteger)
-    /// });
-    /// store.merge_effects();
-    /// assert!(given_up.is_err());
-    /// assert_eq!(receiver.try_iter().count(), 0);
-    /// ```
-    pub fn publish(&mut self, message: Message) {
-        self.messages.push(message);
     }
 
     pub(crate) fn is_write(&self, index: usize) -> bool {

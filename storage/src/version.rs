@@ -74,6 +74,14 @@ pub(crate) struct Version {
     reason: u8,
 }
 
+/// The earlier of two deadlines, of which 0 is none.
+pub(crate) fn earlier(one_ms: u64, other_ms: u64) -> u64 {
+    match (one_ms, other_ms) {
+        (0, only) | (only, 0) => only,
+        _ => one_ms.min(other_ms),
+    }
+}
+
 impl Version {
     fn layout(present: u8, length: usize) -> Layout {
         let optional = 8 * (present.count_ones() as usize);
@@ -157,8 +165,11 @@ impl Version {
         )
     }
 
-    /// A private version that holds a large value until `deadline_ms` (0: for ever).
-    pub(crate) fn large(state: Box<TreeState>, deadline_ms: u64) -> *mut Version {
+    /// A private version that holds a large value until `deadline_ms` (0: for ever), or until the last
+    /// field of a hash expires.
+    pub(crate) fn large(mut state: Box<TreeState>, deadline_ms: u64) -> *mut Version {
+        state.key_deadline_ms = deadline_ms;
+        let deadline_ms = earlier(deadline_ms, state.fields_until_ms());
         let kind = ValueRef::from_tree(&state).kind() as u8;
         Version::allocate(
             kind,
@@ -196,6 +207,32 @@ impl Version {
         }
         // SAFETY: the word is there, and is never written again.
         unsafe { *self.optional(0) }
+    }
+
+    /// When the key expires by what it was told, whatever the fields of its hash do; 0 = never.
+    #[inline]
+    pub(crate) fn key_deadline_ms(&self) -> u64 {
+        match self.timed_fields() {
+            Some(state) => state.key_deadline_ms,
+            None => self.deadline_ms(),
+        }
+    }
+
+    /// The state of a hash of which fields have deadlines.
+    #[inline]
+    pub(crate) fn timed_fields(&self) -> Option<&TreeState> {
+        if self.kind != Type::Hash as u8 || self.present & HAS_TREE == 0 {
+            return None;
+        }
+        self.value().and_then(ValueRef::timed_fields)
+    }
+
+    /// Until when all that is seen of the version after `now_ms` stays as it is; 0 = for ever.
+    pub(crate) fn unchanged_until_ms(&self, now_ms: u64) -> u64 {
+        let next = self
+            .timed_fields()
+            .and_then(|state| state.next_field_deadline_ms(now_ms));
+        earlier(self.deadline_ms(), next.unwrap_or(0))
     }
 
     /// The tree's state, if the version has one (a tombstone may, for its dead list).

@@ -17,6 +17,7 @@ mod kills;
 mod large_replies;
 mod memory_limit;
 mod monitor;
+mod notifications;
 mod protocol;
 mod pubsub;
 mod script_options;

@@ -173,7 +173,7 @@ fn run_pipelined(client: &mut Client, line: &Line) -> String {
     join(line, line.iter().map(|_| client.read()).collect())
 }
 
-fn run_in_multi(client: &mut Client, line: &Line) -> String {
+pub(crate) fn run_in_multi(client: &mut Client, line: &Line) -> String {
     assert_eq!(client.run("MULTI").render(), "OK");
     for command in line {
         assert_eq!(client.call(command).render(), "QUEUED");
@@ -182,7 +182,7 @@ fn run_in_multi(client: &mut Client, line: &Line) -> String {
 }
 
 /// One script that calls each command and returns all replies; the keys of the line are KEYS.
-fn script_of(line: &Line) -> Vec<Vec<u8>> {
+pub(crate) fn script_of(line: &Line) -> Vec<Vec<u8>> {
     let mut body = String::from("local replies, at = {}, 1\n");
     let (mut keys, mut arguments) = (Vec::new(), Vec::new());
     for (number, command) in (1..).zip(line) {
@@ -218,13 +218,13 @@ fn entry_of(command: &[Vec<u8>]) -> Option<table::Entry> {
 }
 
 /// Whether the command gets as far as being run.
-fn is_runnable(command: &[Vec<u8>]) -> bool {
+pub(crate) fn is_runnable(command: &[Vec<u8>]) -> bool {
     entry_of(command).is_some_and(|entry| {
         entry.command.accepts(command.len()) && !matches!(entry.command.run, Run::Control(_))
     })
 }
 
-fn may_be_in_script(command: &[Vec<u8>]) -> bool {
+pub(crate) fn may_be_in_script(command: &[Vec<u8>]) -> bool {
     is_runnable(command)
         && entry_of(command).is_some_and(|entry| !entry.command.has(flag::NOSCRIPT))
 }

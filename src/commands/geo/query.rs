@@ -38,6 +38,20 @@ impl Form {
         }
     }
 
+    /// Whether it may store what it finds.
+    pub(super) fn may_store(self) -> bool {
+        self == Form::SearchStore || self.has_store_options()
+    }
+
+    /// The event of a key that it has stored in.
+    pub(super) fn stored_event(self) -> &'static str {
+        if self == Form::SearchStore {
+            "geosearchstore"
+        } else {
+            "georadiusstore"
+        }
+    }
+
     fn has_area_options(self) -> bool {
         matches!(self, Form::Search | Form::SearchStore)
     }

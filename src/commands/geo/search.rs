@@ -9,6 +9,7 @@ use super::{Done, write_length, write_point};
 use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
+use crate::notifications::class;
 use crate::resp::reply::Reply;
 
 /// Places that are found before memory is looked at again.
@@ -109,6 +110,9 @@ pub(super) fn search(
     reply: &mut dyn Reply,
     form: Form,
 ) -> Done {
+    if form.may_store() {
+        view.notify_misses(&[args.at(form.key_at())])?;
+    }
     let set = view.sorted_set(args.at(form.key_at()))?;
     let query = Query::read(form, args, set)?;
     let mut found = Vec::new();
@@ -130,6 +134,7 @@ pub(super) fn search(
         view.delete(destination.key)?;
     } else {
         view.set(destination.key, Value::SortedSet(stored), Deadline::Never)?;
+        view.notify(class::SORTED_SET, form.stored_event(), destination.key);
     }
     reply.integer(count as i64);
     Ok(())

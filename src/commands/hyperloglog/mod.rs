@@ -13,6 +13,7 @@ use super::args::Args;
 use super::command::{Command, Group, Keys, flag};
 use super::error::CommandError;
 use super::view::View;
+use crate::notifications::class;
 use crate::resp::reply::Reply;
 use estimate::estimate;
 use sketch::{Cached, Sketch};
@@ -69,7 +70,9 @@ fn write(view: &mut View<'_>, key: &[u8], sketch: &Sketch) -> Done {
     let mut value = StringValue::new(b"");
     // Appended, it counts as changed in part, as in Redis.
     value.append(sketch.bytes());
-    view.set(key, Value::String(value), Deadline::Keep)
+    view.set(key, Value::String(value), Deadline::Keep)?;
+    view.notify(class::STRING, "pfadd", key);
+    Ok(())
 }
 
 fn pfadd(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
@@ -107,8 +110,11 @@ fn merge(view: &View<'_>, keys: &[&[u8]], registers: &mut Registers) -> Result<b
 fn pfcount(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let keys = args.from(1);
     if let [key] = keys {
-        let cached = view.string(key)?.map(sketch::cached).transpose()?;
-        if let Some(Cached::Valid(count)) = cached {
+        let Some(value) = view.string(key)? else {
+            reply.integer(0);
+            return Ok(());
+        };
+        if let Cached::Valid(count) = sketch::cached(value)? {
             reply.integer(count);
             return Ok(());
         }
@@ -122,6 +128,7 @@ fn pfcount(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done 
 fn pfmerge(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let sparse_bytes_max = view.services.config.sparse_sketch_bytes_max();
     let destination = &args[1];
+    view.notify_misses(args.from(1))?;
     let mut registers = [0; REGISTERS];
     let has_dense = merge(view, args.from(1), &mut registers)?;
     let mut sketch = read(view, destination)?.unwrap_or_else(Sketch::new);

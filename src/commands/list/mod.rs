@@ -197,6 +197,22 @@ impl End {
         }
     }
 
+    /// The event of a push at this end.
+    fn pushed(self) -> &'static str {
+        match self {
+            End::Left => "lpush",
+            End::Right => "rpush",
+        }
+    }
+
+    /// The event of elements taken from this end.
+    fn popped(self) -> &'static str {
+        match self {
+            End::Left => "lpop",
+            End::Right => "rpop",
+        }
+    }
+
     fn push(self, list: &mut ListMut<'_>, element: &[u8]) {
         match self {
             End::Left => list.push_front(element),

@@ -5,6 +5,7 @@ use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::taking::{timeout_ms, would_block};
 use crate::commands::view::View;
+use crate::notifications::class;
 use crate::resp::reply::Reply;
 
 /// Moves an element from an end of the first argument's list to an end of the second's.
@@ -31,6 +32,8 @@ fn move_element(
     } else {
         to.push(&mut view.list_or_new(destination)?, &element);
     }
+    view.notify(class::LIST, to.pushed(), destination);
+    view.notify_taken(class::LIST, from.popped(), source)?;
     Ok(Some(element))
 }
 

@@ -5,6 +5,7 @@ use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::taking::{Several, several, timeout_ms, would_block};
 use crate::commands::view::View;
+use crate::notifications::class;
 use crate::resp::reply::Reply;
 
 /// Takes up to `count` elements and writes them as an array. `false`: there is no list.
@@ -36,6 +37,7 @@ fn take(
         }
     };
     list.remove_range(removed.start, removed.end);
+    view.notify_taken(class::LIST, end.popped(), key)?;
     Ok(true)
 }
 
@@ -57,11 +59,19 @@ fn pop(
         }
         return Ok(());
     }
-    match view.list_mut(key)?.and_then(|mut list| end.pop(&mut list)) {
+    match pop_one(view, key, end)? {
         Some(element) => reply.bulk(&element),
         None => reply.null(),
     }
     Ok(())
+}
+
+fn pop_one(view: &mut View<'_>, key: &[u8], end: End) -> Result<Option<Vec<u8>>, CommandError> {
+    let element = view.list_mut(key)?.and_then(|mut list| end.pop(&mut list));
+    if element.is_some() {
+        view.notify_taken(class::LIST, end.popped(), key)?;
+    }
+    Ok(element)
 }
 
 pub(super) fn lpop(
@@ -135,7 +145,7 @@ fn blocking_pop(
     let timeout_ms = timeout_ms(&args[last])?;
     let keys = &args.all()[1..last];
     for key in keys {
-        if let Some(element) = view.list_mut(key)?.and_then(|mut list| end.pop(&mut list)) {
+        if let Some(element) = pop_one(view, key, end)? {
             reply.array(2);
             reply.bulk(key);
             reply.bulk(&element);

@@ -5,6 +5,7 @@ use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::ranges::{position, positions};
 use crate::commands::view::View;
+use crate::notifications::class;
 use crate::resp::reply::Reply;
 
 fn push(
@@ -23,6 +24,7 @@ fn push(
         end.push(&mut list, element);
     }
     reply.integer(list.as_ref().len() as i64);
+    view.notify(class::LIST, end.pushed(), key);
     Ok(())
 }
 
@@ -69,6 +71,7 @@ pub(super) fn lset(
     if let Some(mut list) = view.list_mut(key)? {
         list.set(index, &args[3]);
     }
+    view.notify(class::LIST, "lset", key);
     reply.status("OK");
     Ok(())
 }
@@ -92,6 +95,7 @@ pub(super) fn linsert(
         (Some(pivot), Some(mut list)) => {
             list.insert(pivot + usize::from(is_after), &args[4]);
             reply.integer(list.as_ref().len() as i64);
+            view.notify(class::LIST, "linsert", key);
         }
         _ => reply.integer(-1),
     }
@@ -138,6 +142,9 @@ pub(super) fn lrem(
             list.remove_range(*at, at + 1);
         }
     }
+    if !found.is_empty() {
+        view.notify_taken(class::LIST, "lrem", key)?;
+    }
     reply.integer(found.len() as i64);
     Ok(())
 }
@@ -153,6 +160,7 @@ pub(super) fn ltrim(
         let kept = positions(first, last, length);
         list.remove_range(kept.end, length);
         list.remove_range(0, kept.start);
+        view.notify_taken(class::LIST, "ltrim", &args[1])?;
     }
     reply.status("OK");
     Ok(())

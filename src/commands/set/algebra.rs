@@ -5,6 +5,7 @@ use darter_storage::{Deadline, SetRef, SetValue, Value};
 use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
+use crate::notifications::class;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 
@@ -68,12 +69,18 @@ fn collect<'v>(
 }
 
 /// Puts a set in a key, whatever is there, and replies with its size.
-fn store(view: &mut View<'_>, key: &[u8], set: SetValue, reply: &mut dyn Reply) -> Done {
+fn store(
+    view: &mut View<'_>,
+    key: &[u8],
+    (set, event): (SetValue, &str),
+    reply: &mut dyn Reply,
+) -> Done {
     let size = set.as_ref().len();
     if size == 0 {
         view.delete(key)?;
     } else {
         view.set(key, Value::Set(set), Deadline::Never)?;
+        view.notify(class::SET, event, key);
     }
     reply.integer(size as i64);
     Ok(())
@@ -84,8 +91,9 @@ pub(super) fn sinter(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply
 }
 
 pub(super) fn sinterstore(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    view.notify_misses(args.from(2))?;
     let result = collect(view, intersection(&sets(view, args.from(2))?))?;
-    store(view, &args[1], result, reply)
+    store(view, &args[1], (result, "sinterstore"), reply)
 }
 
 pub(super) fn sunion(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
@@ -93,10 +101,11 @@ pub(super) fn sunion(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply
 }
 
 pub(super) fn sunionstore(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    view.notify_misses(args.from(2))?;
     let sets = sets(view, args.from(2))?;
     let members = sets.into_iter().flatten().flat_map(|set| set.iter());
     let result = collect(view, members)?;
-    store(view, &args[1], result, reply)
+    store(view, &args[1], (result, "sunionstore"), reply)
 }
 
 pub(super) fn sdiff(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
@@ -104,8 +113,9 @@ pub(super) fn sdiff(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply)
 }
 
 pub(super) fn sdiffstore(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    view.notify_misses(args.from(2))?;
     let result = collect(view, difference(&sets(view, args.from(2))?))?;
-    store(view, &args[1], result, reply)
+    store(view, &args[1], (result, "sdiffstore"), reply)
 }
 
 /// What SINTERCARD is asked.

@@ -8,6 +8,7 @@ use super::error::CommandError;
 use super::sample::{Wanted, below, draw};
 use super::scan::{ScanOptions, parse_cursor, reply_page};
 use super::view::View;
+use crate::notifications::class;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 
@@ -144,6 +145,9 @@ fn sadd(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     for member in args.from(2) {
         added += i64::from(set.insert(member));
     }
+    if added > 0 {
+        view.notify(class::SET, "sadd", &args[1]);
+    }
     reply.integer(added);
     Ok(())
 }
@@ -154,6 +158,9 @@ fn srem(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
         for member in args.from(2) {
             removed += i64::from(set.remove(member));
         }
+    }
+    if removed > 0 {
+        view.notify_taken(class::SET, "srem", &args[1])?;
     }
     reply.integer(removed);
     Ok(())
@@ -202,7 +209,10 @@ fn smove(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
         if let Some(mut set) = view.set_mut(from)? {
             set.remove(member);
         }
-        view.set_or_new(to)?.insert(member);
+        view.notify_taken(class::SET, "srem", from)?;
+        if view.set_or_new(to)?.insert(member) {
+            view.notify(class::SET, "sadd", to);
+        }
     }
     reply.integer(i64::from(moves));
     Ok(())
@@ -238,6 +248,9 @@ fn spop(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
         taken.iter().for_each(|member| {
             set.remove(member);
         });
+    }
+    if !taken.is_empty() {
+        view.notify_taken(class::SET, "spop", key)?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::elements::Elements;
 use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
+use crate::notifications::class;
 use crate::resp::number::{parse_double_in_range, parse_integer};
 use crate::resp::reply::Reply;
 
@@ -247,13 +248,38 @@ pub(super) fn combine_and_store(
     reply: &mut dyn Reply,
     (operation, name): (Operation, &str),
 ) -> Result<(), CommandError> {
+    notify_misses(view, args)?;
     let mut stored = SortedSetValue::new();
     for (member, score) in compute(view, args, operation, Some(name))?.0 {
         stored.insert(member, score);
         view.check_growth(stored.as_ref().len())?;
     }
-    let length = stored.as_ref().len();
-    view.set(&args[1], Value::SortedSet(stored), Deadline::Never)?;
+    put_whole(view, &args[1], (stored, name), reply)
+}
+
+/// Tells which inputs of a command that stores are not there.
+fn notify_misses(view: &View<'_>, args: &Args<'_>) -> Result<(), CommandError> {
+    let count = args.integer(2)?;
+    let keys = usize::try_from(count)
+        .ok()
+        .and_then(|n| args.from(3).get(..n));
+    view.notify_misses(keys.unwrap_or_default())
+}
+
+/// Puts a sorted set in a key, whatever is there, and replies with its size.
+pub(super) fn put_whole(
+    view: &mut View<'_>,
+    key: &[u8],
+    (set, event): (SortedSetValue, &str),
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    let length = set.as_ref().len();
+    if length == 0 {
+        view.delete(key)?;
+    } else {
+        view.set(key, Value::SortedSet(set), Deadline::Never)?;
+        view.notify(class::SORTED_SET, event, key);
+    }
     reply.integer(length as i64);
     Ok(())
 }

@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 
-use darter_storage::{Deadline, SortedSetRef, SortedSetValue, Value};
+use darter_storage::{SortedSetRef, SortedSetValue};
 
+use super::algebra::put_whole;
 use super::bounds::{Bounds, By, visit};
 use super::elements::Elements;
 use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
+use crate::notifications::class;
 use crate::resp::reply::Reply;
 
 /// What an element takes at the least.
@@ -131,6 +133,7 @@ pub(super) fn zrangestore(
         takes_scores: false,
     };
     let query = Query::read(args, &form)?;
+    view.notify_misses(&[&args[2]])?;
     let mut stored = SortedSetValue::new();
     if let Some(set) = view.sorted_set(&args[2])? {
         let ranks = query.ranks(set);
@@ -139,10 +142,7 @@ pub(super) fn zrangestore(
             stored.insert(member, score);
         });
     }
-    let length = stored.as_ref().len();
-    view.set(&args[1], Value::SortedSet(stored), Deadline::Never)?;
-    reply.integer(length as i64);
-    Ok(())
+    put_whole(view, &args[1], (stored, "zrangestore"), reply)
 }
 
 /// ZCOUNT and ZLEXCOUNT.
@@ -176,6 +176,12 @@ pub(super) fn remove(
         && let Some(mut set) = view.sorted_set_mut(key)?
     {
         set.remove_ranks(ranks.start, ranks.end);
+        let event = match by {
+            By::Rank => "zremrangebyrank",
+            By::Score => "zremrangebyscore",
+            By::Member => "zremrangebylex",
+        };
+        view.notify_taken(class::SORTED_SET, event, key)?;
     }
     reply.integer(count as i64);
     Ok(())

@@ -6,6 +6,7 @@ use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::taking::{Several, several, timeout_ms, would_block};
 use crate::commands::view::View;
+use crate::notifications::class;
 use crate::resp::reply::Reply;
 
 /// One of the two ends of a sorted set.
@@ -40,6 +41,13 @@ fn take<'r>(
         |element| elements.write(element),
     );
     set.remove_ranks(ranks.start, ranks.end);
+    if count > 0 {
+        let event = match end {
+            End::Lowest => "zpopmin",
+            End::Highest => "zpopmax",
+        };
+        view.notify_taken(class::SORTED_SET, event, key)?;
+    }
     Ok(true)
 }
 

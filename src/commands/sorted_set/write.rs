@@ -5,6 +5,7 @@ use darter_storage::SortedSetMut;
 use crate::commands::args::{Args, Options};
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
+use crate::notifications::class;
 use crate::resp::number::parse_double_in_range;
 use crate::resp::reply::Reply;
 
@@ -161,6 +162,10 @@ pub(in crate::commands) fn put(
             }
         }
     }
+    if added + changed > 0 {
+        let event = if rules.is_increment { "zincr" } else { "zadd" };
+        view.notify(class::SORTED_SET, event, key);
+    }
     match last {
         Some(score) if rules.is_increment => reply.double(score),
         None if rules.is_increment => reply.null(),
@@ -200,6 +205,9 @@ pub(super) fn zrem(
         for member in args.from(2) {
             removed += i64::from(set.remove(member).is_some());
         }
+    }
+    if removed > 0 {
+        view.notify_taken(class::SORTED_SET, "zrem", &args[1])?;
     }
     reply.integer(removed);
     Ok(())

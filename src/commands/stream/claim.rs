@@ -2,7 +2,7 @@
 
 use darter_storage::{StreamGroupMut, StreamId};
 
-use super::group::no_group;
+use super::group::{no_group, notify_consumer};
 use super::id::{self, parse_exact, parse_start};
 use super::pending::idle_ms;
 use super::read::write_entry;
@@ -42,6 +42,7 @@ fn change_group<T>(
     change: impl FnOnce(&mut StreamGroupMut<'_>, &[u8]) -> T,
 ) -> Result<T, CommandError> {
     let missing = || no_group(&args[1], &args[2], "");
+    notify_consumer(view, &args[1], (&args[2], &args[3]))?;
     let mut stream = view.stream_mut(&args[1])?.ok_or_else(missing)?;
     let mut group = stream.group_mut(&args[2]).ok_or_else(missing)?;
     Ok(change(&mut group, &args[3]))

@@ -7,6 +7,7 @@ use crate::commands::args::Args;
 use crate::commands::command::unknown_option;
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
+use crate::notifications::class;
 use crate::resp::reply::Reply;
 
 type Done = Result<(), CommandError>;
@@ -66,6 +67,22 @@ impl Asked {
     }
 }
 
+/// Tells of a consumer that is about to come to be by being named.
+pub(super) fn notify_consumer(
+    view: &View<'_>,
+    key: &[u8],
+    (group, consumer): (&[u8], &[u8]),
+) -> Done {
+    if view.services.config.notified() & class::STREAM == 0 {
+        return Ok(());
+    }
+    let group = view.stream(key)?.and_then(|stream| stream.group(group));
+    if group.is_some_and(|group| group.consumer(consumer).is_none()) {
+        view.notify(class::STREAM, "xgroup-createconsumer", key);
+    }
+    Ok(())
+}
+
 pub(super) fn create(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let asked = Asked::read(args, true)?;
     let last_id = view.stream(&args[2])?.map(|stream| stream.last_id());
@@ -85,6 +102,7 @@ pub(super) fn create(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply
             "BUSYGROUP Consumer Group name already exists",
         ));
     }
+    view.notify(class::STREAM, "xgroup-create", &args[2]);
     reply.status("OK");
     Ok(())
 }
@@ -109,12 +127,16 @@ pub(super) fn set_id(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply
         id => parse(id, 0)?,
     };
     group.set_position(id, asked.entries_read);
+    view.notify(class::STREAM, "xgroup-setid", &args[2]);
     reply.status("OK");
     Ok(())
 }
 
 pub(super) fn destroy(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let was_there = stream_of(view, args)?.destroy_group(&args[3]);
+    if was_there {
+        view.notify(class::STREAM, "xgroup-destroy", &args[2]);
+    }
     reply.integer(i64::from(was_there));
     Ok(())
 }
@@ -126,6 +148,9 @@ pub(super) fn create_consumer(view: &mut View<'_>, args: &Args<'_>, reply: &mut 
         return Err(no_group_of_key(&args[2], &args[3]));
     };
     let is_new = group.create_consumer(&args[4], now_ms);
+    if is_new {
+        view.notify(class::STREAM, "xgroup-createconsumer", &args[2]);
+    }
     reply.integer(i64::from(is_new));
     Ok(())
 }
@@ -135,7 +160,11 @@ pub(super) fn delete_consumer(view: &mut View<'_>, args: &Args<'_>, reply: &mut 
     let Some(mut group) = stream.group_mut(&args[3]) else {
         return Err(no_group_of_key(&args[2], &args[3]));
     };
-    let pending = group.delete_consumer(&args[4]).unwrap_or(0);
+    let pending = group.delete_consumer(&args[4]);
+    if pending.is_some() {
+        view.notify(class::STREAM, "xgroup-delconsumer", &args[2]);
+    }
+    let pending = pending.unwrap_or(0);
     reply.integer(pending as i64);
     Ok(())
 }

@@ -15,6 +15,7 @@ pub(super) fn xack(
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
     let mut acknowledged = 0;
+    view.notify_misses(&[&args[1]])?;
     if let Some(mut stream) = view.stream_mut(&args[1])?
         && let Some(mut group) = stream.group_mut(&args[2])
     {

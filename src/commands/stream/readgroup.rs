@@ -2,7 +2,7 @@
 
 use darter_storage::StreamId;
 
-use super::group::no_group;
+use super::group::{no_group, notify_consumer};
 use super::id::{self, next, parse_exact};
 use super::lag::Past;
 use super::query::{Query, Reads};
@@ -87,6 +87,7 @@ impl Reader<'_> {
                 view.check_growth(ids.len())?;
             }
         }
+        notify_consumer(view, key, (self.group, self.consumer))?;
         let mut stream = view.stream_mut(key)?.ok_or(CommandError::NoSuchKey)?;
         let mut group = stream
             .group_mut(self.group)
@@ -127,6 +128,7 @@ impl Reader<'_> {
                 view.check_growth(ids.len())?;
             }
         }
+        notify_consumer(view, key, (self.group, self.consumer))?;
         let mut stream = view.stream_mut(key)?.ok_or(CommandError::NoSuchKey)?;
         let mut group = stream
             .group_mut(self.group)

@@ -7,6 +7,7 @@ use super::trim::Trim;
 use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
+use crate::notifications::class;
 use crate::resp::reply::Reply;
 
 const NOT_ABOVE: CommandError = CommandError::text(
@@ -87,7 +88,11 @@ pub(super) fn xadd(
     if !stream.append(id, &fields) {
         return Err(NOT_ABOVE);
     }
-    add.trim.apply(&mut stream);
+    let trimmed = add.trim.apply(&mut stream);
+    view.notify(class::STREAM, "xadd", key);
+    if trimmed > 0 {
+        view.notify(class::STREAM, "xtrim", key);
+    }
     id::write(id, reply);
     Ok(())
 }
@@ -109,6 +114,9 @@ pub(super) fn xtrim(
         Some(mut stream) => trim.apply(&mut stream),
         None => 0,
     };
+    if removed > 0 {
+        view.notify(class::STREAM, "xtrim", &args[1]);
+    }
     reply.integer(removed as i64);
     Ok(())
 }
@@ -129,6 +137,9 @@ pub(super) fn xdel(
         for id in ids {
             removed += i64::from(stream.remove(id));
         }
+    }
+    if removed > 0 {
+        view.notify(class::STREAM, "xdel", &args[1]);
     }
     reply.integer(removed);
     Ok(())
@@ -191,6 +202,7 @@ pub(super) fn xsetid(
     if !stream.set_last_id(last_id, entries_added, max_deleted_id) {
         return Err(BELOW_TOP);
     }
+    view.notify(class::STREAM, "xsetid", &args[1]);
     reply.status("OK");
     Ok(())
 }

@@ -151,6 +151,8 @@ changed_in_place! {
     /// ```
     pub struct HashMut(HashValue) {
         fn insert(field: &[u8], value: &[u8]) -> bool;
+        fn insert_within_deadline(field: &[u8], value: &[u8]) -> bool;
+        fn set_deadline(field: &[u8], deadline_ms: u64) -> bool;
         fn remove(field: &[u8]) -> bool;
     }
 

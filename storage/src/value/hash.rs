@@ -29,10 +29,12 @@ pub(crate) const COMPACT_ELEMENT_BYTES_MAX: usize = 64;
 #[derive(Clone, Copy)]
 pub struct HashRef<'a> {
     pub(crate) view: View<'a>,
+    /// When it is read, in milliseconds since 1970: fields past their deadlines are not there.
+    pub(crate) now_ms: u64,
 }
 
 impl<'a> HashRef<'a> {
-    /// How many fields there are. O(1).
+    /// How many fields there are. O(1), or O(log n) if any have deadlines.
     ///
     /// ```
     /// # use darter_storage::HashValue;
@@ -42,7 +44,7 @@ impl<'a> HashRef<'a> {
     /// assert_eq!(hash.as_ref().len(), 1);
     /// ```
     pub fn len(self) -> usize {
-        self.view.len()
+        self.view.len() - self.past()
     }
 
     /// Whether there is no field. O(1). No stored hash is empty: one that loses its last field is
@@ -76,7 +78,8 @@ impl<'a> HashRef<'a> {
     /// ```
     #[inline]
     pub fn get(self, field: &[u8]) -> Option<&'a [u8]> {
-        self.view.find(field)
+        let value = self.view.find(field)?;
+        (!self.is_past(field)).then_some(value)
     }
 
     /// Whether the field is there. O(log n).
@@ -106,7 +109,11 @@ impl<'a> HashRef<'a> {
     /// assert_eq!(values, [b"1", b"2"]);
     /// ```
     pub fn iter(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        self.view.iter_from(0).map(|item| (item.key, item.value))
+        let has_past = self.past() > 0;
+        self.view
+            .iter_from(0)
+            .map(|item| (item.key, item.value))
+            .filter(move |(field, _)| !has_past || !self.is_past(field))
     }
 
     /// The field and value with `rank` others before it, in the order of [`HashRef::iter`]; `None`
@@ -123,7 +130,30 @@ impl<'a> HashRef<'a> {
     /// assert_eq!(hash.by_rank(10), None);
     /// ```
     pub fn by_rank(self, rank: usize) -> Option<(&'a [u8], &'a [u8])> {
-        self.view.get(rank).map(|item| (item.key, item.value))
+        self.by_ranks([rank]).next()
+    }
+
+    /// As [`HashRef::by_rank`], for several ranks. O(log n) each, and once O(log n) for each field
+    /// past its deadline that has not been removed yet.
+    ///
+    /// ```
+    /// # use darter_storage::HashValue;
+    /// let mut hash = HashValue::new();
+    /// for n in 0..10_u8 {
+    ///     hash.insert(&[n], b"");
+    /// }
+    /// assert_eq!(hash.as_ref().by_ranks([7, 7, 10]).count(), 2);
+    /// ```
+    pub fn by_ranks(
+        self,
+        ranks: impl IntoIterator<Item = usize>,
+    ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let before_past = self.before_past();
+        ranks.into_iter().filter_map(move |rank| {
+            let skipped = before_past.partition_point(|before| *before <= rank);
+            let item = self.view.get(rank.checked_add(skipped)?)?;
+            Some((item.key, item.value))
+        })
     }
 
     /// Visits about `count` fields from `cursor` (0: the start) on, and answers the next cursor
@@ -145,8 +175,12 @@ impl<'a> HashRef<'a> {
     /// }
     /// assert_eq!(seen, 5_000);
     /// ```
-    pub fn scan(self, cursor: u64, count: usize, visit: impl FnMut(&'a [u8], &'a [u8])) -> u64 {
-        self.view.scan(cursor, count, visit)
+    pub fn scan(self, cursor: u64, count: usize, mut visit: impl FnMut(&'a [u8], &'a [u8])) -> u64 {
+        self.view.scan(cursor, count, |field, value| {
+            if !self.is_past(field) {
+                visit(field, value);
+            }
+        })
     }
 
     /// Whether it has never been beyond 128 fields or 64 bytes in a field or value.
@@ -196,8 +230,8 @@ impl HashValue {
         }
     }
 
-    /// Sets a field, whatever it held. `true` if it was not there. O(log n), or O(size) while the
-    /// hash is small.
+    /// Sets a field, whatever it held, for ever. `true` if it was not there. O(log n), or O(size) while
+    /// the hash is small.
     ///
     /// ```
     /// let mut hash = darter_storage::HashValue::new();
@@ -206,6 +240,14 @@ impl HashValue {
     /// assert_eq!(hash.as_ref().get(b"visits"), Some(&b"2"[..]));
     /// ```
     pub fn insert(&mut self, field: &[u8], value: &[u8]) -> bool {
+        let is_new = self.put(field, value);
+        if !is_new {
+            self.forget_deadline(field);
+        }
+        is_new
+    }
+
+    pub(super) fn put(&mut self, field: &[u8], value: &[u8]) -> bool {
         if field.len() > COMPACT_ELEMENT_BYTES_MAX || value.len() > COMPACT_ELEMENT_BYTES_MAX {
             self.body.encoding |= LARGE;
         }
@@ -233,6 +275,7 @@ impl HashValue {
         let place = self.body.find(field);
         if place.found {
             self.body.remove(&place);
+            self.forget_deadline(field);
         }
         place.found
     }
@@ -250,6 +293,7 @@ impl HashValue {
     pub fn as_ref(&self) -> HashRef<'_> {
         HashRef {
             view: self.body.view(),
+            now_ms: 0,
         }
     }
 }

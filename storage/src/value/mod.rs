@@ -6,6 +6,7 @@
 
 mod body;
 mod changing;
+mod deadlines;
 mod flat;
 mod group;
 mod group_mut;
@@ -147,13 +148,33 @@ impl<'a> ValueRef<'a> {
         self.view().memory_bytes()
     }
 
+    /// The same as of a time: of a hash, fields past their deadlines are not there.
+    #[inline]
+    pub(crate) fn at(self, now_ms: u64) -> ValueRef<'a> {
+        match self {
+            ValueRef::Hash(hash) => ValueRef::Hash(hash.at(now_ms)),
+            other => other,
+        }
+    }
+
+    /// The state of a hash of which fields have deadlines.
+    pub(crate) fn timed_fields(self) -> Option<&'a TreeState> {
+        match self {
+            ValueRef::Hash(HashRef { view, .. }) => match view.form {
+                view::Form::Tree(state) => (state.timed_fields() > 0).then_some(state),
+                view::Form::Flat(_) => None,
+            },
+            _ => None,
+        }
+    }
+
     fn new(kind: Type, view: View<'a>, head: StreamHead) -> ValueRef<'a> {
         match kind {
             Type::String => ValueRef::String(StringRef { view }),
             Type::List => ValueRef::List(ListRef { view }),
             Type::Set => ValueRef::Set(SetRef { view }),
             Type::SortedSet => ValueRef::SortedSet(SortedSetRef { view }),
-            Type::Hash => ValueRef::Hash(HashRef { view }),
+            Type::Hash => ValueRef::Hash(HashRef { view, now_ms: 0 }),
             Type::Stream => ValueRef::Stream(StreamRef { view, head }),
         }
     }
@@ -311,6 +332,13 @@ impl Value {
     pub(crate) fn copy(value: ValueRef<'_>) -> Value {
         let kind = value.kind();
         Value::from_body(kind, Body::copy(value.view(), kind), value.head())
+    }
+
+    /// Removes from a hash what is past its deadline.
+    pub(crate) fn remove_past(&mut self, now_ms: u64) {
+        if let Value::Hash(hash) = self {
+            hash.remove_past(now_ms);
+        }
     }
 
     /// Whether anything is different from what it was made from.

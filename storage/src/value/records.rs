@@ -1,4 +1,5 @@
-//! What a stream's groups know, as records of one tree: their keys, and what is under them.
+//! What a stream's groups know, as records of one tree: their keys, and what is under them. The tree of
+//! a hash's deadlines (`deadlines`) is one of records, too.
 //!
 //! Groups and consumers have numbers, which their stream gives only once, so that what is pending
 //! names them in a few bytes. A key is a kind and what tells its records apart:
@@ -12,6 +13,7 @@
 //! | held | number of a consumer, ID | nothing |
 
 use super::body::{Body, OwnForm};
+use super::deadlines;
 use super::stream::StreamId;
 use super::tree::{RECORDS, TreeState};
 use super::view::{Form, Item, View};
@@ -57,6 +59,9 @@ fn take_option(bytes: &mut &[u8]) -> Option<u64> {
 /// The word of a record. Of what is pending or held it says number and millisecond, so that a
 /// search among millions of one group looks at no key before the leaf.
 pub(super) fn word(key: &[u8]) -> u64 {
+    if let [deadlines::FIELD, field @ ..] = key {
+        return deadlines::field_word(field);
+    }
     if let [kind @ (PENDING | HELD), rest @ ..] = key {
         let mut rest = rest;
         let number = take_number(&mut rest).min(WORD_NUMBER_MAX);
@@ -278,7 +283,7 @@ impl<'a> View<'a> {
 }
 
 impl Body {
-    /// Puts a record, over whatever has its key. The stream is a tree from here on.
+    /// Puts a record, over whatever has its key. The value is a tree from here on.
     pub(super) fn put_record(&mut self, key: &[u8], value: &[u8]) {
         self.changed = true;
         self.grow();
@@ -314,7 +319,7 @@ impl Body {
         }
     }
 
-    /// Puts all records of a stream into another that has none.
+    /// Puts all records of a value into another that has none.
     pub(super) fn copy_records(&mut self, source: &TreeState) {
         if source.records() == 0 {
             return;

@@ -115,7 +115,7 @@ fn trees_of_several_levels_stay_in_order() {
         } else {
             let score = random.below(20) as f64;
             hash.insert(&name, b"value");
-            hash_model.insert(name.clone(), b"value".to_vec());
+            hash_model.insert(name.clone(), (b"value".to_vec(), 0));
             set.insert(&name, score);
             set_model.insert(name, score);
         }

@@ -1,4 +1,5 @@
 mod chain;
+mod hash;
 mod large;
 mod model;
 mod stream;

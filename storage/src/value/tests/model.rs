@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::*;
+use super::hash::{HashModel, change_hash, check_hash};
 use super::stream::{StreamModel, change_stream, check_stream};
 
 /// Numbers that a seed decides.
@@ -43,7 +44,7 @@ pub(super) enum Model {
     List(Vec<Vec<u8>>),
     Set(BTreeSet<Vec<u8>>),
     SortedSet(BTreeMap<Vec<u8>, f64>),
-    Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+    Hash(HashModel),
     Stream(StreamModel),
 }
 
@@ -100,15 +101,7 @@ pub(super) fn change(value: &mut Value, model: &mut Model, random: &mut Random, 
             change_sorted_set(value, model, random, takes, member);
         }
         (Value::Hash(value), Model::Hash(model)) => {
-            let (field, new) = (random.element(different), random.element(different));
-            if takes {
-                assert_eq!(value.remove(&field), model.remove(&field).is_some());
-            } else {
-                assert_eq!(
-                    value.insert(&field, &new),
-                    model.insert(field, new).is_none()
-                );
-            }
+            change_hash(value, model, random, takes, different);
         }
         (Value::Stream(value), Model::Stream(model)) => {
             change_stream(value, model, random, takes);
@@ -273,29 +266,6 @@ fn check_set(value: SetRef<'_>, model: &BTreeSet<Vec<u8>>) {
     assert_eq!(seen, *model);
     assert!(model.iter().all(|member| value.contains(member)));
     assert!(!value.contains(b"absent"));
-}
-
-fn check_hash(value: HashRef<'_>, model: &BTreeMap<Vec<u8>, Vec<u8>>) {
-    assert_eq!(value.len(), model.len());
-    let owned = |(field, value): (&[u8], &[u8])| (field.to_vec(), value.to_vec());
-    assert_eq!(value.iter().map(owned).collect::<BTreeMap<_, _>>(), *model);
-    assert!(
-        model
-            .iter()
-            .all(|(field, own)| value.get(field) == Some(own))
-    );
-    assert_eq!(value.get(b"absent"), None);
-    let mut seen = Vec::new();
-    let mut cursor = 0;
-    loop {
-        cursor = value.scan(cursor, 10, |field, _| seen.push(field.to_vec()));
-        assert!(cursor < 1 << 63);
-        if cursor == 0 {
-            break;
-        }
-    }
-    assert_eq!(seen.len(), model.len());
-    assert!(seen.iter().all(|field| model.contains_key(field)));
 }
 
 fn check_sorted_set(value: SortedSetRef<'_>, model: &BTreeMap<Vec<u8>, f64>) {

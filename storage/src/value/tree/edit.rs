@@ -55,7 +55,7 @@ impl TreeState {
     pub(super) fn order(&self, root: usize) -> Order {
         match (self.kind, root) {
             (Type::SortedSet, BY_MEMBER) => Order::Hash,
-            (Type::Stream, RECORDS) => Order::Record,
+            (Type::Stream | Type::Hash, RECORDS) => Order::Record,
             _ => self.kind.order(),
         }
     }

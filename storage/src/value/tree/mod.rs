@@ -43,7 +43,7 @@ use node::{Link, NodeRef, free_long, free_node};
 pub(crate) const MAIN: usize = 0;
 /// A sorted set's tree by member.
 pub(crate) const BY_MEMBER: usize = 1;
-/// A stream's tree of what its groups know.
+/// A stream's tree of what its groups know, or a hash's of when its fields expire.
 pub(crate) const RECORDS: usize = 1;
 /// A list's first leaf, before those of the tree.
 const FRONT: usize = 1;
@@ -72,6 +72,8 @@ pub(crate) struct TreeState {
     kind: Type,
     pub(crate) encoding: u8,
     pub(crate) head: StreamHead,
+    /// Of a hash of which fields have deadlines: when its key expires, whatever its fields do.
+    pub(crate) key_deadline_ms: u64,
     /// A string's length.
     pub(crate) string_bytes: usize,
     /// What the blocks take, about.
@@ -99,6 +101,7 @@ impl TreeState {
             kind,
             encoding: 0,
             head: StreamHead::default(),
+            key_deadline_ms: 0,
             string_bytes: 0,
             memory_bytes: 0,
             dropped_bytes: 0,
@@ -124,6 +127,7 @@ impl TreeState {
             kind: self.kind,
             encoding: self.encoding,
             head: self.head,
+            key_deadline_ms: self.key_deadline_ms,
             string_bytes: self.string_bytes,
             memory_bytes: self.memory_bytes,
             dropped_bytes: 0,
@@ -150,10 +154,19 @@ impl TreeState {
         (self.counts[MAIN] + ends) as usize
     }
 
-    /// How many records of groups a stream has.
+    /// How many records a stream or a hash has.
     pub(crate) fn records(&self) -> usize {
-        if self.kind == Type::Stream {
+        if matches!(self.kind, Type::Stream | Type::Hash) {
             self.counts[RECORDS] as usize
+        } else {
+            0
+        }
+    }
+
+    /// How many fields of a hash have deadlines: each is two records.
+    pub(crate) fn timed_fields(&self) -> usize {
+        if self.kind == Type::Hash {
+            self.counts[RECORDS] as usize / 2
         } else {
             0
         }
