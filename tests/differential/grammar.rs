@@ -237,8 +237,8 @@ const ANY: &[&str] = &[
 ];
 /// Kinds that others meet by mistake.
 const FOREIGN: &[&str] = &["str", "list", "set", "hash", "zset", "stream", "none"];
-/// The same for what is slow or without an order on texts and sets of any content.
-const FOREIGN_TO_PURE: &[&str] = &["list", "hash", "stream"];
+/// What is slow, or without an order, on texts and sets of any content; each meets the other by
+/// mistake.
 const PURE: &[&str] = &["text", "lex"];
 /// Kinds that meet no other, since what is made of them would be found everywhere.
 const ALONE: &[&str] = &["hll"];
@@ -250,11 +250,7 @@ fn key(source: &mut Source, types: &[String]) -> Vec<u8> {
     if kind == "any" {
         kind = source.random.pick(ANY);
     } else if !ALONE.contains(&kind) && source.percent(5) {
-        let foreign = if PURE.contains(&kind) {
-            FOREIGN_TO_PURE
-        } else {
-            FOREIGN
-        };
+        let foreign = if PURE.contains(&kind) { PURE } else { FOREIGN };
         kind = source.random.pick(foreign);
     }
     let names = KEYS
