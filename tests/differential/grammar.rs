@@ -420,14 +420,17 @@ impl Parsed {
         let mut command = self.write(source, family);
         let is_safe = matches!(self.form.nature, Nature::Plain | Nature::NotInScripts);
         // Redis 7.2 knows an option of these that makes another error of one argument too many.
-        // Consumers are made beforehand, which needs the arguments in their places.
+        // Consumers are made beforehand, which needs the arguments in their places. No pattern
+        // matches the empty channel in Redis.
         let name = &command.words[0];
-        let has_news = name.ends_with(b"RANK") || name.ends_with(b"CLAIM");
+        let is_kept = [&b"RANK"[..], b"CLAIM", b"PUBLISH"]
+            .iter()
+            .any(|end| name.ends_with(end));
         let is_lex = command
             .keys
             .iter()
             .any(|at| command.words[*at].starts_with(LEX));
-        if is_safe && !has_news && !is_lex && source.percent(4) {
+        if is_safe && !is_kept && !is_lex && source.percent(4) {
             mutate(source, &mut command.words);
             command.keys.retain(|at| *at < command.words.len());
             command.is_mutant = true;
