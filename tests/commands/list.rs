@@ -180,3 +180,16 @@ fn lists_are_as_in_redis() {
          LTRIM m 0 1; LTRIM m x 1; LSET m x a; LSET m 0 a; LINDEX m x; LREM m x a; LREM m 0 a; LINSERT m FOO a b",
     );
 }
+
+#[test]
+fn what_is_taken_is_read_before_the_timeout() {
+    compare(
+        "BLMPOP x 0 k LEFT
+        BLMPOP -1 1 k NOWHERE
+        BLMPOP -1 1 k LEFT COUNT 0
+        BLMPOP -1 1 k LEFT
+        BZMPOP x 0 k MIN
+        BZMPOP -1 1 k NOWHERE
+        BZMPOP -1 1 k MIN",
+    );
+}

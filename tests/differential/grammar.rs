@@ -237,8 +237,8 @@ const ANY: &[&str] = &[
 ];
 /// Kinds that others meet by mistake.
 const FOREIGN: &[&str] = &["str", "list", "set", "hash", "zset", "stream", "none"];
-/// The same for what is slow or without an order on texts and sets of any content.
-const FOREIGN_TO_PURE: &[&str] = &["list", "hash", "stream"];
+/// What is slow, or without an order, on texts and sets of any content; each meets the other by
+/// mistake.
 const PURE: &[&str] = &["text", "lex"];
 /// Kinds that meet no other, since what is made of them would be found everywhere.
 const ALONE: &[&str] = &["hll"];
@@ -250,11 +250,7 @@ fn key(source: &mut Source, types: &[String]) -> Vec<u8> {
     if kind == "any" {
         kind = source.random.pick(ANY);
     } else if !ALONE.contains(&kind) && source.percent(5) {
-        let foreign = if PURE.contains(&kind) {
-            FOREIGN_TO_PURE
-        } else {
-            FOREIGN
-        };
+        let foreign = if PURE.contains(&kind) { PURE } else { FOREIGN };
         kind = source.random.pick(foreign);
     }
     let names = KEYS
@@ -424,14 +420,17 @@ impl Parsed {
         let mut command = self.write(source, family);
         let is_safe = matches!(self.form.nature, Nature::Plain | Nature::NotInScripts);
         // Redis 7.2 knows an option of these that makes another error of one argument too many.
-        // Consumers are made beforehand, which needs the arguments in their places.
+        // Consumers are made beforehand, which needs the arguments in their places. No pattern
+        // matches the empty channel in Redis.
         let name = &command.words[0];
-        let has_news = name.ends_with(b"RANK") || name.ends_with(b"CLAIM");
+        let is_kept = [&b"RANK"[..], b"CLAIM", b"PUBLISH"]
+            .iter()
+            .any(|end| name.ends_with(end));
         let is_lex = command
             .keys
             .iter()
             .any(|at| command.words[*at].starts_with(LEX));
-        if is_safe && !has_news && !is_lex && source.percent(4) {
+        if is_safe && !is_kept && !is_lex && source.percent(4) {
             mutate(source, &mut command.words);
             command.keys.retain(|at| *at < command.words.len());
             command.is_mutant = true;

@@ -263,10 +263,10 @@ pub(crate) const POOLS: &[(&str, Pool)] = &[
     ("member", member),
     ("element", |source| {
         if source.percent(50) {
-            member(source)
-        } else {
-            value(source)
+            return member(source);
         }
+        let text = value(source);
+        text.into_iter().map(|byte| byte.max(1)).collect()
     }),
     ("pattern", |source| {
         source.pick(&[
@@ -500,6 +500,7 @@ fn value(source: &mut Source) -> Vec<u8> {
     }
 }
 
+/// Without zero bytes: SORT ALPHA of Redis sees a text up to the first.
 fn member(source: &mut Source) -> Vec<u8> {
     if source.is_bulk {
         return format!("m:{}", source.below(400)).into_bytes();
@@ -507,9 +508,9 @@ fn member(source: &mut Source) -> Vec<u8> {
     match source.below(20) {
         0..=1 => format!("m:{}", source.below(400)).into_bytes(),
         2..=4 => source.between(-5, 12),
-        5 => source.pick(&["", "1.5", "a b", "x\u{0}", "\r\n", "inf", "1e3", MAX]),
+        5 => source.pick(&["", "1.5", "a b", "x\u{1}", "\r\n", "inf", "1e3", MAX]),
         6 => vec![b'L'; 60 + source.below(10)],
-        7 => vec![0xff, 0x80, source.below(4) as u8],
+        7 => vec![0xff, 0x80, 1 + source.below(4) as u8],
         _ => source.pick(&["a", "b", "c", "d", "e", "f", "g", "h"]),
     }
 }

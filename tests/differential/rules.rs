@@ -201,6 +201,11 @@ pub(crate) const AVOIDED: &[(&str, &str, Way)] = &[
         Way::Plain,
     ),
     (
+        "zero-bytes-in-sort",
+        "RPUSH l 'x\\x00y' x; SORT l ALPHA",
+        Way::Plain,
+    ),
+    (
         "flags-of-keys",
         "COMMAND GETKEYSANDFLAGS SET k v",
         Way::Plain,

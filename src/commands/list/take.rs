@@ -127,8 +127,8 @@ pub(super) fn blmpop(
     args: &Args<'_>,
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
-    let timeout_ms = timeout_ms(&args[1])?;
     let wanted = several(args, 2, ["LEFT", "RIGHT"])?;
+    let timeout_ms = timeout_ms(&args[1])?;
     if take_from_first(view, &wanted, reply)? {
         return Ok(());
     }

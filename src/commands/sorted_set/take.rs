@@ -121,8 +121,8 @@ pub(super) fn bzmpop(
     args: &Args<'_>,
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
-    let timeout_ms = timeout_ms(&args[1])?;
     let wanted = several(args, 2, ["MIN", "MAX"])?;
+    let timeout_ms = timeout_ms(&args[1])?;
     if take_from_first(view, &wanted, reply)? {
         return Ok(());
     }
