@@ -267,7 +267,7 @@ fn large(rows: &mut Vec<Row>) {
         ),
         (
             "list",
-            "LSET big {1000000} {v16}",
+            "LSET big {100000-1000000} {v16}",
             "RPUSH big {v16}",
             100_000,
         ),

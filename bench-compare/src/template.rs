@@ -1,5 +1,7 @@
 //! Requests with holes for numbers, written over and over with little work.
 
+use std::ops::Range;
+
 use fastrand::Rng;
 
 /// Digits of a number in a request.
@@ -7,8 +9,8 @@ const DIGITS: usize = 12;
 
 /// One operation: one request, or several that belong together.
 ///
-/// Written as words: `{1000}` is a number drawn below a thousand, `{seq}` the number of the operation,
-/// `{v64}` a value of 64 bytes, ` ; ` stands between requests, and a leading `!` sends a line as it is.
+/// Written as words: `{1000}` is a number drawn below a thousand, in twelve digits, `{100-1000}` one from a
+/// hundred on, in no more digits than it has, `{seq}` the number of the operation, `{v64}` a value of 64 bytes, ` ; ` stands between requests, and a leading `!` sends a line as it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
     bytes: Vec<u8>,
@@ -19,8 +21,23 @@ pub(crate) struct Template {
 #[derive(Clone, Debug)]
 struct Hole {
     at: usize,
+    digits: usize,
     /// `None` for the number of the operation.
-    below: Option<u64>,
+    drawn: Option<Range<u64>>,
+}
+
+impl Hole {
+    fn new(text: &str, at: usize) -> Hole {
+        let (digits, drawn) = match text.split_once('-') {
+            // Numbers of one length, so that they always fit.
+            Some((first, end)) => {
+                let drawn = first.parse().ok().zip(end.parse().ok());
+                (first.len(), drawn.map(|(first, end)| first..end))
+            }
+            None => (DIGITS, text.parse().ok().map(|end: u64| 0..end.max(1))),
+        };
+        Hole { at, digits, drawn }
+    }
 }
 
 impl Template {
@@ -62,12 +79,9 @@ impl Template {
             if let Some(length) = hole.strip_prefix('v') {
                 bytes.resize(bytes.len() + length.parse().unwrap_or(0), b'v');
             } else {
-                let below = hole.parse().ok();
-                holes.push(Hole {
-                    at: bytes.len(),
-                    below,
-                });
-                bytes.resize(bytes.len() + DIGITS, b'0');
+                let hole = Hole::new(hole, bytes.len());
+                bytes.resize(bytes.len() + hole.digits, b'0');
+                holes.push(hole);
             }
             rest = after;
         }
@@ -92,10 +106,10 @@ impl Template {
         let base = output.len();
         output.extend_from_slice(&self.bytes);
         for hole in &self.holes {
-            let mut number = hole
-                .below
-                .map_or(sequence, |below| random.u64(..below.max(1)));
-            let digits = &mut output[base + hole.at..base + hole.at + DIGITS];
+            let drawn = hole.drawn.clone();
+            let mut number = drawn.map_or(sequence, |drawn| random.u64(drawn));
+            let begin = base + hole.at;
+            let digits = &mut output[begin..begin + hole.digits];
             for digit in digits.iter_mut().rev() {
                 if number == 0 {
                     break;
@@ -141,6 +155,23 @@ mod tests {
             seen[number] = true;
         }
         assert_eq!(seen, [true; 10]);
+    }
+
+    #[test]
+    fn numbers_of_one_length_have_no_zeros_before_them() {
+        let mut random = Rng::with_seed(1);
+        let template = Template::new("{100-1000}");
+        for _ in 0..200 {
+            let mut output = Vec::new();
+            template.write(&mut output, &mut random, 0);
+            let text = String::from_utf8(output).expect("text");
+            let number = text.lines().last().expect("a line");
+            assert!(
+                (100..1000).contains(&number.parse().expect("a number")),
+                "{number}"
+            );
+            assert!(!number.starts_with('0'));
+        }
     }
 
     #[test]
