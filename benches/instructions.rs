@@ -33,8 +33,11 @@ const STEP_MS: u64 = 20;
 const INCR: &str = include_str!("scripts/incr.lua");
 const RATE_LIMITER: &str = include_str!("scripts/rate_limiter.lua");
 
+/// Runs a path so many times.
+type Run = fn(u64);
+
 /// What is run, by its name.
-const PATHS: &[(&str, fn(u64))] = &[
+const PATHS: &[(&str, Run)] = &[
     ("get", get),
     ("set", set),
     ("incr", incr),
