@@ -76,6 +76,17 @@ clients:
 bench *arguments:
     cargo bench --workspace {{arguments}}
 
+# Counts the instructions of fixed paths under valgrind and compares them with what is recorded;
+# `just instructions record` writes the new figures.
+instructions *arguments:
+    tests/instructions/run {{arguments}}
+
+# Against redis-server, valkey-server, keydb-server and dragonfly, if they are on the PATH: the table, its
+# values and a picture go to target/bench-compare. `just bench-compare curves`, `--only GET`, `--help`.
+bench-compare *arguments:
+    cargo build --release
+    cargo run --release --package bench-compare -- {{arguments}}
+
 # Licences, bans and sources of all dependencies.
 deny:
     cargo deny check licenses bans sources

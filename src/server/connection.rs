@@ -273,6 +273,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// Lets replies be sent once all that is ready has been served: a peer that is woken once finds
+    /// more of them. A large one goes piece by piece: sockets are looked at between.
+    fn send_soon(&self, context: &mut Context<'_>) {
+        if self.session.is_suspended() {
+            let_others(context);
+        } else {
+            context.waker().wake_by_ref();
+        }
+    }
+
     /// Sees to it that the task is woken when a command's time is over, or the client's.
     fn poll_timer(&mut self, context: &mut Context<'_>) {
         let deadlines = [self.session.deadline(), self.soft_limit_deadline()];
@@ -353,14 +363,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
                     return Poll::Pending;
                 }
                 if !own.is_closing && !is_blocked && !own.session.output.is_empty() {
-                    // Replies go once all that is ready has been served: a peer that is woken
-                    // once finds more of them. A large one goes piece by piece: sockets are looked at
-                    // between.
-                    if own.session.is_suspended() {
-                        let_others(context);
-                    } else {
-                        context.waker().wake_by_ref();
-                    }
+                    own.send_soon(context);
                     return Poll::Pending;
                 }
                 continue;

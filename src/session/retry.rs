@@ -220,6 +220,15 @@ pub(super) fn run(
     args: &Args<'_>,
     output: &mut Vec<u8>,
 ) -> Option<Box<dyn Pending>> {
+    if command.has(flag::EXCLUSIVE) {
+        let escalation = Escalation::exclusive(&core.services.store);
+        let kept = Kept::new(command, run, args, core.client.database);
+        return Some(Box::new(Retry {
+            kept,
+            escalation,
+            waits_for_gate: false,
+        }));
+    }
     let defers = core.client.reply_mode == ReplyMode::On;
     run_deferring(core, (command, run), args, output, defers)
 }
@@ -233,15 +242,6 @@ fn run_deferring(
     defers: bool,
 ) -> Option<Box<dyn Pending>> {
     let database = core.client.database;
-    if command.has(flag::EXCLUSIVE) {
-        let escalation = Escalation::exclusive(&core.services.store);
-        let kept = Kept::new(command, run, args, database);
-        return Some(Box::new(Retry {
-            kept,
-            escalation,
-            waits_for_gate: false,
-        }));
-    }
     let mode = mode_of(command);
     let mut transaction = match core.direct.take() {
         Some(mut transaction) if mode == Mode::Direct => {
