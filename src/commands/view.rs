@@ -366,9 +366,13 @@ impl<'t> View<'t> {
     pub fn notify_in(&self, database: usize, event: (u32, &str), key: &[u8]) {
         let wanted = self.services.config.notified();
         if wanted & event.0 != 0 {
-            notifications::messages(wanted, event, (database, key))
-                .for_each(|message| self.publish(message));
+            self.tell(wanted, event, (database, key));
         }
+    }
+
+    #[cold]
+    fn tell(&self, wanted: u32, event: (u32, &str), key: (usize, &[u8])) {
+        notifications::messages(wanted, event, key).for_each(|message| self.publish(message));
     }
 
     /// As `notify`, after elements were taken; tells also that the key has gone with the last.
