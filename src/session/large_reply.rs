@@ -90,4 +90,8 @@ impl Pending for LargeReply {
         output.extend_from_slice(b"\r\n");
         Step::Done
     }
+
+    fn is_within_reply(&self) -> bool {
+        true
+    }
 }

@@ -103,6 +103,11 @@ trait Pending {
         None
     }
 
+    /// Whether its reply is in the output in part.
+    fn is_within_reply(&self) -> bool {
+        false
+    }
+
     /// Takes back what others know of it, when its client has gone.
     fn abandon(&mut self, _core: &mut Core) {}
 }
@@ -438,8 +443,13 @@ impl Session {
         Progress::Closing
     }
 
-    /// Writes the messages that others have sent to this client.
+    /// Writes the messages that others have sent to this client, unless they would stand within a
+    /// reply.
     pub fn take_pushes(&mut self) {
+        let pending = self.pending.as_ref();
+        if pending.is_some_and(|pending| pending.is_within_reply()) {
+            return;
+        }
         if self.is_subscribed() || self.is_monitor() {
             pushes::write(&self.core.client, &mut self.output);
         }

@@ -101,3 +101,25 @@ fn it_is_the_same_in_every_surrounding() {
     client.send_bytes(&encode(&["PING"]));
     assert_eq!(client.read().render(), "PONG");
 }
+
+#[test]
+fn messages_come_before_or_behind_it() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.call(&[&b"SET"[..], b"large", &large()]);
+    let mut subscriber = Client::connect(server.address);
+    subscriber.run("HELLO 3");
+    assert!(matches!(subscriber.run("SUBSCRIBE news"), Reply::Push(_)));
+    subscriber.send_bytes(&encode(&["GET", "large"]));
+    while number(&mut client, "snapshots_held") == 0 {}
+    for n in 0..100 {
+        assert_eq!(client.run(&format!("PUBLISH news {n}")).render(), "1");
+    }
+    assert!(matches!(subscriber.read(), Reply::Bulk(bytes) if bytes == large()));
+    for n in 0..100 {
+        assert_eq!(
+            subscriber.read().render(),
+            format!("[message news '{n}']")
+        );
+    }
+}
