@@ -87,6 +87,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Poll::Ready(Ok(sent)) => {
                     count(&self.stats.output_bytes, sent as u64);
                     self.sent += sent;
+                    if self.session.is_within_reply() {
+                        self.note_active();
+                    }
                 }
                 Poll::Pending => {
                     self.session.take_pushes();
@@ -191,7 +194,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Step::Waits
             };
         }
-        if self.session.is_suspended() && self.session.waiting_bytes() > AHEAD_BYTES_MAX {
+        let is_behind = self.session.is_suspended() && !self.session.is_within_reply();
+        if is_behind && self.session.waiting_bytes() > AHEAD_BYTES_MAX {
             return Step::Waits;
         }
         let mut bytes = [std::mem::MaybeUninit::uninit(); READ_BYTES];
@@ -211,17 +215,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Step::Again
     }
 
+    /// The client is not idle.
+    fn note_active(&self) {
+        let now_ms = self.services.store.now_ms();
+        let shared = self.session.shared();
+        shared.active_ms.store(now_ms, Ordering::Relaxed);
+    }
+
     fn take(&mut self, received: &[u8]) {
         count(&self.stats.input_bytes, received.len() as u64);
         let wanted = self.session.wanted_bytes();
         let input = self.session.input();
         input.reserve(wanted.max(received.len()));
         input.extend_from_slice(received);
-        let now_ms = self.services.store.now_ms();
-        self.session
-            .shared()
-            .active_ms
-            .store(now_ms, Ordering::Relaxed);
+        self.note_active();
         self.has_input = true;
         self.charge();
     }

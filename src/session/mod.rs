@@ -312,6 +312,12 @@ impl Session {
         self.pending.is_some()
     }
 
+    /// Whether a reply is in the output in part; the rest follows as the client reads.
+    pub fn is_within_reply(&self) -> bool {
+        let pending = self.pending.as_ref();
+        pending.is_some_and(|pending| pending.is_within_reply())
+    }
+
     /// Whether a command waits for something to take.
     pub fn is_blocked(&self) -> bool {
         self.core.client.shared.is_blocked.load(Ordering::SeqCst)
@@ -418,6 +424,7 @@ impl Session {
     /// left behind in the session is not to be trusted, so the connection ends.
     fn end_after_panic(&mut self) -> Progress {
         const TEXT: &[u8] = b"ERR internal error";
+        let is_within_reply = self.is_within_reply();
         if let Some(mut pending) = self.pending.take()
             && !fault!("what panicked keeps its place")
         {
@@ -435,8 +442,10 @@ impl Session {
             self.core.client.shared.address,
             entry.map_or_else(|| "no command".into(), |entry| entry.full_name()),
         );
-        self.output.truncate(self.reply_from);
-        Encoder::new(&mut self.output, self.core.client.protocol).error(TEXT);
+        if !is_within_reply {
+            self.output.truncate(self.reply_from);
+            Encoder::new(&mut self.output, self.core.client.protocol).error(TEXT);
+        }
         self.core.ended(true, false);
         self.core.finish(&mut self.output, self.reply_from);
         self.core.client.is_closing = true;
@@ -446,8 +455,9 @@ impl Session {
     /// Writes the messages that others have sent to this client, unless they would stand within a
     /// reply.
     pub fn take_pushes(&mut self) {
-        let pending = self.pending.as_ref();
-        if pending.is_some_and(|pending| pending.is_within_reply()) {
+        let is_within = self.is_within_reply() && !fault!("messages stand within a large reply");
+        // The last reply may have been cut short.
+        if is_within || self.core.client.is_closing {
             return;
         }
         if self.is_subscribed() || self.is_monitor() {

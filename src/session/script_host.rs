@@ -258,14 +258,13 @@ impl ScriptHost<'_, '_> {
                     self.needs_gate = true;
                     return Called::Wait;
                 }
-                if command.has(flag::PUBSUB) {
-                    self.effects.bytes += args.all().iter().map(|part| part.len()).sum::<usize>();
-                }
+                let published_before = transaction.published_bytes();
                 let services = &*self.core.services;
                 let keys = CallKeys::new(self.rules, entry, self.recorder.as_deref_mut());
                 let view = View::new(transaction, self.rules.database, services)
                     .telling_misses(!command.has(flag::WRITE));
                 let result = handler(&mut view.under(Some(&keys)), args, reply);
+                self.effects.bytes += transaction.published_bytes() - published_before;
                 refusal = keys.refusal.into_inner();
                 result
             }

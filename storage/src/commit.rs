@@ -185,13 +185,19 @@ impl Transaction {
     /// The earliest deadline among the live versions, and their fields, that the transaction relied
     /// on. While one owns the gate, the time stands still.
     fn relied_until_ms(&self) -> u64 {
-        if self.mode == Mode::Exclusive {
+        if self.mode == Mode::Exclusive || !self.relies_on_time {
             return u64::MAX;
         }
         (0..self.entries.len())
             .filter_map(|index| match self.entries.get(index).seen.get() {
-                // SAFETY: protected by the pin (direct) or by the number.
-                Seen::Alive(version) => Some(unsafe { (*version).unchanged_until_ms(self.now_ms) }),
+                Seen::Alive(version) => {
+                    // SAFETY: protected by the pin (direct) or by the number.
+                    let version = unsafe { &*version };
+                    if fault!("deadlines of fields not compared") {
+                        return Some(version.deadline_ms());
+                    }
+                    Some(version.unchanged_until_ms(self.now_ms))
+                }
                 _ => None,
             })
             .filter(|deadline_ms| *deadline_ms != 0)

@@ -49,23 +49,29 @@ impl Store {
         inner.run_afterwards(&local, &guard);
         let mut due = Vec::new();
         let has_expired = inner.expire_some(keys, &mut due, &local, &guard);
-        self.expire_fields(due);
         self.end_snapshots(&guard);
         let has_swept = inner.spaces.is_sweep_due() && inner.sweep(keys, &local, &guard);
         guard.flush();
-        has_expired || has_swept || inner.afterwards.is_due()
+        drop(guard);
+        // Without the pin, for it may take long.
+        let has_removed = !fault!("expired fields stay") && self.expire_fields(due);
+        has_expired || has_removed || has_swept || inner.afterwards.is_due()
     }
 
     /// Removes fields that are past their deadlines from hashes. One that somebody else changes at the
-    /// same time is left to the next look.
-    fn expire_fields(&self, hashes: Vec<(usize, Box<[u8]>)>) {
+    /// same time is left to the next look. `true` if there was one that nobody did.
+    fn expire_fields(&self, hashes: Vec<(usize, Box<[u8]>)>) -> bool {
+        let mut has_removed = false;
         for (database, key) in hashes {
             let mut transaction = self.begin(Mode::Direct);
+            // Nobody sees those fields, and the others keep their deadlines: time may go on.
+            transaction.relies_on_time = false;
             // To be given a hash to be changed is to be given it without those fields.
             if matches!(transaction.update(database, &key), Ok(Some(_))) {
-                let _ = transaction.commit();
+                has_removed |= transaction.commit().is_ok();
             }
         }
+        has_removed
     }
 }
 
@@ -227,10 +233,7 @@ impl Inner {
                     match self.expire_if_due(space, record, local, guard) {
                         Due::Nothing => {}
                         Due::Key => expired += 1,
-                        Due::Fields => {
-                            expired += 1;
-                            hashes.push((database, record.key().into()));
-                        }
+                        Due::Fields => hashes.push((database, record.key().into())),
                     }
                 }
                 self.expiry_position.store(next, Relaxed);

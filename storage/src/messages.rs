@@ -23,7 +23,23 @@ impl Transaction {
     /// assert_eq!(receiver.try_iter().count(), 0);
     /// ```
     pub fn publish(&self, message: Message) {
+        let bytes = size_of::<Message>() + message.channel.len() + message.payload.len();
+        self.published_bytes.set(self.published_bytes.get() + bytes);
         self.messages.borrow_mut().push(message);
+    }
+
+    /// How many bytes all take that was ever published with this transaction, given up or not. O(1).
+    ///
+    /// ```
+    /// use darter_storage::{Message, Mode, Store};
+    /// let tx = Store::new().begin(Mode::Optimistic);
+    /// let before = tx.published_bytes();
+    /// let (channel, payload) = (b"news"[..].into(), b"more"[..].into());
+    /// tx.publish(Message { channel, payload, sharded: false });
+    /// assert!(tx.published_bytes() >= before + 8);
+    /// ```
+    pub fn published_bytes(&self) -> usize {
+        self.published_bytes.get()
     }
 
     /// Whether anything is published with this transaction so far.

@@ -265,10 +265,18 @@ impl Transaction {
                 |tx: &Transaction| Ok::<_, Error>(tx.bytes(database, key)?.map(|b| b.into_owned()));
             return Ok(value(self)? == snapshot.read(value)?);
         }
-        Ok(
-            ptr::eq(now, then)
-                && !(now.is_null() && self.came_and_went(snapshot, database, key)?),
-        )
+        if !ptr::eq(now, then) {
+            return Ok(false);
+        }
+        // SAFETY: the snapshot protects it.
+        match unsafe { now.as_ref() } {
+            None => Ok(!self.came_and_went(snapshot, database, key)?),
+            // Fields of it may have expired, which leaves the version as it is.
+            Some(version) => {
+                let until_ms = version.unchanged_until_ms(snapshot.now_ms);
+                Ok(until_ms == 0 || self.now_ms < until_ms)
+            }
+        }
     }
 
     /// Whether a key that is absent may have been there since `snapshot` was taken. Keys that hash

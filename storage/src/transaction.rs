@@ -116,8 +116,12 @@ pub struct Transaction {
     pub(crate) entries: Entries,
     pub(crate) ranges: RefCell<Vec<RangeRead>>,
     pub(crate) messages: RefCell<Vec<Message>>,
+    /// See [`Transaction::published_bytes`].
+    pub(crate) published_bytes: Cell<usize>,
     /// Reads are compared at the commit. Off for what only reads: one key's newest, or a snapshot.
     pub(crate) records_reads: bool,
+    /// The commit relies on what was seen alive. Off for what changes nothing that anybody sees.
+    pub(crate) relies_on_time: bool,
     /// Something was read that no optimistic commit can compare (a whole keyspace): the gate.
     pub(crate) needs_gate: Cell<bool>,
     /// The earliest deadline among own writes that were seen alive (`u64::MAX`: none).
@@ -154,6 +158,8 @@ impl Transaction {
             ranges: RefCell::default(),
             messages: RefCell::default(),
             records_reads: matches!(mode, Mode::Direct | Mode::Optimistic),
+            relies_on_time: true,
+            published_bytes: Cell::new(0),
             needs_gate: Cell::new(false),
             own_until_ms: Cell::new(u64::MAX),
             gate_ticket: None,
@@ -179,6 +185,7 @@ impl Transaction {
     pub fn restart(&mut self) {
         self.forget();
         self.records_reads = matches!(self.mode, Mode::Direct | Mode::Optimistic);
+        self.relies_on_time = true;
         self.pin();
         if self.mode != Mode::Direct {
             self.take_snapshot();

@@ -212,3 +212,38 @@ fn a_field_that_is_past_is_new_when_it_is_set_again() {
     store.set_time(9_000);
     assert_eq!(fields(&store, b"h"), ["a", "b"]);
 }
+
+#[test]
+fn a_field_that_expired_has_changed_its_hash_for_who_watches() {
+    let store = store_at(1_000);
+    put(&store, b"h", &[("a", 2_000), ("b", 0)], Deadline::Never);
+    let snapshot = store.snapshot();
+    for (now_ms, is_unchanged) in [(1_999, true), (2_000, false)] {
+        store.set_time(now_ms);
+        let tx = store.begin(Mode::Direct);
+        assert_eq!(
+            tx.is_unchanged_since(&snapshot, 0, b"h"),
+            Ok(is_unchanged),
+            "at {now_ms}"
+        );
+    }
+}
+
+#[test]
+fn housekeeping_removes_fields_while_time_goes_on() {
+    let store = store_at(1_000);
+    put(
+        &store,
+        b"h",
+        &[("a", 2_000), ("b", 2_001), ("c", 0)],
+        Deadline::Never,
+    );
+    store.set_time(2_000);
+    let writer = store.begin(Mode::Direct);
+    assert_eq!(fields_in(&writer, b"h"), ["b", "c"]);
+    drop(writer);
+    assert!(store.maintain(10), "it removed something");
+    store.set_time(2_001);
+    while store.maintain(10) {}
+    assert_eq!(fields(&store, b"h"), ["c"]);
+}

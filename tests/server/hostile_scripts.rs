@@ -270,20 +270,30 @@ fn messages_and_log_lines_are_limited_as_memory_is() {
     let server = Server::start();
     let mut client = Client::connect(server.address);
     client.run("CONFIG SET lua-memory-limit 8mb");
+    client.run("CONFIG SET notify-keyspace-events KEA");
+    // What nobody would hear is not kept.
+    let mut subscriber = Client::connect(server.address);
+    subscriber.run("SUBSCRIBE news");
     for body in [
+        // Notifications name the key.
+        "for i = 1, 100 do redis.call('HINCRBY', KEYS[2], 'f', 1) end redis.call('DEL', KEYS[2])",
         "for i = 1, 100 do redis.call('PUBLISH', 'news', ARGV[1]) end",
         "for i = 1, 100 do redis.log(redis.LOG_DEBUG, ARGV[1]) end",
     ] {
         let whole = format!("redis.call('SET', KEYS[1], 1) {body} return 'done'");
-        let short = client.call(&["EVAL", &whole, "1", "k", "x"]).render();
+        let short = client.call(&["EVAL", &whole, "2", "k", "h", "x"]).render();
         assert_eq!(short, "done");
         client.run("DEL k");
         let long = "x".repeat(100_000);
-        let reply = client.call(&["EVAL", &whole, "1", "k", &long]).render();
+        let reply = client
+            .call(&["EVAL", &whole, "2", "k", &long, &long])
+            .render();
         assert!(reply.contains("lua-memory-limit"), "{reply}");
         assert_eq!(client.run("EXISTS k").render(), "0");
         let direct = format!("#!lua flags=disable-atomicity\n{whole}");
-        let reply = client.call(&["EVAL", &direct, "1", "k", &long]).render();
+        let reply = client
+            .call(&["EVAL", &direct, "2", "k", &long, &long])
+            .render();
         assert_eq!(reply, "done", "what happens at once is kept for nobody");
         client.run("DEL k");
     }

@@ -2,7 +2,7 @@
 
 use crate::support::client::{Client, Reply, encode};
 use crate::support::info::number;
-use crate::support::server::Server;
+use crate::support::process::Process;
 
 const LARGE_BYTES: usize = 16 << 20;
 
@@ -13,7 +13,7 @@ fn large() -> Vec<u8> {
 }
 
 /// Lets several clients ask for the key `large`, and waits until each has begun to be answered.
-fn ask(server: &Server, clients: usize, info: &mut Client) -> Vec<Client> {
+fn ask(server: &Process, clients: usize, info: &mut Client) -> Vec<Client> {
     let mut asking: Vec<Client> = (0..clients)
         .map(|_| Client::connect(server.address))
         .collect();
@@ -29,7 +29,7 @@ fn ask(server: &Server, clients: usize, info: &mut Client) -> Vec<Client> {
 
 #[test]
 fn what_is_not_read_is_not_copied_and_is_what_it_was() {
-    let server = Server::start();
+    let server = Process::start(&[], &[]);
     let mut client = Client::connect(server.address);
     let value = large();
     client.call(&[&b"SET"[..], b"large", &value]);
@@ -57,7 +57,7 @@ fn what_is_not_read_is_not_copied_and_is_what_it_was() {
 
 #[test]
 fn a_client_that_goes_lets_go() {
-    let server = Server::start();
+    let server = Process::start(&[], &[]);
     let mut client = Client::connect(server.address);
     client.call(&[&b"SET"[..], b"large", &large()]);
     drop(ask(&server, 3, &mut client));
@@ -67,7 +67,7 @@ fn a_client_that_goes_lets_go() {
 
 #[test]
 fn what_cannot_be_ended_ends_the_connection() {
-    let server = Server::start();
+    let server = Process::start(&[], &[]);
     let mut client = Client::connect(server.address);
     client.call(&[&b"SET"[..], b"large", &large()]);
     let mut asking = ask(&server, 1, &mut client);
@@ -80,7 +80,7 @@ fn what_cannot_be_ended_ends_the_connection() {
 
 #[test]
 fn it_is_the_same_in_every_surrounding() {
-    let server = Server::start();
+    let server = Process::start(&[], &[]);
     let mut client = Client::connect(server.address);
     let value = large();
     client.call(&[&b"SET"[..], b"large", &value]);
@@ -104,7 +104,7 @@ fn it_is_the_same_in_every_surrounding() {
 
 #[test]
 fn messages_come_before_or_behind_it() {
-    let server = Server::start();
+    let server = Process::start(&[], &[]);
     let mut client = Client::connect(server.address);
     client.call(&[&b"SET"[..], b"large", &large()]);
     let mut subscriber = Client::connect(server.address);
@@ -117,9 +117,53 @@ fn messages_come_before_or_behind_it() {
     }
     assert!(matches!(subscriber.read(), Reply::Bulk(bytes) if bytes == large()));
     for n in 0..100 {
-        assert_eq!(
-            subscriber.read().render(),
-            format!("[message news '{n}']")
-        );
+        assert_eq!(subscriber.read().render(), format!("[message news '{n}']"));
+    }
+}
+
+#[test]
+fn all_requests_may_be_sent_before_it_is_read() {
+    let server = Process::start(&[], &[]);
+    let mut client = Client::connect(server.address);
+    let value = large();
+    client.call(&[&b"SET"[..], b"large", &value]);
+    client.send_bytes(&encode(&["GET", "large"]));
+    let small = "x".repeat(100_000);
+    for _ in 0..200 {
+        client.send_bytes(&encode(&["SET", "small", &small]));
+    }
+    assert!(matches!(client.read(), Reply::Bulk(bytes) if bytes == value));
+    for _ in 0..200 {
+        assert_eq!(client.read().render(), "OK");
+    }
+}
+
+#[test]
+fn one_that_sends_no_more_gets_all_of_it() {
+    let server = Process::start(&[], &[]);
+    let mut client = Client::connect(server.address);
+    let value = large();
+    client.call(&[&b"SET"[..], b"large", &value]);
+    let mut asking = ask(&server, 1, &mut client).remove(0);
+    asking.finish_sending();
+    assert!(matches!(asking.read(), Reply::Bulk(bytes) if bytes == value));
+    assert_eq!(asking.read().render(), "nil");
+    assert!(asking.is_at_end());
+}
+
+#[test]
+fn a_slow_reader_gets_a_copy_in_the_end() {
+    let server = Process::start(&[], &[]);
+    let mut client = Client::connect(server.address);
+    let value = large();
+    client.call(&[&b"SET"[..], b"large", &value]);
+    let asking = ask(&server, 2, &mut client);
+    let before = number(&mut client, "used_memory");
+    while number(&mut client, "snapshots_held") > 0 {}
+    assert!(number(&mut client, "used_memory") > before + LARGE_BYTES / 4);
+    client.run("DEL large");
+    for mut one in asking {
+        assert!(matches!(one.read(), Reply::Bulk(bytes) if bytes == value));
+        assert_eq!(one.read().render(), "nil");
     }
 }

@@ -147,6 +147,7 @@ impl<'a> HashRef<'a> {
     #[inline]
     pub(super) fn is_past(self, field: &[u8]) -> bool {
         self.has_deadlines()
+            && !fault!("fields are read past their deadlines")
             && self
                 .own_deadline_ms(field)
                 .is_some_and(|deadline_ms| deadline_ms <= self.now_ms)
