@@ -2,12 +2,14 @@
 
 use std::future::Future;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
@@ -56,7 +58,7 @@ enum Step {
     Over,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
     pub(super) fn new(
         stream: S,
         services: &Arc<Services>,
@@ -239,8 +241,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.has_ended || !self.session.is_blocked() || fault!("who has gone takes") {
             return false;
         }
+        // Whoever gave it something to take may be ahead of what the runtime knows of the socket.
+        let socket = SockRef::from(&self.stream);
+        let is_at_end = matches!(socket.peek(&mut [std::mem::MaybeUninit::uninit()]), Ok(0));
         let is_news = matches!(self.poll_receive(context), Step::Again);
-        is_news && self.has_ended && self.session.disconnect()
+        self.has_ended |= is_at_end;
+        (is_news || is_at_end) && self.has_ended && self.session.disconnect()
     }
 
     /// Whether the session has something to do now. A command that waits is polled once per poll
@@ -321,7 +327,7 @@ fn let_others(context: &mut Context<'_>) {
     let _ = std::pin::pin!(tokio::task::yield_now()).poll(context);
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
+impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Future for Connection<S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -166,7 +167,7 @@ async fn run(
     Ok(())
 }
 
-fn watched<S: AsyncRead + AsyncWrite + Unpin>(
+fn watched<S: AsyncRead + AsyncWrite + AsFd + Unpin>(
     stream: S,
     services: &Arc<Services>,
     stats: &Arc<ThreadStats>,
