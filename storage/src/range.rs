@@ -318,7 +318,8 @@ impl Transaction {
 }
 
 impl Inner {
-    /// Whether a range holds, as of `number`, just the keys that were found in it.
+    /// Whether a range holds, as of `number`, just the keys that were found in it, and they have not
+    /// expired. To be asked after READY; see `in_time`.
     pub(crate) fn range_holds(
         &self,
         range: &RangeRead,
@@ -330,14 +331,22 @@ impl Inner {
         let space = unsafe { &*range.space };
         let mut expected = range.keys.iter();
         let mut holds = true;
+        let time_ms = match fault!("deadlines given in ranges not compared") {
+            true => now_ms,
+            false => self.wall_clock.now_ms(),
+        };
         self.keyspace.walk(space.id, &range.from, guard, |record| {
             let key = record.key();
             if range.until.as_deref().is_some_and(|until| key >= until) {
                 return false;
             }
             let version = self.visible(record, number, guard);
-            if version.is_some_and(|version| version.is_alive(now_ms)) {
-                holds = expected.next().is_some_and(|expected| **expected == *key);
+            if let Some(version) = version
+                && version.is_alive(now_ms)
+            {
+                // It need not be the version that was found, nor have that one's deadline.
+                holds = version.is_alive(time_ms)
+                    && expected.next().is_some_and(|expected| **expected == *key);
             }
             holds
         });

@@ -230,6 +230,23 @@ fn keys_in_a_range_live_until_the_commit() {
     );
 }
 
+/// Deadlines that were given meanwhile to keys that were only counted.
+#[test]
+fn keys_in_a_range_live_until_the_commit_whatever_was_put_there() {
+    races(
+        &[SetUntil(1, 1, 9)],
+        &[
+            &[run(Direct, &[Keys(0), Set(2, 20)])],
+            &[
+                run(Direct, &[SetUntil(1, 10, 3)]),
+                Action::Time(4),
+                get(1),
+                get(2),
+            ],
+        ],
+    );
+}
+
 /// It was to delete a key that was not there, and then was.
 #[test]
 fn a_key_that_comes_where_there_was_nothing_to_delete() {
