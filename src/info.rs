@@ -226,6 +226,7 @@ fn stats(services: &Services, text: &mut Text) {
     text.line("evicted_scripts", services.scripts.evicted());
     text.line("keyspace_hits", sum(|thread| &thread.hits));
     text.line("keyspace_misses", sum(|thread| &thread.misses));
+    text.line("scan_visited_keys", own(&stats.scan_visited_keys));
     let channels = |kind| services.pubsub.channels(kind, None).len();
     text.line("pubsub_channels", channels(Kind::Channel));
     text.line("pubsubshard_channels", channels(Kind::Shard));

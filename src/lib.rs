@@ -20,6 +20,7 @@ pub mod notifications;
 pub mod pubsub;
 pub mod rdb;
 pub mod resp;
+pub mod scan_cursors;
 pub mod script;
 pub mod script_stats;
 pub mod server;

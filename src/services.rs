@@ -18,6 +18,7 @@ use crate::memory;
 use crate::monitor::Monitors;
 use crate::pubsub::PubSub;
 use crate::script::cache::ScriptCache;
+use crate::scan_cursors::ScanCursors;
 use crate::script::functions::Registry;
 use crate::slow_log::SlowLog;
 use crate::stats::Stats;
@@ -41,6 +42,8 @@ pub struct Services {
     pub scripts: ScriptCache,
     /// Libraries of functions.
     pub functions: Registry,
+    /// Where walks over the keys of a prefix stand.
+    pub scan_cursors: ScanCursors,
     /// What has happened so far.
     pub stats: Stats,
     /// Who is told of all commands.
@@ -112,6 +115,7 @@ impl Services {
             interest: Interest::new(),
             scripts,
             functions: Registry::new(),
+            scan_cursors: ScanCursors::default(),
             stats: Stats::new(),
             monitors: Monitors::default(),
             slow_log: SlowLog::default(),

@@ -154,6 +154,8 @@ pub struct Stats {
     pub evicted_clients: AtomicU64,
     /// Commands and scripts that panicked.
     pub panics: AtomicU64,
+    /// Keys that SCAN looked at, whether it showed them or not.
+    pub scan_visited_keys: AtomicU64,
     errors: Mutex<BTreeMap<String, u64>>,
     /// Commands that had run when the rate was last taken, and the rate then.
     rate: Mutex<Rate>,
@@ -229,6 +231,7 @@ impl Stats {
         zero(&self.output_limit_disconnections);
         zero(&self.evicted_clients);
         zero(&self.panics);
+        zero(&self.scan_visited_keys);
         self.errors
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -1,6 +1,8 @@
 //! Walking keys, and what all commands that walk with a cursor share.
 
-use darter_storage::prefix_end;
+use std::sync::atomic::Ordering;
+
+use darter_storage::{Scanned, prefix_end};
 
 use super::args::Args;
 use super::command::{Command, Group, flag};
@@ -9,6 +11,7 @@ use super::key::type_name;
 use super::view::View;
 use crate::glob;
 use crate::resp::reply::Reply;
+use crate::scan_cursors::Cursor;
 
 /// The commands of this family.
 pub const COMMANDS: &[Command] = &[
@@ -21,7 +24,7 @@ pub const COMMANDS: &[Command] = &[
         ),
     Command::read("SCAN", -2, Group::Generic, scan).doc(
         "2.8.0",
-        "O(1) per call, O(N) for all keys",
+        "O(1) per call, O(N) for all keys, or those with MATCH's literal prefix",
         "Walks the keys, some per call.",
     ),
     Command::read("RANDOMKEY", 1, Group::Generic, random_key).doc(
@@ -124,10 +127,44 @@ fn keys(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     Ok(())
 }
 
+/// A step of a walk over the keys that begin with `prefix`, in key order from `from` on: the next
+/// cursor and the keys that it visited.
+fn scan_prefix(
+    view: &View<'_>,
+    prefix: &[u8],
+    from: Option<&[u8]>,
+    count: usize,
+) -> Result<Scanned, CommandError> {
+    let from = from.map_or(prefix, |from| from.max(prefix));
+    let until = prefix_end(prefix);
+    let reader = view.reader();
+    let keys = reader.keys(view.database, from, until.as_deref(), count)?;
+    let next = match keys.last() {
+        Some(last) if keys.len() >= count => {
+            let behind = [last, &b"\0"[..]].concat().into_boxed_slice();
+            view.services.scan_cursors.keep(behind)
+        }
+        _ => 0,
+    };
+    Ok((next, keys))
+}
+
 fn scan(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let cursor = parse_cursor(&args[1])?;
     let options = ScanOptions::parse(args, 2, true)?;
-    let (next, keys) = view.reader().scan(view.database, cursor, options.count)?;
+    let prefix = options.pattern.map(glob::literal_prefix);
+    let prefix = prefix.unwrap_or_default();
+    // A walk keeps the order that it began in, whatever its later calls ask for.
+    let (next, keys) = match view.services.scan_cursors.find(cursor) {
+        Cursor::Start if prefix.is_empty() => {
+            view.reader().scan(view.database, 0, options.count)?
+        }
+        Cursor::Start => scan_prefix(view, &prefix, None, options.count)?,
+        Cursor::Hash(place) => view.reader().scan(view.database, place, options.count)?,
+        Cursor::Key(from) => scan_prefix(view, &prefix, from.as_deref(), options.count)?,
+    };
+    let visited = &view.services.stats.scan_visited_keys;
+    visited.fetch_add(keys.len() as u64, Ordering::Relaxed);
     let mut found = Vec::new();
     for key in keys.iter().filter(|key| options.matches(key)) {
         let is_of_type = match options.kind {

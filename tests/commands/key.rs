@@ -116,6 +116,79 @@ fn scan_shows_every_key_once_it_has_gone_round() {
     assert_eq!(seen.len(), 1000);
 }
 
+/// Walks with SCAN from cursor 0 to cursor 0: each page, and each cursor behind a page.
+fn scan_all(client: &mut Client, options: &[&str]) -> (Vec<Vec<String>>, Vec<String>) {
+    let (mut pages, mut cursors) = (Vec::new(), vec![String::from("0")]);
+    loop {
+        let cursor = cursors.last().unwrap();
+        let mut page = client
+            .call(&[&["SCAN", cursor], options].concat())
+            .elements();
+        let keys = page.pop().unwrap().elements();
+        pages.push(keys.iter().map(|key| key.render()).collect());
+        let next = page.pop().unwrap().render().replace('\'', "");
+        assert!(!cursors[1..].contains(&next), "{next} comes twice");
+        cursors.push(next);
+        if cursors.last().unwrap() == "0" {
+            return (pages, cursors);
+        }
+    }
+}
+
+#[test]
+fn scan_of_a_prefix_visits_its_keys_alone() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    for number in 0..2000 {
+        client.call(&["SET", &format!("other{number}"), "v"]);
+    }
+    for number in 0..95 {
+        client.call(&["SET", &format!("some:{number:02}"), "v"]);
+    }
+    client.call(&["CONFIG", "RESETSTAT"]);
+    let (pages, cursors) = scan_all(&mut client, &["MATCH", "some:*", "COUNT", "10"]);
+    assert_eq!(pages.len(), 10);
+    assert_eq!(pages.concat().len(), 95);
+    assert_eq!(pages[1][0], "some:10", "in key order");
+    let info = client.call(&["INFO", "stats"]).render();
+    assert!(info.contains("scan_visited_keys:95"), "{info}");
+
+    // A cursor may be asked for twice, and keys that come and go meanwhile take none away.
+    client.call(&["DEL", "some:19", "some:20", "some:21"]);
+    let again = ["SCAN", &cursors[2], "MATCH", "some:*", "COUNT", "3"];
+    let page = client.call(&again).elements().pop().unwrap();
+    assert_eq!(page.render(), "[some:22 some:23 some:24]");
+    // Other patterns go on behind the place where the walk stands.
+    let rest = client.call(&["SCAN", &cursors[9], "MATCH", "some:?4", "COUNT", "100"]);
+    assert_eq!(rest.render(), "['0' [some:94]]");
+    let rest = client.call(&["SCAN", &cursors[9], "MATCH", "other1", "COUNT", "100"]);
+    assert_eq!(rest.render(), "['0' []]");
+    // A place that is not known is one that was forgotten: the walk begins again.
+    let forgotten = (1_u64 << 52) + 1_000_000;
+    let page = client.call(&["SCAN", &forgotten.to_string(), "MATCH", "some:0*"]);
+    assert!(page.render().contains("some:00"), "{}", page.render());
+}
+
+#[test]
+fn scan_of_a_prefix_in_scripts_is_a_read_of_a_range() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    for number in 0..30 {
+        client.call(&["SET", &format!("job:{number:02}"), "v"]);
+    }
+    let script = "#!lua flags=allow-undeclared-keys
+        local cursor, count = '0', 0
+        repeat
+            local page = redis.call('SCAN', cursor, 'MATCH', 'job:*', 'COUNT', '7')
+            cursor, count = page[1], count + #page[2]
+            redis.call('SET', 'job:own' .. count, 'v')
+        until cursor == '0'
+        return count";
+    // The keys that it writes lie behind where it stands: its last page has the four that it wrote.
+    let count = client.call(&["EVAL", script, "0"]).render();
+    assert_eq!(count, "34");
+}
+
 #[test]
 fn encodings_are_told_as_redis_would() {
     check(
