@@ -17,6 +17,8 @@ const ATTEMPTS: usize = 8;
 pub(crate) enum Ran {
     /// It happened; the replies to all its commands.
     Replies(Vec<Reply>),
+    /// Its first half happened, and these are the replies; the other was ended.
+    Front(Vec<Reply>),
     /// It happened; no reply says what it saw.
     Kept,
     Aborted,
@@ -90,6 +92,7 @@ impl<'s> Connection<'s> {
     ) {
         let (outcome, events) = match ran {
             Ran::Replies(replies) => (Outcome::Committed, program.decode(replies)),
+            Ran::Front(replies) => (Outcome::Committed, program.decode_front(replies)),
             Ran::Kept => (Outcome::Committed, program.intents()),
             Ran::Aborted => (Outcome::Aborted, program.intents()),
             Ran::Unknown => (Outcome::Unknown, program.intents()),

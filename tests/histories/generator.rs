@@ -134,13 +134,7 @@ impl Program {
 
     /// What the replies to all commands say.
     pub(crate) fn decode(&self, replies: &[Reply]) -> Vec<Event> {
-        let mut events = Vec::new();
-        let mut rest = replies;
-        for step in &self.steps {
-            let (own, others) = rest.split_at(step.operation.commands());
-            events.extend((step.operation.decode)(step.object, step.value, own));
-            rest = others;
-        }
+        let (mut events, rest) = decode_steps(&self.steps, replies);
         assert_eq!(
             rest.len(),
             self.tells.len(),
@@ -148,6 +142,13 @@ impl Program {
         );
         let channels = self.tells.iter().copied();
         events.extend(channels.map(|channel| Event::Effect { channel }));
+        events
+    }
+
+    /// What the replies to the first half's commands say.
+    pub(crate) fn decode_front(&self, replies: &[Reply]) -> Vec<Event> {
+        let (events, rest) = decode_steps(&self.steps[..self.split], replies);
+        assert!(rest.is_empty(), "replies that nobody asked for");
         events
     }
 
@@ -239,6 +240,17 @@ impl Window {
             })
         })
     }
+}
+
+/// What the first of the replies say of some steps, and the other replies.
+fn decode_steps<'r>(steps: &[Step], replies: &'r [Reply]) -> (Vec<Event>, &'r [Reply]) {
+    let (mut events, mut rest) = (Vec::new(), replies);
+    for step in steps {
+        let (own, others) = rest.split_at(step.operation.commands());
+        events.extend((step.operation.decode)(step.object, step.value, own));
+        rest = others;
+    }
+    (events, rest)
 }
 
 fn pick<'t, T>(rng: &mut Rng, rows: &'t [T], weight: impl Fn(&T) -> u32) -> &'t T {

@@ -165,6 +165,7 @@ impl Connection<'_> {
                     replies.extend(last);
                     Ran::Replies(replies)
                 }
+                Some(Reply::Error(text)) if was_ended(&text) => Ran::Front(replies),
                 other => panic!("a script in MULTI: {other:?}"),
             },
             other => other,
