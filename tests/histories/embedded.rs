@@ -1,8 +1,8 @@
 //! Programs on the store's own API, beside the clients of the server that serves it.
 
 use darter_storage::{
-    Deadline, Error, ListValue, Message, Snapshot, StringValue, Transaction, TryError, Value,
-    ValueMut, ValueRef, prefix_end,
+    Deadline, Error, ListValue, Message, Snapshot, StreamId, StreamRef, StreamValue, StringValue,
+    Transaction, TryError, Value, ValueMut, ValueRef, prefix_end,
 };
 
 use crate::connection::{Connection, Ran};
@@ -35,6 +35,32 @@ fn elements(tx: &Transaction, database: usize, key: &[u8]) -> Result<Vec<Reply>,
         Some(ValueRef::List(list)) => Ok(list.iter_from(0).map(bulk).collect()),
         _ => Ok(Vec::new()),
     }
+}
+
+/// The values of a stream's entries.
+pub(crate) fn logged(stream: StreamRef<'_>) -> impl Iterator<Item = &[u8]> {
+    let entries = stream.iter_from(StreamId::default());
+    entries.filter_map(|(_, entry)| Some(entry.fields().next()?.1))
+}
+
+fn log(tx: &Transaction, database: usize, key: &[u8]) -> Result<Vec<Reply>, Error> {
+    let entry = |value: &[u8]| {
+        Reply::Array(vec![
+            bulk(b"id"),
+            Reply::Array(vec![bulk(b"v"), bulk(value)]),
+        ])
+    };
+    match tx.get(database, key)? {
+        Some(ValueRef::Stream(stream)) => Ok(logged(stream).map(entry).collect()),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn field(tx: &Transaction, database: usize, key: &[u8]) -> Result<Reply, Error> {
+    Ok(match tx.get(database, key)? {
+        Some(ValueRef::Hash(hash)) => hash.get(b"f").map_or(Reply::Null, bulk),
+        _ => Reply::Null,
+    })
 }
 
 /// All keys that begin with what stands before `*`, in the order of the walk.
@@ -74,6 +100,11 @@ fn read(tx: &Transaction, database: usize, command: &Command) -> Result<Option<R
         "LRANGE" => Reply::Array(elements(tx, database, key)?),
         "LLEN" => Reply::Integer(elements(tx, database, key)?.len() as i64),
         "LINDEX" => elements(tx, database, key)?.pop().unwrap_or(Reply::Null),
+        "XRANGE" => Reply::Array(log(tx, database, key)?),
+        "XREVRANGE" => Reply::Array(log(tx, database, key)?.pop().into_iter().collect()),
+        "XLEN" => Reply::Integer(log(tx, database, key)?.len() as i64),
+        "HGET" => field(tx, database, key)?,
+        "HEXISTS" => Reply::Integer(i64::from(field(tx, database, key)? != Reply::Null)),
         "EXISTS" => Reply::Integer(i64::from(tx.get(database, key)?.is_some())),
         "KEYS" => keys(tx, database, &command[1])?,
         "#SCAN" => scan(tx, database, &command[1])?,
@@ -114,6 +145,56 @@ fn push(tx: &mut Transaction, database: usize, command: &Command) -> Result<Repl
     }
 }
 
+fn log_value(tx: &mut Transaction, database: usize, command: &Command) -> Result<Reply, Error> {
+    let now_ms = tx.now_ms();
+    let make = || Value::Stream(StreamValue::new());
+    match tx.upsert(database, command[1].as_bytes(), make)? {
+        ValueMut::Stream(mut stream) => {
+            let last = stream.as_ref().last_id();
+            let id = match last.milliseconds < now_ms {
+                true => StreamId {
+                    milliseconds: now_ms,
+                    sequence: 0,
+                },
+                false => StreamId {
+                    milliseconds: last.milliseconds,
+                    sequence: last.sequence + 1,
+                },
+            };
+            assert!(stream.append(id, &[(b"v", command[4].as_bytes())]));
+            Ok(bulk(b"id"))
+        }
+        other => panic!("{} holds {:?}", command[1], other.kind()),
+    }
+}
+
+/// The commands that change the field; the replies are theirs.
+fn change_field(tx: &mut Transaction, database: usize, command: &Command) -> Result<Reply, Error> {
+    let key = command[1].as_bytes();
+    let before = field(tx, database, key)?;
+    let is_there = before != Reply::Null;
+    let deadline_ms = command.iter().position(|word| word == "PX");
+    let deadline_ms = deadline_ms.map(|at| tx.now_ms() + command[at + 1].parse::<u64>().unwrap());
+    if is_there && let Some(ValueMut::Hash(mut hash)) = tx.update(database, key)? {
+        match command[0].as_str() {
+            "HSETEX" => {
+                hash.insert(b"f", command[command.len() - 1].as_bytes());
+            }
+            "HGETEX" => {}
+            _ => {
+                hash.remove(b"f");
+            }
+        }
+        if let Some(deadline_ms) = deadline_ms {
+            hash.set_deadline(b"f", deadline_ms);
+        }
+    }
+    Ok(match command[0].as_str() {
+        "HSETEX" | "HDEL" => Reply::Integer(i64::from(is_there)),
+        _ => Reply::Array(vec![before]),
+    })
+}
+
 fn expire(tx: &mut Transaction, database: usize, command: &Command) -> Result<bool, Error> {
     let key = command[1].as_bytes();
     let duration_ms: i64 = command[2].parse().unwrap();
@@ -131,6 +212,8 @@ fn write(tx: &mut Transaction, database: usize, command: &Command) -> Result<Rep
     let flag = |is: bool| Reply::Integer(i64::from(is));
     Ok(match command[0].as_str() {
         "RPUSH" => push(tx, database, command)?,
+        "XADD" => log_value(tx, database, command)?,
+        "HSETEX" | "HGETEX" | "HGETDEL" | "HDEL" => change_field(tx, database, command)?,
         "SET" => set(tx, database, command)?,
         "SETNX" => {
             let is_there = tx.get(database, key)?.is_some();

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use crate::effects::payload;
-use crate::history::{Event, FIRST_VALUE, Family, Object, Value};
+use crate::history::{Event, FIRST_VALUE, Family, GONE, Object, Value};
 use crate::modes::{MODES, Mode};
 use crate::operations::{CHANNELS, Intent, OPERATIONS, Operation};
 use crate::support::client::Reply;
@@ -158,7 +158,7 @@ impl Program {
         for step in &self.steps {
             let (object, value) = (step.object, step.value);
             let to = match object.family {
-                Family::Mortal if step.operation.intent == Intent::Delete => crate::history::GONE,
+                family if family.is_mortal() && step.operation.intent == Intent::Delete => GONE,
                 _ => value,
             };
             events.extend(match step.operation.intent {
@@ -215,9 +215,9 @@ impl Window {
     /// After how many programs of a client an object of a family makes room for the next.
     fn life(self, family: Family, is_hot: bool) -> usize {
         let all = match family {
-            Family::List => LIST_LENGTH * 8,
+            Family::List | Family::Log => LIST_LENGTH * 8,
             Family::Cell => LIST_LENGTH * 4,
-            Family::Mortal => LIST_LENGTH,
+            Family::Mortal | Family::Field => LIST_LENGTH,
             Family::Keys => LIST_LENGTH * 16,
             Family::Pair | Family::Count => return usize::MAX,
         };
@@ -231,10 +231,13 @@ impl Window {
 
     /// All mortal objects: they must be there before they can end.
     pub(crate) fn mortals(self) -> impl Iterator<Item = Object> {
-        (0..HOT_SLOTS + COLD_SLOTS).flat_map(move |slot| {
-            let last = self.generation(Family::Mortal, slot < HOT_SLOTS, self.programs);
+        let slots = [Family::Mortal, Family::Field]
+            .into_iter()
+            .flat_map(|family| (0..HOT_SLOTS + COLD_SLOTS).map(move |slot| (family, slot)));
+        slots.flat_map(move |(family, slot)| {
+            let last = self.generation(family, slot < HOT_SLOTS, self.programs);
             (0..=last).map(move |generation| Object {
-                family: Family::Mortal,
+                family,
                 slot,
                 generation,
             })
@@ -312,7 +315,7 @@ impl Generator {
             });
             let object = self.object(operation.family, is_focused);
             let repeats = steps.iter().any(|step| step.object == object);
-            if repeats && !matches!(object.family, Family::List | Family::Keys) {
+            if repeats && !object.family.is_sequence() && object.family != Family::Keys {
                 continue;
             }
             steps.push(Step {

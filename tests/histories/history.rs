@@ -22,16 +22,32 @@ pub(crate) const FIRST_VALUE: Value = 8;
 pub(crate) enum Family {
     /// A list that only grows. Its longest read is the order of its versions.
     List,
+    /// A stream that only grows. As a list.
+    Log,
     /// A register that is absent at first and is never deleted. Every writer says what it replaced.
     Cell,
     /// A register that is there at first, and is deleted or expires once for all.
     Mortal,
+    /// As a mortal, but a field of a hash: some hashes end with it.
+    Field,
     /// A register that comes and goes, with a second key that names each absence.
     Pair,
     /// The keys with a common prefix: a set that only grows. Its reads are ordered by inclusion.
     Keys,
     /// How many keys a database has: each writer says how many it found.
     Count,
+}
+
+impl Family {
+    /// Whether it is a sequence that grows at its end.
+    pub(crate) fn is_sequence(self) -> bool {
+        matches!(self, Family::List | Family::Log)
+    }
+
+    /// Whether it is there at first, and ends once for all.
+    pub(crate) fn is_mortal(self) -> bool {
+        matches!(self, Family::Mortal | Family::Field)
+    }
 }
 
 /// One object of one window; `generation` moves on so that no object lives for long.
@@ -46,8 +62,10 @@ impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let family = match self.family {
             Family::List => "list",
+            Family::Log => "log",
             Family::Cell => "cell",
             Family::Mortal => "mortal",
+            Family::Field => "field",
             Family::Pair => "pair",
             Family::Keys => "keys",
             Family::Count => "count",

@@ -50,7 +50,7 @@ impl Operation {
 
     /// Whether its writes tell enough without their replies.
     pub(crate) fn is_known_without_reply(&self) -> bool {
-        matches!(self.family, Family::List | Family::Keys)
+        self.family.is_sequence() || self.family == Family::Keys
     }
 }
 
@@ -170,6 +170,30 @@ fn delete_living(object: Object, replies: &[Reply]) -> Vec<Event> {
     }
 }
 
+/// The only element.
+fn only(reply: &Reply) -> Reply {
+    let mut elements = reply.clone().elements();
+    assert_eq!(elements.len(), 1, "{reply:?}");
+    elements.remove(0)
+}
+
+/// A field's new value, after it was read.
+fn replace_field(object: Object, to: State, replies: &[Reply]) -> Vec<Event> {
+    match (mortal(&replies[0]), integer(&replies[1])) {
+        (GONE, 0) => vec![state(object, GONE)],
+        (GONE, _) => vec![state(object, GONE), write(object, BORN, to)],
+        (from, 0) => vec![state(object, from), state(object, GONE)],
+        (from, _) => vec![write(object, from, to)],
+    }
+}
+
+/// The values of a stream's entries.
+fn logged(reply: &Reply) -> Box<[Value]> {
+    let entries = reply.clone().elements();
+    let entry = |entry: &Reply| value(&entry.clone().elements()[1].clone().elements()[1]);
+    entries.iter().filter_map(entry).collect()
+}
+
 /// A new deadline, after the key was read.
 fn deadline(object: Object, replies: &[Reply]) -> Vec<Event> {
     let read = state(object, mortal(&replies[0]));
@@ -202,6 +226,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation!("length", List, 4, ["LLEN {k}"], [], Nothing, |o, _, r| vec![Event::Length { object: o, length: integer(&r[0]) }]),
     operation!("last", List, 4, ["LINDEX {k} -1"], [], Nothing, |o, _, r| vec![Event::Last { object: o, value: value(&r[0]) }]),
     operation!("exists", List, 4, ["EXISTS {k}"], [], Nothing, |o, _, r| presence(o, integer(&r[0]) == 1)),
+    operation!("append to a log", Log, 12, [], ["XADD {k} * v {v}"], Append, |o, v, _| vec![Event::Append { object: o, value: v, length: None }]),
+    operation!("read a log", Log, 10, ["XRANGE {k} - +"], [], Nothing, |o, _, r| vec![read(o, logged(&r[0]))]),
+    operation!("length of a log", Log, 3, ["XLEN {k}"], [], Nothing, |o, _, r| vec![Event::Length { object: o, length: integer(&r[0]) }]),
+    operation!("last of a log", Log, 3, ["XREVRANGE {k} + - COUNT 1"], [], Nothing, |o, _, r| vec![Event::Last { object: o, value: logged(&r[0]).first().copied() }]),
     operation!("get", Cell, 8, ["GET {k}"], [], Nothing, |o, _, r| vec![state(o, cell(&r[0]))]),
     operation!("is a cell there", Cell, 6, ["EXISTS {k}"], [], Nothing, |o, _, r| presence(o, integer(&r[0]) == 1)),
     operation!("swap", Cell, 6, [], ["SET {k} {v} GET"], Write, |o, v, r| vec![write(o, cell(&r[0]), v)]),
@@ -216,6 +244,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation!("get and delete", Mortal, 1, ["GET {k}"], ["DEL {k}"], Delete, |o, _, r| delete_living(o, r)),
     operation!("expire at once", Mortal, 1, ["GET {k}"], ["PEXPIRE {k} -1"], Delete, |o, _, r| delete_living(o, r)),
     operation!("expire soon", Mortal, 5, ["GET {k}"], ["PEXPIRE {k} 2"], Nothing, |o, _, r| deadline(o, r)),
+    operation!("look at a field", Field, 5, ["HGET {k} f"], [], Nothing, |o, _, r| vec![state(o, mortal(&r[0]))]),
+    operation!("is a field there", Field, 5, ["HEXISTS {k} f"], [], Nothing, |o, _, r| presence(o, integer(&r[0]) == 1)),
+    operation!("replace a field", Field, 5, ["HGET {k} f"], ["HSETEX {k} FXX FIELDS 1 f {v}"], Write, |o, v, r| replace_field(o, v, r)),
+    operation!("replace a field for a while", Field, 5, ["HGET {k} f"], ["HSETEX {k} FXX PX 3 FIELDS 1 f {v}"], Write, |o, v, r| [replace_field(o, v, r), vec![Event::MayExpire { object: o }]].concat()),
+    operation!("take a field", Field, 1, [], ["HGETDEL {k} FIELDS 1 f"], Delete, |o, _, r| vec![match mortal(&only(&r[0])) { GONE => state(o, GONE), from => delete(o, from, GONE) }]),
+    operation!("get and delete a field", Field, 1, ["HGET {k} f"], ["HDEL {k} f"], Delete, |o, _, r| delete_living(o, r)),
+    operation!("expire a field soon", Field, 4, [], ["HGETEX {k} PX 2 FIELDS 1 f"], Nothing, |o, _, r| vec![state(o, mortal(&only(&r[0]))), Event::MayExpire { object: o }]),
     operation!("read a pair", Pair, 6, ["GET {k}", "GET {g}"], [], Nothing, |o, _, r| vec![read_pair(o, r)]),
     operation!("read a pair at once", Pair, 6, ["MGET {k} {g}"], [], Nothing, |o, _, r| vec![read_pair(o, &r[0].clone().elements())]),
     operation!("write a pair", Pair, 8, [], ["SET {k} {v} GET", "GET {g}"], Write, |o, v, r| vec![write(o, pair(r), v)]),

@@ -9,6 +9,7 @@ use darter_storage::{Snapshot, ValueRef, prefix_end};
 
 use crate::connection::Connection;
 use crate::effects::Witnesses;
+use crate::embedded::logged;
 use crate::generator::{Generator, Program, Window};
 use crate::history::{
     ABSENT, BORN, Event, Family, GONE, History, Object, Outcome, Transaction, Value,
@@ -30,7 +31,13 @@ fn set_up(server: &Server, window: Window) {
         let key = |object: &Object| Program::key_of(window.number, *object);
         let bytes: Vec<u8> = some
             .iter()
-            .flat_map(|object| encode(&["SET", &key(object), &born]))
+            .flat_map(|object| match object.family {
+                Family::Field if object.slot % 2 == 1 => {
+                    encode(&["HMSET", &key(object), "f", &born, "more", "x"])
+                }
+                Family::Field => encode(&["HMSET", &key(object), "f", &born]),
+                _ => encode(&["SET", &key(object), &born]),
+            })
             .collect();
         client.send_bytes(&bytes);
         for _ in some {
@@ -116,6 +123,25 @@ fn read_object(snapshot: &Snapshot, window: u32, object: Object) -> Event {
             };
             let values = snapshot.view(&key, view).unwrap();
             Event::Read { object, values }
+        }
+        Family::Log => {
+            let view = |value: Option<ValueRef<'_>>| match value {
+                Some(ValueRef::Stream(stream)) => logged(stream).map(number).collect(),
+                _ => Box::default(),
+            };
+            let values = snapshot.view(&key, view).unwrap();
+            Event::Read { object, values }
+        }
+        Family::Field => {
+            let view = |value: Option<ValueRef<'_>>| match value {
+                Some(ValueRef::Hash(hash)) => hash.get(b"f").map(number),
+                _ => None,
+            };
+            Event::State {
+                object,
+                state: snapshot.view(&key, view).unwrap().unwrap_or(GONE),
+                companion: None,
+            }
         }
         Family::Keys | Family::Count => {
             let database = usize::from(object.family == Family::Count);

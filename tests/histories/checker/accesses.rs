@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::story::tell;
 use super::{Class, Report};
-use crate::history::{Event, Family, History, Object, Outcome, State, Transaction, Value};
+use crate::history::{Event, History, Object, Outcome, State, Transaction, Value};
 
 /// One access, by the index of its transaction.
 #[derive(Debug)]
@@ -237,7 +237,7 @@ fn read_without_own<'h>(
 ) -> Result<Option<What<'h>>, ()> {
     let own_count = own.values.len();
     Ok(match event {
-        Event::Read { values, .. } if object.family == Family::List => {
+        Event::Read { values, .. } if object.family.is_sequence() => {
             let others = values.len().checked_sub(own_count).ok_or(())?;
             if values[others..] != own.values {
                 return Err(());

@@ -57,10 +57,12 @@ pub(super) fn order(
                 report,
             };
             match object.family {
-                Family::List => lists::order(&mut scope, own),
+                Family::List | Family::Log => lists::order(&mut scope, own),
                 Family::Count => count(&mut scope, own),
                 Family::Keys => keys(&mut scope, own),
-                Family::Cell | Family::Mortal | Family::Pair => registers::order(&mut scope, own),
+                Family::Cell | Family::Mortal | Family::Field | Family::Pair => {
+                    registers::order(&mut scope, own)
+                }
             }
         })
         .collect()

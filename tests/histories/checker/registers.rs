@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Class;
 use super::accesses::{Access, What};
 use super::objects::{Scope, Seen, Versions, Writer, presence};
-use crate::history::{ABSENT, BORN, FIRST_VALUE, Family, GONE, State};
+use crate::history::{ABSENT, BORN, FIRST_VALUE, GONE, State};
 
 /// One link of the chain.
 #[derive(Clone, Copy)]
@@ -36,7 +36,7 @@ pub(super) fn order(scope: &mut Scope<'_, '_>, own: &[Access<'_>]) -> Versions {
     let has_deadline = own
         .iter()
         .any(|access| matches!(access.what, What::MayExpire));
-    if scope.object.family == Family::Mortal && chain.last != GONE && has_deadline {
+    if scope.object.family.is_mortal() && chain.last != GONE && has_deadline {
         versions.writers.push(vec![Writer::Expiry]);
         chain.level.insert(GONE, versions.writers.len());
         chain.companions.push(ABSENT);
@@ -84,9 +84,9 @@ fn links(scope: &mut Scope<'_, '_>, own: &[Access<'_>]) -> HashMap<State, Link> 
 }
 
 fn walk(scope: &mut Scope<'_, '_>, links: &HashMap<State, Link>, versions: &mut Versions) -> Chain {
-    let first = match scope.object.family {
-        Family::Mortal => BORN,
-        _ => ABSENT,
+    let first = match scope.object.family.is_mortal() {
+        true => BORN,
+        false => ABSENT,
     };
     let mut chain = Chain {
         level: HashMap::from([(first, 0)]),
@@ -157,7 +157,7 @@ fn presence_of(
     is_there: bool,
     chain: &Chain,
 ) -> Option<Seen> {
-    if scope.object.family != Family::Mortal {
+    if !scope.object.family.is_mortal() {
         return Some(presence(is_there));
     }
     let gone = chain.level.get(&GONE).copied();
