@@ -200,6 +200,8 @@ pub mod flag {
     pub const WHOLE_KEYSPACE: u32 = 1 << 16;
     /// On lists, sets and sorted sets alike.
     pub const COLLECTIONS: u32 = 1 << 17;
+    /// Always refused: COMMAND does not tell of it.
+    pub const ABSENT: u32 = 1 << 18;
 
     /// The flags that COMMAND shows, by name.
     pub const NAMES: &[(u32, &str)] = &[
@@ -485,6 +487,8 @@ pub fn unknown_option(args: &Args<'_>) -> CommandError {
 
 /// Writes what a container's HELP says: each subcommand and what it does.
 pub fn write_help(name: &str, subcommands: &[Command], reply: &mut dyn Reply) {
+    let there = |command: &&Command| !command.has(flag::ABSENT);
+    let subcommands: Vec<_> = subcommands.iter().filter(there).collect();
     reply.array(1 + 2 * subcommands.len());
     reply.status(&format!(
         "{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"

@@ -56,11 +56,23 @@ const SUBCOMMANDS: &[Command] = &[
     ),
 ];
 
+/// All that COMMAND tells of.
+fn known() -> impl Iterator<Item = Entry> {
+    let all = table::all().iter().copied();
+    all.filter(|entry| !entry.command.has(flag::ABSENT))
+}
+
 fn top_level() -> impl Iterator<Item = Entry> {
-    table::all()
-        .iter()
-        .copied()
-        .filter(|entry| entry.container.is_none())
+    known().filter(|entry| entry.container.is_none())
+}
+
+/// The subcommands of a container.
+fn subcommands(entry: Entry) -> Vec<Entry> {
+    let named = entry.command.subcommands.iter();
+    named
+        .filter(|command| !command.has(flag::ABSENT))
+        .filter_map(|command| table::find_subcommand(entry, command.name.as_bytes()))
+        .collect()
 }
 
 fn command(
@@ -124,11 +136,10 @@ fn describe(entry: Entry, reply: &mut dyn Reply) {
         .for_each(|category| reply.status(category));
     reply.array(0);
     describe_keys(command, reply);
-    reply.array(command.subcommands.len());
-    for subcommand in command.subcommands {
-        if let Some(entry) = table::find_subcommand(entry, subcommand.name.as_bytes()) {
-            describe(entry, reply);
-        }
+    let subcommands = subcommands(entry);
+    reply.array(subcommands.len());
+    for subcommand in subcommands {
+        describe(subcommand, reply);
     }
 }
 
@@ -191,10 +202,11 @@ fn count(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(),
 fn find(name: &[u8]) -> Option<Entry> {
     let mut parts = name.splitn(2, |byte| *byte == b'|');
     let entry = table::find(parts.next()?)?;
-    match parts.next() {
-        None => Some(entry),
-        Some(subcommand) => table::find_subcommand(entry, subcommand),
-    }
+    let found = match parts.next() {
+        None => entry,
+        Some(subcommand) => table::find_subcommand(entry, subcommand)?,
+    };
+    (!found.command.has(flag::ABSENT)).then_some(found)
 }
 
 fn info(_: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
@@ -215,7 +227,8 @@ fn info(_: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Result<(
 
 fn document(entry: Entry, reply: &mut dyn Reply) {
     let command = entry.command;
-    let has_subcommands = !command.subcommands.is_empty();
+    let subcommands = subcommands(entry);
+    let has_subcommands = !subcommands.is_empty();
     reply.bulk(entry.full_name().as_bytes());
     reply.map(4 + usize::from(has_subcommands));
     for (name, value) in [
@@ -229,11 +242,9 @@ fn document(entry: Entry, reply: &mut dyn Reply) {
     }
     if has_subcommands {
         reply.bulk(b"subcommands");
-        reply.map(command.subcommands.len());
-        for subcommand in command.subcommands {
-            if let Some(entry) = table::find_subcommand(entry, subcommand.name.as_bytes()) {
-                document(entry, reply);
-            }
+        reply.map(subcommands.len());
+        for subcommand in subcommands {
+            document(subcommand, reply);
         }
     }
 }
@@ -263,7 +274,7 @@ fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Result<(
         5 if args.is(2, "FILTERBY") && args.is(3, "MODULE") => Box::new(|_| false),
         _ => return Err(CommandError::Syntax),
     };
-    let names: Vec<String> = top_level()
+    let names: Vec<String> = known()
         .filter(|entry| is_wanted(entry))
         .map(|entry| entry.full_name())
         .collect();
