@@ -90,6 +90,15 @@ fn every_command_of_redis_is_there_or_refused() {
     }
 }
 
+#[test]
+fn the_readme_names_what_is_refused() {
+    let readme = include_str!("../../README.md");
+    for name in ABSENT {
+        let name = name.split('|').next().unwrap_or(name).to_uppercase();
+        assert!(readme.contains(&name), "{name}");
+    }
+}
+
 /// A call of a command with so many words as it takes at least.
 fn call_of(name: &str, info: &Reply) -> Vec<String> {
     let Reply::Integer(arity) = info.clone().elements()[1] else {
