@@ -63,7 +63,7 @@ const SUBCOMMANDS: &[Command] = &[
         "PAUSE",
         -3,
         pause,
-        "3.0.0",
+        "2.9.50",
         "Lets commands wait for a time.",
     )
     .flag(flag::ADMIN),
@@ -89,7 +89,8 @@ const SUBCOMMANDS: &[Command] = &[
         no_evict,
         "7.0.0",
         "Lets maxmemory-clients spare this connection, and not count it.",
-    ),
+    )
+    .flag(flag::ADMIN),
     own(
         "TRACKING",
         -3,
@@ -125,7 +126,7 @@ const SUBCOMMANDS: &[Command] = &[
         "7.2.0",
         "Accepted: reads do not change idle times here.",
     ),
-    own("HELP", 2, help, "5.0.0", "Describes the subcommands."),
+    own("HELP", 2, help, "5.0.0", "Describes the subcommands.").unflag(flag::NOSCRIPT),
 ];
 
 fn id(context: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {

@@ -49,8 +49,8 @@ const fn fixed(name: &'static str, arity: i32, since: &'static str) -> Command {
 
 /// What clients of a cluster say of their connections.
 const fn own(name: &'static str, since: &'static str, summary: &'static str) -> Command {
-    Command::client(name, 1, Group::Connection, agree)
-        .flag(flag::FAST)
+    Command::client(name, 1, Group::Cluster, agree)
+        .flag(flag::FAST | flag::CONNECTION)
         .doc(since, "O(1)", summary)
 }
 

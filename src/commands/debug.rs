@@ -16,13 +16,15 @@ use crate::resp::number::parse_double;
 use crate::resp::reply::Reply;
 
 /// The commands of this family.
-pub const COMMANDS: &[Command] = &[Command::container("DEBUG", Group::Server, SUBCOMMANDS).doc(
-    "1.0.0",
-    "Depends on the subcommand",
-    "A container for commands that tests of clients use.",
-)];
+pub const COMMANDS: &[Command] = &[Command::container("DEBUG", Group::Server, SUBCOMMANDS)
+    .flag(FLAGS)
+    .doc(
+        "1.0.0",
+        "Depends on the subcommand",
+        "A container for commands that tests of clients use.",
+    )];
 
-const FLAGS: u32 = flag::ADMIN | flag::NOSCRIPT;
+const FLAGS: u32 = flag::ADMIN | flag::NOSCRIPT | flag::PROTECTED;
 
 const fn own(
     name: &'static str,

@@ -1,59 +1,47 @@
 //! COMMAND: what the table knows, told to clients.
 
 use super::args::Args;
-use super::command::{Command, Group, Keys, Run, flag, write_help};
+use super::command::{ClientHandler, Command, Group, Keys, Run, flag, write_help};
 use super::error::CommandError;
 use super::table::{self, Entry};
 use crate::clients::Context;
 use crate::glob;
 use crate::resp::reply::Reply;
 
+const fn own(name: &'static str, arity: i32, run: ClientHandler) -> Command {
+    Command::client(name, arity, Group::Server, run).flag(flag::CONNECTION)
+}
+
 /// The commands of this family.
 pub const COMMANDS: &[Command] = &[Command {
     subcommands: SUBCOMMANDS,
-    ..Command::client("COMMAND", -1, Group::Server, command).doc(
-        "2.8.13",
-        "O(N), with N commands",
-        "Describes all commands.",
-    )
+    ..own("COMMAND", -1, command).doc("2.8.13", "O(N), with N commands", "Describes all commands.")
 }];
 
 const SUBCOMMANDS: &[Command] = &[
-    Command::client("COUNT", 2, Group::Server, count).doc(
-        "2.8.13",
-        "O(1)",
-        "Returns how many commands there are.",
-    ),
-    Command::client("INFO", -2, Group::Server, info).doc(
+    own("COUNT", 2, count).doc("2.8.13", "O(1)", "Returns how many commands there are."),
+    own("INFO", -2, info).doc(
         "2.8.13",
         "O(N), with N commands",
         "Describes some commands.",
     ),
-    Command::client("DOCS", -2, Group::Server, docs).doc(
-        "7.0.0",
-        "O(N), with N commands",
-        "Documents some commands.",
-    ),
-    Command::client("LIST", -2, Group::Server, list).doc(
+    own("DOCS", -2, docs).doc("7.0.0", "O(N), with N commands", "Documents some commands."),
+    own("LIST", -2, list).doc(
         "7.0.0",
         "O(N), with N commands",
         "Returns the names of commands.",
     ),
-    Command::client("GETKEYS", -3, Group::Server, getkeys).doc(
+    own("GETKEYS", -3, getkeys).doc(
         "2.8.13",
         "O(N), with N arguments",
         "Returns the keys among a command's arguments.",
     ),
-    Command::client("GETKEYSANDFLAGS", -3, Group::Server, getkeysandflags).doc(
+    own("GETKEYSANDFLAGS", -3, getkeysandflags).doc(
         "7.0.0",
         "O(N), with N arguments",
         "Returns the keys among a command's arguments, and what becomes of them.",
     ),
-    Command::client("HELP", 2, Group::Server, help).doc(
-        "5.0.0",
-        "O(1)",
-        "Describes the subcommands.",
-    ),
+    own("HELP", 2, help).doc("5.0.0", "O(1)", "Describes the subcommands."),
 ];
 
 /// All that COMMAND tells of.
@@ -301,8 +289,9 @@ fn key_positions(command: &Command, args: &Args<'_>) -> Option<Vec<usize>> {
 /// The command whose arguments follow GETKEYS, and the positions of its keys.
 fn keys_of<'a>(args: &Args<'a>) -> Result<(Entry, Vec<&'a [u8]>), CommandError> {
     let inner = Args::new(args.from(2));
-    let mut entry =
-        table::find(&inner[0]).ok_or(CommandError::text("ERR Invalid command specified"))?;
+    let mut entry = table::find(&inner[0])
+        .filter(|entry| !entry.command.has(flag::ABSENT))
+        .ok_or(CommandError::text("ERR Invalid command specified"))?;
     if let Some(name) = inner.get(1)
         && let Some(found) = table::find_subcommand(entry, name)
     {

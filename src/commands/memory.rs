@@ -28,7 +28,7 @@ const SUBCOMMANDS: &[Command] = &[
         "O(N), with N clients",
         "Says in words what takes more memory than it should.",
     ),
-    Command::read("HELP", 2, Group::Server, help).doc(
+    Command::client("HELP", 2, Group::Server, help).doc(
         "4.0.0",
         "O(1)",
         "Describes the subcommands.",
@@ -216,7 +216,7 @@ fn purge(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
     Ok(())
 }
 
-fn help(_: &mut View<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
+fn help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
     write_help("MEMORY", SUBCOMMANDS, reply);
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::args::Args;
 use super::command::{Command, Group, Keys, write_help};
 use super::error::CommandError;
 use super::view::View;
+use crate::clients::Context;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 
@@ -37,7 +38,7 @@ const OBJECT: &[Command] = &[
             "O(1)",
             "Refused: how often keys are used is not counted.",
         ),
-    Command::read("HELP", 2, Group::Generic, object_help).doc(
+    Command::client("HELP", 2, Group::Generic, object_help).doc(
         "6.2.0",
         "O(1)",
         "Describes the subcommands.",
@@ -134,7 +135,7 @@ fn freq(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     ))
 }
 
-fn object_help(_: &mut View<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
+fn object_help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
     write_help("OBJECT", OBJECT, reply);
     Ok(())
 }

@@ -9,17 +9,17 @@ use crate::resp::reply::Reply;
 
 /// The commands of this family.
 pub const COMMANDS: &[Command] = &[
-    Command::client("WAIT", 3, Group::Connection, wait)
+    Command::client("WAIT", 3, Group::Generic, wait)
         .unflag(flag::LOADING | flag::STALE)
-        .flag(flag::BLOCKING)
+        .flag(flag::BLOCKING | flag::CONNECTION)
         .doc(
             "3.0.0",
             "O(1)",
             "Waits until so many replicas have what was written, or the time is over; returns 0.",
         ),
-    Command::client("WAITAOF", 4, Group::Connection, wait_aof)
+    Command::client("WAITAOF", 4, Group::Generic, wait_aof)
         .unflag(flag::LOADING | flag::STALE)
-        .flag(flag::BLOCKING)
+        .flag(flag::BLOCKING | flag::CONNECTION)
         .doc(
             "7.2.0",
             "O(1)",

@@ -200,7 +200,7 @@ fn check(core: &Core, entry: Entry) -> Result<(), CommandError> {
             "ERR Command not allowed inside a transaction",
         ));
     }
-    if let Some(error) = protected::refusal(core, entry) {
+    if let Some(error) = protected::refusal(core, command) {
         return Err(error);
     }
     held_snapshot::check(core, command)?;
@@ -253,7 +253,7 @@ fn refuse_unfound(
     let subcommand = entry.and_then(|entry| table::find_subcommand(entry, args.get(1)?));
     // Who may not use it is not told what there is of it.
     let known = entry.filter(|_| args.len() > 1);
-    let protected = known.and_then(|entry| protected::refusal(core, entry));
+    let protected = known.and_then(|entry| protected::refusal(core, entry.command));
     let error = protected.as_ref().unwrap_or(error);
     refuse(core, subcommand.or(entry), error, output)
 }

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use super::Core;
+use crate::commands::command::{Command, flag};
 use crate::commands::error::CommandError;
-use crate::commands::table::Entry;
 use crate::config::Debugging;
 
 /// Whether a client comes from this machine. What is no address is the path of a Unix socket.
@@ -14,10 +14,16 @@ fn is_local(address: &str) -> bool {
 }
 
 /// Why the client may not run the command, if it may not.
-pub(super) fn refusal(core: &Core, entry: Entry) -> Option<CommandError> {
-    if entry.container.unwrap_or(entry.command).name != "DEBUG" {
-        return None;
-    }
+#[inline]
+pub(super) fn refusal(core: &Core, command: &Command) -> Option<CommandError> {
+    command
+        .has(flag::PROTECTED)
+        .then(|| refusal_of_debug(core))
+        .flatten()
+}
+
+#[cold]
+fn refusal_of_debug(core: &Core) -> Option<CommandError> {
     let is_allowed = match core.services.config.startup.debugging {
         Debugging::No => false,
         Debugging::Local => is_local(&core.client.shared.address),
