@@ -201,6 +201,7 @@ impl ScriptHost<'_, '_> {
         let lets = &self.core.services.switches.lets_scripts_call_all;
         // Relaxed: a switch that each call looks at anew.
         lets.load(Ordering::Relaxed)
+            && self.recorder.is_none()
             && matches!(command.run, Run::Data(_) | Run::Client(_))
             && !command.has(STEERING)
     }

@@ -191,6 +191,10 @@ fn scripts_may_call_more_once_it_says_so() {
         let reply = call(&mut client, steering);
         assert!(reply.contains(refused), "{steering}: {reply}");
     }
+    // What is only explained does nothing, so it may call no more than ever.
+    let script = "redis.call('CLIENT', 'SETNAME', 'other')";
+    client.call(&["SCRIPT", "EXPLAIN", script, "0"]);
+    assert_eq!(client.run("CLIENT GETNAME").render(), "own");
     assert_eq!(
         client.run("DEBUG SET-DISABLE-DENY-SCRIPTS 0").render(),
         "OK"
