@@ -137,6 +137,7 @@ const NO_PROTOCOL: CommandError = CommandError::text(
      null|array|set|map|attrib|push|verbatim|true|false",
 );
 
+#[expect(clippy::approx_constant, reason = "the double that Redis sends")]
 fn protocol(_: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let numbers = |reply: &mut dyn Reply| (0..3).for_each(|number| reply.integer(number));
     match args[2].to_ascii_lowercase().as_slice() {

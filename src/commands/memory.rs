@@ -90,7 +90,7 @@ fn usage(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
 /// Keys of all databases, those that have expired and were not removed yet included.
 fn count_keys(services: &Services) -> u64 {
     let databases = 0..services.config.databases();
-    let keys = databases.map(|database| services.store.key_counts(database).0 as u64);
+    let keys = databases.map(|database| services.store.key_counts(database).0);
     keys.sum()
 }
 
@@ -169,7 +169,7 @@ fn complaints(services: &Services, figures: &Figures) -> String {
             human(figures.clients)
         ),
     );
-    let kept = services.store.kept_bytes() as u64;
+    let kept = services.store.kept_bytes();
     tell(
         kept > used / 10,
         format_args!(
