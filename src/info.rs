@@ -1,12 +1,15 @@
 //! INFO: what clients and dashboards look for, and what only this server has to tell.
 
 use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::clients::SharedClient;
 use crate::commands::connection::REDIS_VERSION;
 use crate::commands::script_stats::counts_of;
 use crate::commands::table;
-use crate::memory::{self, proc_bytes};
+use crate::memory;
+use crate::memory_figures::Figures;
 use crate::pubsub::Kind;
 use crate::services::Services;
 use crate::stats::{ScriptMode, ThreadStats};
@@ -102,29 +105,17 @@ fn clients(services: &Services, text: &mut Text) {
         "maxclients",
         services.config.max_clients.load(Ordering::Relaxed),
     );
-    text.line("blocked_clients", services.waiters.len());
+    // Relaxed: a figure of a moment.
+    let is_blocked = |client: &Arc<SharedClient>| client.is_blocked.load(Ordering::Relaxed);
+    let blocked = all.iter().filter(|client| is_blocked(client)).count();
+    text.line("blocked_clients", blocked);
     text.line("tracking_clients", 0);
     text.line("pubsub_clients", subscribers.count());
     text.line("total_blocking_keys", services.waiters.keys());
 }
 
-/// Resident bytes of this process; 0 where the system does not tell.
-fn resident_bytes() -> u64 {
-    proc_bytes("/proc/self/status", "VmRSS:")
-}
-
-/// Bytes that clients' buffers take.
-fn client_bytes(services: &Services) -> usize {
-    let all = services.clients.all();
-    // Relaxed: a figure of a moment.
-    let bytes = all
-        .iter()
-        .map(|client| client.memory_bytes.load(Ordering::Relaxed));
-    bytes.sum()
-}
-
 /// Bytes as people read them.
-fn human(bytes: u64) -> String {
+pub(crate) fn human(bytes: u64) -> String {
     if bytes < 1024 {
         return format!("{bytes}B");
     }
@@ -139,37 +130,43 @@ fn human(bytes: u64) -> String {
 }
 
 fn memory_section(services: &Services, text: &mut Text) {
-    let used = memory::used_bytes() as u64;
-    let peak = memory::peak_bytes() as u64;
-    let resident = resident_bytes();
+    let figures = Figures::take(services);
+    let Figures {
+        used,
+        peak,
+        resident,
+        clients,
+        scripts,
+        script_bytes,
+        code_bytes,
+        overhead,
+        dataset,
+        ..
+    } = figures;
     let machine = memory::machine_bytes() as u64;
-    let (scripts, script_bytes) = services.scripts.size();
-    let clients = client_bytes(services);
     let libraries = services.functions.libraries();
-    let code_bytes = libraries.code_bytes();
-    let overhead = services.start_bytes + (script_bytes + code_bytes + clients) as u64;
-    let dataset = used.saturating_sub(overhead);
     text.line("used_memory", used);
     text.line("used_memory_human", human(used));
     text.line("used_memory_rss", resident);
     text.line("used_memory_rss_human", human(resident));
     text.line("used_memory_peak", peak);
     text.line("used_memory_peak_human", human(peak));
-    let percent =
-        |part: u64, whole: u64| format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64);
-    text.line("used_memory_peak_perc", percent(used, peak));
+    let percent = |value: f64| format!("{value:.2}%");
+    text.line("used_memory_peak_perc", percent(figures.peak_percentage()));
     text.line("used_memory_startup", services.start_bytes);
     text.line("used_memory_overhead", overhead);
     text.line("used_memory_dataset", dataset);
-    let after_start = used.saturating_sub(services.start_bytes);
-    text.line("used_memory_dataset_perc", percent(dataset, after_start));
+    text.line(
+        "used_memory_dataset_perc",
+        percent(figures.dataset_percentage()),
+    );
     text.line("total_system_memory", machine);
     text.line("total_system_memory_human", human(machine));
     let max = services.config.max_memory_bytes.load(Ordering::Relaxed);
     text.line("maxmemory", max);
     text.line("maxmemory_human", human(max as u64));
     text.line("maxmemory_policy", "noeviction");
-    let ratio = resident as f64 / used.max(1) as f64;
+    let ratio = figures.fragmentation();
     text.line("mem_fragmentation_ratio", format_args!("{ratio:.2}"));
     text.line("mem_allocator", "mimalloc");
     text.line("mem_clients_normal", clients);
@@ -181,7 +178,7 @@ fn memory_section(services: &Services, text: &mut Text) {
     text.line("lazyfree_pending_objects", 0);
     text.line("number_of_cached_scripts", scripts);
     text.line("used_memory_scripts", script_bytes);
-    text.line("used_memory_scripts_human", human(script_bytes as u64));
+    text.line("used_memory_scripts_human", human(script_bytes));
     text.line("number_of_functions", libraries.function_count());
     text.line("number_of_libraries", libraries.len());
     text.line("used_memory_functions", code_bytes);

@@ -15,6 +15,7 @@ pub mod info;
 pub mod interest;
 pub mod latency;
 pub mod memory;
+mod memory_figures;
 pub mod monitor;
 pub mod notifications;
 pub mod pubsub;

@@ -8,6 +8,7 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_void};
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 use libmimalloc_sys::mi_malloc;
@@ -152,6 +153,41 @@ unsafe impl GlobalAlloc for Allocator {
         }
         moved
     }
+}
+
+unsafe extern "C" {
+    fn mi_collect(is_forced: bool);
+    fn mi_stats_print_out(
+        print: Option<unsafe extern "C" fn(*const c_char, *mut c_void)>,
+        report: *mut c_void,
+    );
+}
+
+/// Gives back to the system what the calling thread, and threads that have ended, have freed.
+pub fn give_back() {
+    // SAFETY: it may be called at any time, and frees only what nobody has.
+    unsafe { mi_collect(true) }
+}
+
+/// Appends a piece of mimalloc's report.
+///
+/// # Safety
+/// `piece` ends with a zero byte, and `report` is the `Vec<u8>` of `allocator_report`.
+unsafe extern "C" fn append(piece: *const c_char, report: *mut c_void) {
+    // SAFETY: the caller's promise.
+    let (piece, report) = unsafe { (CStr::from_ptr(piece), &mut *report.cast::<Vec<u8>>()) };
+    report.extend_from_slice(piece.to_bytes());
+}
+
+/// More than mimalloc usually tells.
+const REPORT_BYTES: usize = 16 << 10;
+
+/// What mimalloc tells of itself.
+pub fn allocator_report() -> Vec<u8> {
+    let mut report: Vec<u8> = Vec::with_capacity(REPORT_BYTES);
+    // SAFETY: `append` is called with mimalloc's texts and with this vector, before this returns.
+    unsafe { mi_stats_print_out(Some(append), (&raw mut report).cast()) };
+    report
 }
 
 /// The bytes that a file of /proc gives in kilobytes behind a name; 0 where it does not.

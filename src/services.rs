@@ -54,6 +54,8 @@ pub struct Services {
     pub latency: Latency,
     /// Which threads stayed with one client for long.
     pub watchdog: Watchdog,
+    /// What DEBUG switches.
+    pub switches: Switches,
     /// Scripts that have not come to their end within a slice.
     pub suspended_scripts: AtomicUsize,
     /// When the server was made.
@@ -64,6 +66,23 @@ pub struct Services {
     pub start_bytes: u64,
     stop: Stop,
     forces_conflict: AtomicBool,
+}
+
+/// What DEBUG switches.
+pub struct Switches {
+    /// Whether the housekeeping removes what has expired.
+    pub expires_actively: AtomicBool,
+    /// Whether scripts may call what they may not, as far as it does not steer other commands.
+    pub lets_scripts_call_all: AtomicBool,
+}
+
+impl Default for Switches {
+    fn default() -> Switches {
+        Switches {
+            expires_actively: AtomicBool::new(true),
+            lets_scripts_call_all: AtomicBool::new(false),
+        }
+    }
 }
 
 const WEYL: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -121,6 +140,7 @@ impl Services {
             slow_log: SlowLog::default(),
             latency: Latency::default(),
             watchdog: Watchdog::default(),
+            switches: Switches::default(),
             suspended_scripts: AtomicUsize::new(0),
             started,
             run_id: run_id(seed),

@@ -4,10 +4,16 @@
 
 mod support;
 
+#[path = "commands/absent.rs"]
+mod absent;
 #[path = "commands/bitmap.rs"]
 mod bitmap;
 #[path = "commands/blocking.rs"]
 mod blocking;
+#[path = "commands/client.rs"]
+mod client;
+#[path = "commands/debug.rs"]
+mod debug;
 #[path = "commands/dump.rs"]
 mod dump;
 #[path = "commands/function.rs"]
@@ -24,6 +30,8 @@ mod hyperloglog;
 mod key;
 #[path = "commands/list.rs"]
 mod list;
+#[path = "commands/memory.rs"]
+mod memory;
 #[path = "commands/old_encodings.rs"]
 mod old_encodings;
 #[path = "commands/payloads.rs"]
@@ -48,3 +56,5 @@ mod stream_groups;
 mod string;
 #[path = "commands/table.rs"]
 mod table;
+#[path = "commands/wait.rs"]
+mod wait;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::args::Args;
-use super::command::{Command, Group, flag, write_help};
+use super::client_tracking;
+use super::command::{Command, Group, flag, unknown_option, write_help};
 use super::connection::set_name;
 use super::error::CommandError;
 use super::table;
@@ -62,7 +63,7 @@ const SUBCOMMANDS: &[Command] = &[
         "PAUSE",
         -3,
         pause,
-        "3.0.0",
+        "2.9.50",
         "Lets commands wait for a time.",
     )
     .flag(flag::ADMIN),
@@ -88,6 +89,35 @@ const SUBCOMMANDS: &[Command] = &[
         no_evict,
         "7.0.0",
         "Lets maxmemory-clients spare this connection, and not count it.",
+    )
+    .flag(flag::ADMIN),
+    own(
+        "TRACKING",
+        -3,
+        client_tracking::tracking,
+        "6.0.0",
+        "Refused, but for OFF: connections are not told of keys that change yet.",
+    ),
+    own(
+        "TRACKINGINFO",
+        2,
+        client_tracking::info,
+        "6.2.0",
+        "Returns how this connection is told of keys that change: not at all.",
+    ),
+    own(
+        "CACHING",
+        3,
+        client_tracking::caching,
+        "6.0.0",
+        "Refused: see CLIENT TRACKING.",
+    ),
+    own(
+        "GETREDIR",
+        2,
+        client_tracking::redirection,
+        "6.0.0",
+        "Returns -1: see CLIENT TRACKING.",
     ),
     own(
         "NO-TOUCH",
@@ -96,7 +126,7 @@ const SUBCOMMANDS: &[Command] = &[
         "7.2.0",
         "Accepted: reads do not change idle times here.",
     ),
-    own("HELP", 2, help, "5.0.0", "Describes the subcommands."),
+    own("HELP", 2, help, "5.0.0", "Describes the subcommands.").unflag(flag::NOSCRIPT),
 ];
 
 fn id(context: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
@@ -255,9 +285,9 @@ fn list(
     } else if args.len() > 3 && args.is(2, "ID") {
         let mut found = Vec::new();
         for position in 3..args.len() {
-            let id = args.integer(position).ok().filter(|id| *id > 0);
-            let id = id.ok_or(CommandError::text("ERR Invalid client ID"))?;
-            found.extend(clients.get(id as u64));
+            let id = args.integer(position);
+            let id = id.map_err(|_| CommandError::text("ERR Invalid client ID"))?;
+            found.extend(u64::try_from(id).ok().and_then(|id| clients.get(id)));
         }
         found
     } else if args.len() == 2 {
@@ -314,7 +344,13 @@ impl Filter {
                     return Err(CommandError::err(format!("No such user '{user}'")));
                 }
             } else if options.take("MAXAGE") {
-                filter.max_age_s = Some(options.integer()?.max(0) as u64);
+                let age_s = options.integer().map_err(|_| {
+                    CommandError::text("ERR maxage is not an integer or out of range")
+                })?;
+                if age_s <= 0 {
+                    return Err(CommandError::text("ERR maxage should be greater than 0"));
+                }
+                filter.max_age_s = Some(age_s as u64);
             } else if options.take("SKIPME") {
                 filter.skips_own = if options.take("YES") {
                     true
@@ -399,7 +435,7 @@ fn pause(
                 "ERR CLIENT PAUSE mode must be WRITE or ALL",
             ));
         }
-        _ => return Err(CommandError::Syntax),
+        _ => return Err(unknown_option(args)),
     };
     let timeout_ms = args
         .integer(2)
@@ -451,6 +487,7 @@ fn unblock(
         3 => Unblock::Timeout,
         4 if args.is(3, "TIMEOUT") => Unblock::Timeout,
         4 if args.is(3, "ERROR") => Unblock::Error,
+        5.. => return Err(unknown_option(args)),
         _ => {
             return Err(CommandError::text(
                 "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",

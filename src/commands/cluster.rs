@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 
 use darter_storage::Mode;
 
+use super::absent::refused;
 use super::args::Args;
-use super::command::{Command, Group};
+use super::command::{Command, Group, flag, write_help};
 use super::error::CommandError;
 use crate::clients::Context;
 use crate::resp::number::parse_integer;
@@ -26,7 +27,32 @@ pub const COMMANDS: &[Command] = &[
         "Depends on the subcommand",
         "A container for commands on the cluster.",
     ),
+    own(
+        "ASKING",
+        "3.0.0",
+        "Accepted by a cluster: no slot is on its way.",
+    ),
+    own(
+        "READONLY",
+        "3.0.0",
+        "Accepted by a cluster: there are no replicas.",
+    ),
+    own("READWRITE", "3.0.0", "Accepted by a cluster: see READONLY."),
 ];
+
+/// What would change the cluster.
+const fn fixed(name: &'static str, arity: i32, since: &'static str) -> Command {
+    Command::client(name, arity, Group::Cluster, unchanging)
+        .flag(flag::ABSENT | flag::ADMIN | flag::NOSCRIPT)
+        .doc(since, "O(1)", "Refused: a cluster is this server alone.")
+}
+
+/// What clients of a cluster say of their connections.
+const fn own(name: &'static str, since: &'static str, summary: &'static str) -> Command {
+    Command::client(name, 1, Group::Cluster, agree)
+        .flag(flag::FAST | flag::CONNECTION)
+        .doc(since, "O(1)", summary)
+}
 
 const SUBCOMMANDS: &[Command] = &[
     Command::client("SLOTS", 2, Group::Cluster, slots).doc(
@@ -64,6 +90,42 @@ const SUBCOMMANDS: &[Command] = &[
         "O(N), with N keys",
         "Returns how many keys are in a slot.",
     ),
+    Command::client("GETKEYSINSLOT", 4, Group::Cluster, get_keys).doc(
+        "3.0.0",
+        "O(N), with N keys",
+        "Returns some keys of a slot.",
+    ),
+    Command::client("LINKS", 2, Group::Cluster, links).doc(
+        "7.0.0",
+        "O(1)",
+        "Returns the links to other nodes: none.",
+    ),
+    Command::client("MYSHARDID", 2, Group::Cluster, my_id).doc(
+        "7.2.0",
+        "O(1)",
+        "Returns the name of the shard, which is its only node's.",
+    ),
+    Command::client("REPLICAS", 3, Group::Cluster, replicas)
+        .flag(flag::ADMIN)
+        .doc("5.0.0", "O(1)", "Returns the replicas of this node: none."),
+    Command::client("SLAVES", 3, Group::Cluster, replicas)
+        .flag(flag::ADMIN)
+        .doc("3.0.0", "O(1)", "See CLUSTER REPLICAS."),
+    fixed("ADDSLOTS", -3, "3.0.0"),
+    fixed("ADDSLOTSRANGE", -4, "7.0.0"),
+    fixed("BUMPEPOCH", 2, "3.0.0"),
+    fixed("COUNT-FAILURE-REPORTS", 3, "3.0.0"),
+    fixed("DELSLOTS", -3, "3.0.0"),
+    fixed("DELSLOTSRANGE", -4, "7.0.0"),
+    fixed("FAILOVER", -2, "3.0.0"),
+    fixed("FLUSHSLOTS", 2, "3.0.0"),
+    fixed("FORGET", 3, "3.0.0"),
+    fixed("MEET", -4, "3.0.0"),
+    fixed("REPLICATE", 3, "3.0.0"),
+    fixed("RESET", -2, "3.0.0"),
+    fixed("SAVECONFIG", 2, "3.0.0"),
+    fixed("SET-CONFIG-EPOCH", 3, "3.0.0"),
+    fixed("SETSLOT", -4, "3.0.0"),
     Command::client("HELP", 2, Group::Cluster, help).doc(
         "5.0.0",
         "O(1)",
@@ -184,11 +246,16 @@ fn key_slot(context: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -
     Ok(())
 }
 
+/// The slot that a client names.
+fn parse_slot(argument: &[u8]) -> Result<u16, CommandError> {
+    let slot = parse_integer(argument).ok_or(CommandError::NotAnInteger)?;
+    let slot = u16::try_from(slot).ok().filter(|slot| *slot < SLOTS);
+    slot.ok_or(CommandError::text("ERR Invalid slot"))
+}
+
 fn count_keys(context: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     check(context.services)?;
-    let slot = parse_integer(&args[2]).ok_or(CommandError::NotAnInteger)?;
-    let slot = u16::try_from(slot).ok().filter(|slot| *slot < SLOTS);
-    let slot = slot.ok_or(CommandError::text("ERR Invalid slot"))?;
+    let slot = parse_slot(&args[2])?;
     let snapshot = context.services.store.begin(Mode::Snapshot);
     let keys = snapshot.keys(context.client.database, b"", None, usize::MAX)?;
     let count = keys.iter().filter(|key| slot_of(key) == slot).count();
@@ -196,8 +263,51 @@ fn count_keys(context: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply)
     Ok(())
 }
 
+fn get_keys(context: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    check(context.services)?;
+    let slot = parse_slot(&args[2])?;
+    let most = args.integer(3)?;
+    let most = usize::try_from(most)
+        .map_err(|_| CommandError::text("ERR Invalid slot or number of keys"))?;
+    let snapshot = context.services.store.begin(Mode::Snapshot);
+    let keys = snapshot.keys(context.client.database, b"", None, usize::MAX)?;
+    let found = keys.iter().filter(|key| slot_of(key) == slot);
+    let found: Vec<_> = found.take(most).collect();
+    reply.array(found.len());
+    found.iter().for_each(|key| reply.bulk(key));
+    Ok(())
+}
+
+fn links(context: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    check(context.services)?;
+    reply.array(0);
+    Ok(())
+}
+
+fn replicas(context: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    check(context.services)?;
+    if args[2] != *context.services.run_id.as_bytes() {
+        let name = String::from_utf8_lossy(&args[2]);
+        return Err(CommandError::err(format!("Unknown node {name}")));
+    }
+    reply.array(0);
+    Ok(())
+}
+
+fn unchanging(context: &mut Context<'_>, args: &Args<'_>, _: &mut dyn Reply) -> Done {
+    check(context.services)?;
+    let why = "the cluster is this server alone, with all slots";
+    Err(refused(args, 2, why))
+}
+
+fn agree(context: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    check(context.services)?;
+    reply.status("OK");
+    Ok(())
+}
+
 fn help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    super::command::write_help("CLUSTER", SUBCOMMANDS, reply);
+    write_help("CLUSTER", SUBCOMMANDS, reply);
     Ok(())
 }
 

@@ -156,7 +156,7 @@ impl Group {
             Group::Generic => "keyspace",
             Group::SortedSet => "sortedset",
             Group::Transactions => "transaction",
-            Group::Server | Group::Cluster => "keyspace",
+            Group::Server => "keyspace",
             other => other.name(),
         }
     }
@@ -200,6 +200,12 @@ pub mod flag {
     pub const WHOLE_KEYSPACE: u32 = 1 << 16;
     /// On lists, sets and sorted sets alike.
     pub const COLLECTIONS: u32 = 1 << 17;
+    /// Always refused: COMMAND does not tell of it.
+    pub const ABSENT: u32 = 1 << 18;
+    /// Refused unless an option of the start allows it.
+    pub const PROTECTED: u32 = 1 << 19;
+    /// Of the ACL category of connections, whatever its group.
+    pub const CONNECTION: u32 = 1 << 20;
 
     /// The flags that COMMAND shows, by name.
     pub const NAMES: &[(u32, &str)] = &[
@@ -450,10 +456,17 @@ impl Command {
                 names.push(name);
             }
         };
-        let has_own = self.group != Group::Server
-            || matches!((self.run, self.keys), (Run::Data(_), Keys::None))
-                && self.flags & (flag::WRITE | flag::READONLY) != 0;
-        if self.has(flag::COLLECTIONS) {
+        let has_own = match (self.group, self.run, self.keys) {
+            (Group::Cluster, ..) | (_, Run::Container, _) => false,
+            (Group::Server, Run::Data(_), Keys::None) => {
+                self.flags & (flag::WRITE | flag::READONLY) != 0
+            }
+            (Group::Server, ..) => false,
+            _ => true,
+        };
+        if self.has(flag::CONNECTION) {
+            add(true, "connection");
+        } else if self.has(flag::COLLECTIONS) {
             for name in ["list", "set", "sortedset"] {
                 add(true, name);
             }
@@ -461,7 +474,8 @@ impl Command {
             add(has_own, self.group.category());
         }
         add(self.has(flag::WRITE), "write");
-        add(self.has(flag::READONLY), "read");
+        let reads = self.has(flag::READONLY) && self.group != Group::Scripting;
+        add(reads, "read");
         add(self.has(flag::ADMIN), "admin");
         add(
             self.has(flag::ADMIN) || self.has(flag::DANGEROUS),
@@ -485,6 +499,8 @@ pub fn unknown_option(args: &Args<'_>) -> CommandError {
 
 /// Writes what a container's HELP says: each subcommand and what it does.
 pub fn write_help(name: &str, subcommands: &[Command], reply: &mut dyn Reply) {
+    let there = |command: &&Command| !command.has(flag::ABSENT);
+    let subcommands: Vec<_> = subcommands.iter().filter(there).collect();
     reply.array(1 + 2 * subcommands.len());
     reply.status(&format!(
         "{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"

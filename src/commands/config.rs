@@ -44,9 +44,11 @@ const SUBCOMMANDS: &[Command] = &[
             "O(1)",
             "Refused: configuration files are not rewritten yet.",
         ),
-    Command::client("HELP", 2, Group::Server, help)
-        .flag(FLAGS)
-        .doc("5.0.0", "O(1)", "Describes the subcommands."),
+    Command::client("HELP", 2, Group::Server, help).doc(
+        "5.0.0",
+        "O(1)",
+        "Describes the subcommands.",
+    ),
 ];
 
 fn get(

@@ -1,6 +1,6 @@
 //! What a key holds as bytes, for other keys and other servers: DUMP and RESTORE.
 
-use darter_storage::Deadline;
+use darter_storage::{Deadline, ValueRef};
 
 use super::args::Args;
 use super::command::{Command, Group, Keys, flag};
@@ -43,12 +43,15 @@ fn refused(error: rdb::Error) -> CommandError {
     }
 }
 
+/// The payload of a value.
+pub(super) fn payload(view: &View<'_>, value: ValueRef<'_>) -> Result<Vec<u8>, CommandError> {
+    view.check_room_to_read(value.memory_bytes().saturating_mul(COPIES))?;
+    rdb::save(value).map_err(refused)
+}
+
 fn dump(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     match view.get(&args[1])? {
-        Some(value) => {
-            view.check_room_to_read(value.memory_bytes().saturating_mul(COPIES))?;
-            reply.bulk(&rdb::save(value).map_err(refused)?);
-        }
+        Some(value) => reply.bulk(&payload(view, value)?),
         None => reply.null(),
     }
     Ok(())

@@ -4,7 +4,7 @@ use super::args::Args;
 use super::command::{Command, Group, Keys, flag};
 use super::error::CommandError;
 use super::sample::{Wanted, below, draw};
-use super::scan::{ScanOptions, parse_cursor, reply_page};
+use super::scan::{ScanOptions, Walked, parse_cursor, reply_page};
 use super::view::View;
 use crate::notifications::class;
 use crate::resp::extended::Extended;
@@ -114,7 +114,7 @@ pub const COMMANDS: &[Command] = &[
         .doc(
             "2.8.0",
             "O(1) per call",
-            "Walks the fields and values of a hash, some per call.",
+            "Walks the fields of a hash, some per call, with their values unless NOVALUES is given.",
         ),
 ];
 
@@ -328,11 +328,12 @@ fn hscan(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
         reply_page(0, [].into_iter(), reply);
         return Ok(());
     };
-    let options = ScanOptions::parse(args, 3, false)?;
+    let options = ScanOptions::parse(args, 3, Walked::Fields)?;
     let mut found = Vec::new();
     let next = hash.scan(cursor, options.count, |field, value| {
         if options.matches(field) {
-            found.extend([field, value]);
+            found.push(field);
+            found.extend((!options.is_without_values).then_some(value));
         }
     });
     reply_page(next, found.into_iter(), reply);

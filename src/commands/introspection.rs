@@ -1,66 +1,66 @@
 //! COMMAND: what the table knows, told to clients.
 
 use super::args::Args;
-use super::command::{Command, Group, Keys, Run, flag, write_help};
+use super::command::{ClientHandler, Command, Group, Keys, Run, flag, write_help};
 use super::error::CommandError;
 use super::table::{self, Entry};
 use crate::clients::Context;
 use crate::glob;
 use crate::resp::reply::Reply;
 
+const fn own(name: &'static str, arity: i32, run: ClientHandler) -> Command {
+    Command::client(name, arity, Group::Server, run).flag(flag::CONNECTION)
+}
+
 /// The commands of this family.
 pub const COMMANDS: &[Command] = &[Command {
     subcommands: SUBCOMMANDS,
-    ..Command::client("COMMAND", -1, Group::Server, command).doc(
-        "2.8.13",
-        "O(N), with N commands",
-        "Describes all commands.",
-    )
+    ..own("COMMAND", -1, command).doc("2.8.13", "O(N), with N commands", "Describes all commands.")
 }];
 
 const SUBCOMMANDS: &[Command] = &[
-    Command::client("COUNT", 2, Group::Server, count).doc(
-        "2.8.13",
-        "O(1)",
-        "Returns how many commands there are.",
-    ),
-    Command::client("INFO", -2, Group::Server, info).doc(
+    own("COUNT", 2, count).doc("2.8.13", "O(1)", "Returns how many commands there are."),
+    own("INFO", -2, info).doc(
         "2.8.13",
         "O(N), with N commands",
         "Describes some commands.",
     ),
-    Command::client("DOCS", -2, Group::Server, docs).doc(
-        "7.0.0",
-        "O(N), with N commands",
-        "Documents some commands.",
-    ),
-    Command::client("LIST", -2, Group::Server, list).doc(
+    own("DOCS", -2, docs).doc("7.0.0", "O(N), with N commands", "Documents some commands."),
+    own("LIST", -2, list).doc(
         "7.0.0",
         "O(N), with N commands",
         "Returns the names of commands.",
     ),
-    Command::client("GETKEYS", -3, Group::Server, getkeys).doc(
+    own("GETKEYS", -3, getkeys).doc(
         "2.8.13",
         "O(N), with N arguments",
         "Returns the keys among a command's arguments.",
     ),
-    Command::client("GETKEYSANDFLAGS", -3, Group::Server, getkeysandflags).doc(
+    own("GETKEYSANDFLAGS", -3, getkeysandflags).doc(
         "7.0.0",
         "O(N), with N arguments",
         "Returns the keys among a command's arguments, and what becomes of them.",
     ),
-    Command::client("HELP", 2, Group::Server, help).doc(
-        "5.0.0",
-        "O(1)",
-        "Describes the subcommands.",
-    ),
+    own("HELP", 2, help).doc("5.0.0", "O(1)", "Describes the subcommands."),
 ];
 
+/// All that COMMAND tells of.
+fn known() -> impl Iterator<Item = Entry> {
+    let all = table::all().iter().copied();
+    all.filter(|entry| !entry.command.has(flag::ABSENT))
+}
+
 fn top_level() -> impl Iterator<Item = Entry> {
-    table::all()
-        .iter()
-        .copied()
-        .filter(|entry| entry.container.is_none())
+    known().filter(|entry| entry.container.is_none())
+}
+
+/// The subcommands of a container.
+fn subcommands(entry: Entry) -> Vec<Entry> {
+    let named = entry.command.subcommands.iter();
+    named
+        .filter(|command| !command.has(flag::ABSENT))
+        .filter_map(|command| table::find_subcommand(entry, command.name.as_bytes()))
+        .collect()
 }
 
 fn command(
@@ -124,11 +124,10 @@ fn describe(entry: Entry, reply: &mut dyn Reply) {
         .for_each(|category| reply.status(category));
     reply.array(0);
     describe_keys(command, reply);
-    reply.array(command.subcommands.len());
-    for subcommand in command.subcommands {
-        if let Some(entry) = table::find_subcommand(entry, subcommand.name.as_bytes()) {
-            describe(entry, reply);
-        }
+    let subcommands = subcommands(entry);
+    reply.array(subcommands.len());
+    for subcommand in subcommands {
+        describe(subcommand, reply);
     }
 }
 
@@ -191,10 +190,11 @@ fn count(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(),
 fn find(name: &[u8]) -> Option<Entry> {
     let mut parts = name.splitn(2, |byte| *byte == b'|');
     let entry = table::find(parts.next()?)?;
-    match parts.next() {
-        None => Some(entry),
-        Some(subcommand) => table::find_subcommand(entry, subcommand),
-    }
+    let found = match parts.next() {
+        None => entry,
+        Some(subcommand) => table::find_subcommand(entry, subcommand)?,
+    };
+    (!found.command.has(flag::ABSENT)).then_some(found)
 }
 
 fn info(_: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
@@ -215,7 +215,8 @@ fn info(_: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Result<(
 
 fn document(entry: Entry, reply: &mut dyn Reply) {
     let command = entry.command;
-    let has_subcommands = !command.subcommands.is_empty();
+    let subcommands = subcommands(entry);
+    let has_subcommands = !subcommands.is_empty();
     reply.bulk(entry.full_name().as_bytes());
     reply.map(4 + usize::from(has_subcommands));
     for (name, value) in [
@@ -229,11 +230,9 @@ fn document(entry: Entry, reply: &mut dyn Reply) {
     }
     if has_subcommands {
         reply.bulk(b"subcommands");
-        reply.map(command.subcommands.len());
-        for subcommand in command.subcommands {
-            if let Some(entry) = table::find_subcommand(entry, subcommand.name.as_bytes()) {
-                document(entry, reply);
-            }
+        reply.map(subcommands.len());
+        for subcommand in subcommands {
+            document(subcommand, reply);
         }
     }
 }
@@ -263,7 +262,7 @@ fn list(_: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Result<(
         5 if args.is(2, "FILTERBY") && args.is(3, "MODULE") => Box::new(|_| false),
         _ => return Err(CommandError::Syntax),
     };
-    let names: Vec<String> = top_level()
+    let names: Vec<String> = known()
         .filter(|entry| is_wanted(entry))
         .map(|entry| entry.full_name())
         .collect();
@@ -290,8 +289,9 @@ fn key_positions(command: &Command, args: &Args<'_>) -> Option<Vec<usize>> {
 /// The command whose arguments follow GETKEYS, and the positions of its keys.
 fn keys_of<'a>(args: &Args<'a>) -> Result<(Entry, Vec<&'a [u8]>), CommandError> {
     let inner = Args::new(args.from(2));
-    let mut entry =
-        table::find(&inner[0]).ok_or(CommandError::text("ERR Invalid command specified"))?;
+    let mut entry = table::find(&inner[0])
+        .filter(|entry| !entry.command.has(flag::ABSENT))
+        .ok_or(CommandError::text("ERR Invalid command specified"))?;
     if let Some(name) = inner.get(1)
         && let Some(found) = table::find_subcommand(entry, name)
     {

@@ -1,15 +1,18 @@
 //! What a command is, and all of them, one file per family.
 
+pub mod absent;
 pub mod args;
 pub mod bitfield;
 pub mod bitmap;
 pub mod client;
+pub mod client_tracking;
 pub mod cluster;
 pub mod command;
 pub mod conditional;
 pub mod config;
 pub mod connection;
 pub mod counter;
+pub mod debug;
 pub mod dump;
 pub mod error;
 pub mod expire;
@@ -25,12 +28,14 @@ pub mod keyspace;
 pub mod latency;
 pub mod lcs;
 pub mod list;
+pub mod memory;
 pub mod monitor;
 pub mod object;
 #[cfg(test)]
 mod panicking;
 pub mod pubsub;
 mod ranges;
+pub mod replication;
 mod sample;
 pub mod scan;
 pub mod script_stats;

@@ -1,4 +1,4 @@
-//! What is known of keys beside their values: OBJECT and MEMORY.
+//! What is known of keys beside their values: OBJECT.
 
 use darter_storage::{SetEncoding, StringRef, ValueRef};
 
@@ -6,22 +6,16 @@ use super::args::Args;
 use super::command::{Command, Group, Keys, write_help};
 use super::error::CommandError;
 use super::view::View;
+use crate::clients::Context;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 
 /// The commands of this family.
-pub const COMMANDS: &[Command] = &[
-    Command::container("OBJECT", Group::Generic, OBJECT).doc(
-        "2.2.3",
-        "Depends on the subcommand",
-        "A container for commands on what is known of keys.",
-    ),
-    Command::container("MEMORY", Group::Server, MEMORY).doc(
-        "4.0.0",
-        "Depends on the subcommand",
-        "A container for commands on memory.",
-    ),
-];
+pub const COMMANDS: &[Command] = &[Command::container("OBJECT", Group::Generic, OBJECT).doc(
+    "2.2.3",
+    "Depends on the subcommand",
+    "A container for commands on what is known of keys.",
+)];
 
 const KEY: Keys = Keys::Range {
     first: 2,
@@ -44,7 +38,7 @@ const OBJECT: &[Command] = &[
             "O(1)",
             "Refused: how often keys are used is not counted.",
         ),
-    Command::read("HELP", 2, Group::Generic, object_help).doc(
+    Command::client("HELP", 2, Group::Generic, object_help).doc(
         "6.2.0",
         "O(1)",
         "Describes the subcommands.",
@@ -65,28 +59,10 @@ const OBJECT: &[Command] = &[
         ),
 ];
 
-const MEMORY: &[Command] = &[
-    Command::read("HELP", 2, Group::Server, memory_help).doc(
-        "4.0.0",
-        "O(1)",
-        "Describes the subcommands.",
-    ),
-    Command::read("USAGE", -3, Group::Server, usage)
-        .keys(KEY)
-        .doc(
-            "4.0.0",
-            "O(1), O(N) with N nodes of a large value",
-            "Returns about how many bytes a key and its value take.",
-        ),
-];
-
 type Done = Result<(), CommandError>;
 
 /// The longest string that Redis keeps in one piece with its header.
 const EMBEDDED_BYTES_MAX: usize = 44;
-/// What a key takes beside its name and value: record, index entries and a version's header.
-const KEY_OVERHEAD_BYTES: usize = 128;
-
 fn string_encoding(string: StringRef<'_>) -> &'static str {
     if string.is_raw() || string.len() > EMBEDDED_BYTES_MAX {
         "raw"
@@ -97,7 +73,8 @@ fn string_encoding(string: StringRef<'_>) -> &'static str {
     }
 }
 
-fn encoding_name(value: ValueRef<'_>) -> &'static str {
+/// How Redis would keep a value.
+pub(super) fn encoding_name(value: ValueRef<'_>) -> &'static str {
     match value {
         ValueRef::String(string) => string_encoding(string),
         ValueRef::List(list) if list.is_compact() => "listpack",
@@ -158,33 +135,7 @@ fn freq(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     ))
 }
 
-fn object_help(_: &mut View<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
+fn object_help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
     write_help("OBJECT", OBJECT, reply);
-    Ok(())
-}
-
-fn usage(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    let mut options = args.options(3);
-    while !options.is_empty() {
-        // How many elements to look at does not matter: all are counted.
-        if !(options.left() >= 2 && options.take("SAMPLES")) {
-            return Err(CommandError::Syntax);
-        }
-        if options.integer()? < 0 {
-            return Err(CommandError::Syntax);
-        }
-    }
-    match view.peek(&args[2])? {
-        Some(value) => {
-            let bytes = KEY_OVERHEAD_BYTES + args[2].len() + value.memory_bytes();
-            reply.integer(bytes as i64);
-        }
-        None => reply.null(),
-    }
-    Ok(())
-}
-
-fn memory_help(_: &mut View<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done {
-    write_help("MEMORY", MEMORY, reply);
     Ok(())
 }

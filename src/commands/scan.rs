@@ -55,22 +55,42 @@ pub(super) struct ScanOptions<'a> {
     kind: Option<&'a [u8]>,
     /// About how many elements to visit.
     pub(super) count: usize,
+    /// Whether the values of a hash's fields are left out.
+    pub(super) is_without_values: bool,
+}
+
+/// What is walked: some options are for one kind only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Walked {
+    Keys,
+    Fields,
+    Members,
 }
 
 impl<'a> ScanOptions<'a> {
-    /// The options from `index` on; TYPE is among them only for SCAN itself.
+    /// The options from `index` on.
     pub(super) fn parse(
         args: &Args<'a>,
         index: usize,
-        takes_type: bool,
+        walked: Walked,
     ) -> Result<ScanOptions<'a>, CommandError> {
         let mut parsed = ScanOptions {
             pattern: None,
             kind: None,
             count: 10,
+            is_without_values: false,
         };
         let mut options = args.options(index);
         while !options.is_empty() {
+            if options.take("NOVALUES") {
+                if walked != Walked::Fields {
+                    return Err(CommandError::text(
+                        "ERR NOVALUES option can only be used in HSCAN",
+                    ));
+                }
+                parsed.is_without_values = true;
+                continue;
+            }
             if options.left() < 2 {
                 return Err(CommandError::Syntax);
             }
@@ -82,7 +102,7 @@ impl<'a> ScanOptions<'a> {
                 parsed.count = usize::try_from(count).unwrap_or(usize::MAX);
             } else if options.take("MATCH") {
                 parsed.pattern = Some(options.next()?);
-            } else if takes_type && options.take("TYPE") {
+            } else if walked == Walked::Keys && options.take("TYPE") {
                 parsed.kind = Some(options.next()?);
             } else {
                 return Err(CommandError::Syntax);
@@ -151,7 +171,7 @@ fn scan_prefix(
 
 fn scan(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     let cursor = parse_cursor(&args[1])?;
-    let options = ScanOptions::parse(args, 2, true)?;
+    let options = ScanOptions::parse(args, 2, Walked::Keys)?;
     let prefix = options.pattern.map(glob::literal_prefix);
     let prefix = prefix.unwrap_or_default();
     // A walk keeps the order that it began in, whatever its later calls ask for.

@@ -164,9 +164,11 @@ const SUBCOMMANDS: &[Command] = &[
             "O(1)",
             "Is refused: there is no line debugger; see SCRIPT EXPLAIN.",
         ),
-    Command::client("HELP", 2, Group::Scripting, help)
-        .flag(flag::NOSCRIPT)
-        .doc("5.0.0", "O(1)", "Describes the subcommands."),
+    Command::client("HELP", 2, Group::Scripting, help).doc(
+        "5.0.0",
+        "O(1)",
+        "Describes the subcommands.",
+    ),
 ];
 
 fn load(

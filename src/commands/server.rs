@@ -25,7 +25,7 @@ pub const COMMANDS: &[Command] = &[
         .flag(flag::ADMIN | flag::NOSCRIPT | flag::NO_MULTI)
         .doc("1.0.0", "O(1)", "Ends the server."),
     Command::client("LOLWUT", -1, Group::Server, lolwut)
-        .flag(flag::FAST)
+        .flag(flag::FAST | flag::READONLY)
         .doc("5.0.0", "O(1)", "Says which server this is."),
 ];
 

@@ -18,6 +18,7 @@ const FAMILIES: &[&[Command]] = &[
     super::key_range::COMMANDS,
     super::keyspace::COMMANDS,
     super::object::COMMANDS,
+    super::memory::COMMANDS,
     super::hash::COMMANDS,
     super::hash_deadlines::COMMANDS,
     super::set::COMMANDS,
@@ -43,6 +44,9 @@ const FAMILIES: &[&[Command]] = &[
     super::latency::COMMANDS,
     super::monitor::COMMANDS,
     super::pubsub::COMMANDS,
+    super::replication::COMMANDS,
+    super::debug::COMMANDS,
+    super::absent::COMMANDS,
     #[cfg(test)]
     super::panicking::COMMANDS,
 ];

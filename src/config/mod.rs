@@ -56,6 +56,19 @@ pub struct Startup {
     pub undeclared_shas: Vec<Sha>,
     /// Whether the server tells of itself as a cluster of one.
     pub emulates_cluster: bool,
+    /// Who may use DEBUG.
+    pub debugging: Debugging,
+}
+
+/// Who may use DEBUG.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Debugging {
+    /// Nobody.
+    No,
+    /// Clients from this machine.
+    Local,
+    /// Everybody.
+    Yes,
 }
 
 /// The options as they stand now. What may change while the server runs is behind atomics and
@@ -156,6 +169,7 @@ impl Config {
                 script_flags: Vec::new(),
                 undeclared_shas: Vec::new(),
                 emulates_cluster: false,
+                debugging: Debugging::No,
             },
             protected_mode: AtomicBool::new(true),
             max_clients: AtomicUsize::new(10_000),

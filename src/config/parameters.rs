@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::values::{
-    bytes, number, path, path_text, undeclared_keys, undeclared_keys_text, yes_no, yes_no_text,
+    bytes, debugging, debugging_text, number, path, path_text, undeclared_keys,
+    undeclared_keys_text, yes_no, yes_no_text,
 };
 use super::{Config, OUTPUT_CLASSES, OutputLimit, memory, scripting};
 use crate::notifications;
@@ -171,6 +172,18 @@ pub const PARAMETERS: &[Parameter] = &[
         get: |config| yes_no_text(config.protected_mode.load(Relaxed)),
         set: |change, text| {
             change.shared().protected_mode.store(yes_no(text)?, Relaxed);
+            Ok(())
+        },
+    },
+    Parameter {
+        name: "enable-debug-command",
+        value: "no|local|yes",
+        has_many_words: false,
+        help: "who may use DEBUG: nobody, clients from this machine, everybody",
+        when: When::Start,
+        get: |config| debugging_text(config.startup.debugging),
+        set: |change, text| {
+            change.startup()?.debugging = debugging(text)?;
             Ok(())
         },
     },

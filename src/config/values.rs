@@ -1,6 +1,6 @@
 //! What options' values are made of.
 
-use super::UndeclaredKeys;
+use super::{Debugging, UndeclaredKeys};
 
 pub(super) fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse()
@@ -27,6 +27,27 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     count
         .checked_mul(unit)
         .ok_or_else(|| "argument must be a memory value".into())
+}
+
+/// The words of `Debugging`.
+const DEBUGGING: [(Debugging, &str); 3] = [
+    (Debugging::No, "no"),
+    (Debugging::Local, "local"),
+    (Debugging::Yes, "yes"),
+];
+
+pub(super) fn debugging(text: &str) -> Result<Debugging, String> {
+    let found = DEBUGGING
+        .iter()
+        .find(|(_, word)| word.eq_ignore_ascii_case(text));
+    found
+        .map(|(debugging, _)| *debugging)
+        .ok_or_else(|| "argument(s) must be one of the following: no, yes, local".into())
+}
+
+pub(super) fn debugging_text(debugging: Debugging) -> String {
+    let found = DEBUGGING.iter().find(|(known, _)| *known == debugging);
+    found.map_or("", |(_, word)| word).into()
 }
 
 pub(super) fn yes_no(text: &str) -> Result<bool, String> {

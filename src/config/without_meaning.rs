@@ -42,7 +42,6 @@ pub(super) const WITHOUT_MEANING: &[(&str, &str)] = &[
     ("syslog-ident", "redis"),
     ("syslog-facility", "local0"),
     ("enable-protected-configs", "no"),
-    ("enable-debug-command", "no"),
     ("enable-module-command", "no"),
     ("replica-serve-stale-data", "yes"),
     ("replica-read-only", "yes"),

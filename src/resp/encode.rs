@@ -243,6 +243,13 @@ impl Reply for Encoder<'_> {
         self.header(if self.is_resp3() { b'>' } else { b'*' }, length);
     }
 
+    fn attribute(&mut self, pairs: usize) -> bool {
+        if self.is_resp3() {
+            self.header(b'|', pairs);
+        }
+        self.is_resp3()
+    }
+
     fn double(&mut self, value: f64) {
         self.double_text(value, &super::number::format_double(value));
     }

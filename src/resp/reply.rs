@@ -42,6 +42,11 @@ pub trait Reply {
     fn set(&mut self, length: usize);
     /// Out-of-band data of `length` replies (RESP2: an array).
     fn push(&mut self, length: usize);
+    /// Begins `pairs` keys and values that tell of the reply behind them. `false` if the listener does
+    /// not take any: then they are not to be written.
+    fn attribute(&mut self, _pairs: usize) -> bool {
+        false
+    }
     /// A double (RESP2: a bulk string as Redis prints it).
     fn double(&mut self, value: f64);
     /// A double in a text of its own (RESP2: a bulk string): more digits than `double` writes.

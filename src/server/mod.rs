@@ -14,6 +14,8 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use darter_storage::Store;
+
 use crate::client_memory;
 use crate::interest::Interest;
 use crate::memory;
@@ -124,8 +126,15 @@ fn keep_house(services: &Services) {
         services.read_clock();
         let limits = services.config.snapshot_limits();
         services.store.limit_snapshots(limits);
+        // Relaxed: a switch that each round looks at anew.
+        let expires = services.switches.expires_actively.load(Ordering::Relaxed);
+        let maintain = if expires {
+            Store::maintain
+        } else {
+            Store::maintain_unexpired
+        };
         for _ in 0..ROUNDS_MAX {
-            if !services.store.maintain(KEYS_PER_ROUND) {
+            if !maintain(&services.store, KEYS_PER_ROUND) {
                 break;
             }
         }

@@ -10,7 +10,8 @@ use super::exec::{Exec, discarded};
 use super::multi::{self, Item, Multi};
 use super::script_run::Rules;
 use super::{
-    Core, Pending, Step, eval, explain, function_load, held_snapshot, pushes, retry, suspended,
+    Core, Pending, Step, eval, explain, function_load, held_snapshot, protected, pushes, resting,
+    retry, suspended,
 };
 use crate::commands::args::Args;
 use crate::commands::command::{Command, Control, Run, flag};
@@ -112,11 +113,19 @@ fn run_on_connection(
             let protocol = core.client.protocol;
             let before = output.len();
             let mut reply = Encoder::new(output, protocol);
-            if let Err(error) = handler(&mut core.context(), args, &mut reply) {
-                reply.rewind(crate::resp::reply::Mark(before));
-                fail(core, &error, output);
+            match handler(&mut core.context(), args, &mut reply) {
+                Ok(()) => None,
+                // What it has written is its reply when the time is over.
+                Err(CommandError::WouldBlock(wait)) => {
+                    let reply = output.split_off(before);
+                    Some(resting::rest(core, reply, wait.timeout_ms))
+                }
+                Err(error) => {
+                    output.truncate(before);
+                    fail(core, &error, output);
+                    None
+                }
             }
-            None
         }
         Run::Control(control) => run_control(core, control, entry, args, output),
         Run::Data(_) | Run::Container => None,
@@ -191,6 +200,9 @@ fn check(core: &Core, entry: Entry) -> Result<(), CommandError> {
             "ERR Command not allowed inside a transaction",
         ));
     }
+    if let Some(error) = protected::refusal(core, command) {
+        return Err(error);
+    }
     held_snapshot::check(core, command)?;
     if core.services.config.is_out_of_memory() && needs_memory(core, command) {
         return Err(CommandError::OutOfMemory);
@@ -239,6 +251,10 @@ fn refuse_unfound(
         return None;
     }
     let subcommand = entry.and_then(|entry| table::find_subcommand(entry, args.get(1)?));
+    // Who may not use it is not told what there is of it.
+    let known = entry.filter(|_| args.len() > 1);
+    let protected = known.and_then(|entry| protected::refusal(core, entry.command));
+    let error = protected.as_ref().unwrap_or(error);
     refuse(core, subcommand.or(entry), error, output)
 }
 

@@ -458,7 +458,10 @@ fn run_client(core: &mut Core, item: &Item, database: usize) -> Cached {
             &args,
             &mut Encoder::new(&mut reply, protocol),
         );
-        if let Err(error) = result {
+        // One who cannot wait has its reply already.
+        if let Err(error) = result
+            && !matches!(error, CommandError::WouldBlock(_))
+        {
             reply.clear();
             core.services
                 .stats

@@ -174,7 +174,9 @@ impl ScriptHost<'_, '_> {
                 "ERR Wrong number of args calling Redis command from script",
             ));
         }
-        if command.has(flag::NOSCRIPT) || matches!(command.run, Run::Container) {
+        if command.has(flag::NOSCRIPT) && !self.may_call_all(command)
+            || matches!(command.run, Run::Container)
+        {
             return Err(CommandError::text(
                 "ERR This Redis command is not allowed from script",
             ));
@@ -190,6 +192,18 @@ impl ScriptHost<'_, '_> {
         }
         self.check_keys(entry, args)?;
         Ok(entry)
+    }
+
+    /// Whether DEBUG lets scripts call a command that they may not. What other commands depend on, as
+    /// subscriptions do, stays out of their reach.
+    fn may_call_all(&self, command: &Command) -> bool {
+        const STEERING: u32 = flag::PUBSUB | flag::SUBSCRIBED;
+        let lets = &self.core.services.switches.lets_scripts_call_all;
+        // Relaxed: a switch that each call looks at anew.
+        lets.load(Ordering::Relaxed)
+            && self.recorder.is_none()
+            && matches!(command.run, Run::Data(_) | Run::Client(_))
+            && !command.has(STEERING)
     }
 
     fn is_on_snapshot(&self) -> bool {

@@ -42,13 +42,28 @@ impl Store {
     /// while store.maintain(1000) {}
     /// ```
     pub fn maintain(&self, keys: usize) -> bool {
+        self.maintain_some(keys, true)
+    }
+
+    /// As `maintain`, but leaves keys and fields that have expired where they are. Nobody sees them;
+    /// they take up memory, and whoever waits for their end is not told.
+    ///
+    /// ```
+    /// let store = darter_storage::Store::new();
+    /// while store.maintain_unexpired(1000) {}
+    /// ```
+    pub fn maintain_unexpired(&self, keys: usize) -> bool {
+        self.maintain_some(keys, false)
+    }
+
+    fn maintain_some(&self, keys: usize, expires: bool) -> bool {
         let inner = &self.inner;
         inner.read_clock();
         let local = self.local();
         let guard = local.pin();
         inner.run_afterwards(&local, &guard);
         let mut due = Vec::new();
-        let has_expired = inner.expire_some(keys, &mut due, &local, &guard);
+        let has_expired = expires && inner.expire_some(keys, &mut due, &local, &guard);
         self.end_snapshots(&guard);
         let has_swept = inner.spaces.is_sweep_due() && inner.sweep(keys, &local, &guard);
         guard.flush();

@@ -103,6 +103,43 @@ fn i5_expired_keys_are_removed_without_being_touched() {
 }
 
 #[test]
+fn what_has_expired_stays_where_it_is_left() {
+    let store = Store::with_options(Options {
+        time: TimeSource::Manual,
+        ..Options::default()
+    });
+    store.set_time(1_000);
+    let expiring = |key: &str| {
+        store
+            .transaction(|tx| {
+                tx.set_integer(0, key.as_bytes(), 1)?;
+                tx.set_deadline(0, key.as_bytes(), 2_000)
+            })
+            .expect("writable");
+    };
+    (0..100).for_each(|key| expiring(&format!("k{key}")));
+    for key in 0..100 {
+        store.set(format!("flushed{key}"), "v");
+    }
+    store.set_time(2_000);
+    for _ in 0..100 {
+        while store.maintain_unexpired(1000) {}
+    }
+    assert_eq!(store.counts().expired, 0);
+    assert_eq!(store.key_counts(0), (200, 100));
+    assert_eq!(store.get("k1").expect("a string"), None, "nobody sees it");
+    // All else is done as ever.
+    let kept = store.counts().versions_made - store.counts().versions_freed;
+    store.exclusive(|tx| tx.flush(0)).expect("a database");
+    let live = || store.counts().versions_made - store.counts().versions_freed;
+    for _ in 0..100 {
+        while store.maintain_unexpired(1000) {}
+    }
+    assert!(live() < kept, "{} of {kept}", live());
+    assert_eq!(settled(&store), 0);
+}
+
+#[test]
 fn i5_a_flushed_database_is_swept_once_no_snapshot_names_it() {
     let store = Store::new();
     for key in 0..1000 {

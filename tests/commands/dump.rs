@@ -99,11 +99,14 @@ fn what_cannot_be_restored_changes_nothing() {
 }
 
 #[test]
-fn what_only_a_cluster_needs_is_unknown() {
+fn what_only_a_cluster_needs_is_refused() {
     let server = Server::start();
     let mut client = Client::connect(server.address);
     let reply = client.run("RESTORE-ASKING k 0 x").render();
-    assert!(reply.starts_with("(ERR unknown command"), "{reply}");
+    assert!(
+        reply.starts_with("(ERR RESTORE-ASKING is not supported"),
+        "{reply}"
+    );
 }
 
 #[test]

@@ -74,6 +74,29 @@ fn fields_are_drawn_at_random() {
     assert_eq!(client.run("HRANDFIELD h -1000").elements().len(), 1000);
 }
 
+/// Redis has it since 7.4, for hashes alone.
+#[test]
+fn a_scan_may_leave_the_values_out() {
+    check(
+        "HSET h a 1 b 2 ab 3; HSCAN h 0 NOVALUES; HSCAN h 0 MATCH a* NOVALUES COUNT 5; \
+         HSCAN h 0 novalues NOVALUES; HSCAN m 0 NOVALUES",
+        "3; ['0' [a ab b]]; ['0' [a ab]]; ['0' [a ab b]]; ['0' []]",
+    );
+    check(
+        "HSET h a 1; HSCAN h 0 NOVALUES x; HSCAN h 0 COUNT NOVALUES; HSCAN h 0 MATCH NOVALUES",
+        "1; (ERR syntax error); (ERR value is not an integer or out of range); ['0' []]",
+    );
+    const REFUSED: &str = "(ERR NOVALUES option can only be used in HSCAN)";
+    check(
+        "SADD s a; SSCAN s 0 NOVALUES; ZADD z 1 a; ZSCAN z 0 MATCH a NOVALUES; SCAN 0 NOVALUES",
+        &format!("1; {REFUSED}; 1; {REFUSED}; {REFUSED}"),
+    );
+    check(
+        "SSCAN m 0 NOVALUES; ZSCAN m 0 NOVALUES",
+        "['0' []]; ['0' []]",
+    );
+}
+
 #[test]
 fn a_scan_shows_every_field_that_stays() {
     check(
@@ -151,7 +174,7 @@ fn hashes_are_as_in_redis() {
         HSCAN h x
         HSCAN h 0 FOO bar
         HSET h a 1; HSCAN h 0 FOO bar
-        HSET h a 1; HSCAN h 0 COUNT 0; HSCAN h 0 COUNT x; HSCAN h 0 COUNT; HSCAN h 0 MATCH; HSCAN h 0 NOVALUES; HSCAN h 0 TYPE hash
+        HSET h a 1; HSCAN h 0 COUNT 0; HSCAN h 0 COUNT x; HSCAN h 0 COUNT; HSCAN h 0 MATCH; HSCAN h 0 TYPE hash
         HSET h a 1 b 2 c 3; HSCAN h 0 MATCH [ab]; HSCAN h 0 COUNT 100 MATCH c; HSCAN h 0 MATCH z",
     );
 }

@@ -139,7 +139,10 @@ fn normalise(command: &[Vec<u8>], reply: Reply) -> String {
         ("XINFO", reply) => pin_times(reply).render(),
         (name @ ("SCAN" | "SSCAN" | "HSCAN" | "ZSCAN"), reply) => {
             let mut page = reply.elements();
-            let size = if name == "HSCAN" || name == "ZSCAN" {
+            let has_values = !command
+                .iter()
+                .any(|word| word.eq_ignore_ascii_case(b"NOVALUES"));
+            let size = if name == "HSCAN" && has_values || name == "ZSCAN" {
                 2
             } else {
                 1

@@ -19,6 +19,11 @@ pub(crate) struct Redis {
 impl Redis {
     /// `None`, said aloud, if it is not installed.
     pub(crate) fn start() -> Option<Redis> {
+        Redis::start_with(&[])
+    }
+
+    /// As `start`, with more options.
+    pub(crate) fn start_with(options: &[&str]) -> Option<Redis> {
         if !Path::new(PROGRAM).exists() {
             eprintln!("NOT COMPARED: there is no {PROGRAM}");
             return None;
@@ -38,6 +43,7 @@ impl Redis {
         let child = command
             .args(["--bind", "127.0.0.1", "--port", &address.port().to_string()])
             .args(["--save", "", "--appendonly", "no"])
+            .args(options)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -6,7 +6,7 @@ use super::args::Args;
 use super::command::{Command, Group, Keys, flag};
 use super::error::CommandError;
 use super::sample::{Wanted, below, draw};
-use super::scan::{ScanOptions, parse_cursor, reply_page};
+use super::scan::{ScanOptions, Walked, parse_cursor, reply_page};
 use super::view::View;
 use crate::notifications::class;
 use crate::resp::number::parse_integer;
@@ -286,7 +286,7 @@ fn sscan(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
         reply_page(0, [].into_iter(), reply);
         return Ok(());
     };
-    let options = ScanOptions::parse(args, 3, false)?;
+    let options = ScanOptions::parse(args, 3, Walked::Members)?;
     let mut found = Vec::new();
     let next = set.scan(cursor, options.count, |member| {
         if options.matches(member) {

@@ -4,7 +4,7 @@ use super::elements::Elements;
 use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::sample::{Wanted, below, draw};
-use crate::commands::scan::{ScanOptions, parse_cursor, reply_page};
+use crate::commands::scan::{ScanOptions, Walked, parse_cursor, reply_page};
 use crate::commands::view::View;
 use crate::resp::number::format_double;
 use crate::resp::reply::Reply;
@@ -138,7 +138,7 @@ pub(super) fn zscan(
         reply_page(0, [].into_iter(), reply);
         return Ok(());
     };
-    let options = ScanOptions::parse(args, 3, false)?;
+    let options = ScanOptions::parse(args, 3, Walked::Members)?;
     let mut found = Vec::new();
     let next = set.scan(cursor, options.count, |member, score| {
         if options.matches(member) {
