@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::compare::{is_same, name_of, normalise, sort_unordered};
+use crate::facts;
 use crate::forms::FAMILIES;
 use crate::grammar::{Command, Nature, Parsed, parse};
 use crate::peers::{Link, Peers};
@@ -19,6 +20,8 @@ const HISTORY: usize = 4_000;
 const HISTORY_SHOWN: usize = 10;
 /// No more differences are looked for.
 const DIFFERENCES_MAX: usize = 40;
+/// Where there is nothing to refer to, so often something is made.
+const FOUNDING_PERCENT: usize = 70;
 
 /// What became of a family's commands.
 #[derive(Clone, Copy, Default)]
@@ -26,6 +29,13 @@ pub(crate) struct Count {
     pub(crate) sent: usize,
     pub(crate) succeeded: usize,
     pub(crate) differences: usize,
+}
+
+impl Count {
+    /// How much of what was sent succeeded.
+    pub(crate) fn percent(&self) -> usize {
+        self.succeeded * 100 / self.sent.max(1)
+    }
 }
 
 /// Whether a command was sent and judged, and how.
@@ -97,10 +107,17 @@ impl Run {
         self.counts.iter().map(|count| count.sent).sum()
     }
 
-    fn generate(&mut self) -> Command {
-        let (family, _) = draw(&mut self.source, FAMILIES, |family| family.weight);
-        let forms = &self.families[family];
-        let (_, form) = draw(&mut self.source, forms, |parsed| parsed.form.weight);
+    fn generate(&mut self, link: Link) -> Command {
+        let (family, drawn) = draw(&mut self.source, FAMILIES, |family| family.weight);
+        let (redis, refers_to) = (self.peers.redis(link), drawn.refers_to);
+        self.source.facts = facts::ask(redis, &mut self.source, refers_to);
+        let must_found = !self.source.facts.has(refers_to) && self.source.percent(FOUNDING_PERCENT);
+        let weight: fn(&Parsed) -> usize = if must_found {
+            |parsed| parsed.form.weight * usize::from(parsed.form.is_founding)
+        } else {
+            |parsed| parsed.form.weight
+        };
+        let (_, form) = draw(&mut self.source, &self.families[family], weight);
         form.generate(&mut self.source, family)
     }
 
@@ -148,8 +165,8 @@ impl Run {
     }
 
     fn step(&mut self) {
-        let command = self.generate();
         let link = self.link();
+        let command = self.generate(link);
         match command.nature {
             Nature::Subscriber => self.subscribe(&command),
             Nature::Scan => self.scan(link, &command),
@@ -325,7 +342,7 @@ impl Run {
         let link = self.link();
         let mut commands = Vec::new();
         for _ in 0..1 + self.source.below(4) {
-            let command = self.generate();
+            let command = self.generate(link);
             if matches!(
                 command.nature,
                 Nature::Subscriber | Nature::Scan | Nature::Restore | Nature::Alone
