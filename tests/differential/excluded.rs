@@ -112,7 +112,10 @@ pub(crate) const EXCLUDED: &[(&[&str], &str)] = &[
 /// Commands that Redis 7.0 does not have, each with the file below `tests/` whose lines say what
 /// they reply.
 pub(crate) const NEWER: &[(&[&str], &str)] = &[
-    (&["delex", "delifeq", "digest", "msetex"], "commands/string.rs"),
+    (
+        &["delex", "delifeq", "digest", "msetex"],
+        "commands/string.rs",
+    ),
     (
         &[
             "hexpire",

@@ -43,6 +43,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     family("sort", 3, SORT),
     family("databases", 1, DATABASES),
     family("scripts", 4, SCRIPTS).refers_to(Reference::Scripts),
+    family("lua", 4, LUA),
     family("functions", 3, FUNCTIONS).refers_to(Reference::Libraries),
     family("publish", 3, PUBLISH),
     family("connection", 1, CONNECTION),
@@ -96,7 +97,7 @@ const BITMAPS: &[Form] = &[
     form(1, "BITOP NOT key(bits) key(bits)"),
     form(
         8,
-        "BITFIELD key(bits) many(one[GET fieldtype fieldoffset|SET fieldtype fieldoffset int|\
+        "BITFIELD key(bits) many(one[GET fieldtype fieldoffset|SET fieldtype fieldoffset fieldvalue|\
          INCRBY fieldtype fieldoffset int|OVERFLOW one[WRAP|SAT|FAIL]])",
     ),
     form(3, "BITFIELD_RO key(bits) some(GET fieldtype fieldoffset)"),
@@ -441,6 +442,7 @@ const KEYS: &[Form] = &[
     )
     .nature(Restore),
     form(4, "OBJECT ENCODING key(str num)"),
+    form(2, "OBJECT ENCODING key(any)"),
     form(1, "OBJECT FREQ key(any)"),
 ];
 
@@ -461,6 +463,11 @@ const SORT: &[Form] = &[
     form(
         2,
         "SORT key(list set) BY 'num:*' mix[GET #|GET 'str:*'|ALPHA]",
+    )
+    .nature(NotInScripts),
+    form(
+        1,
+        "SORT key(list set) BY 'hash:*->a' mix[GET #|GET 'hash:*->b'|DESC|LIMIT index index]",
     )
     .nature(NotInScripts),
     form(
@@ -493,6 +500,12 @@ const SCRIPTS: &[Form] = &[
     form(1, "one[EVALSHA|EVALSHA_RO] sha 1 key(str) value"),
     form(1, "SCRIPT FLUSH opt[ASYNC|SYNC]").nature(Alone),
     form(1, "SCRIPT KILL").nature(Alone),
+];
+
+const LUA: &[Form] = &[
+    form(4, "EVAL ontexts 1 key(str) luatext luatext").nature(NotInScripts),
+    form(2, "EVAL onpatterns 0 luatext luapattern").nature(NotInScripts),
+    form(4, "EVAL onnumbers 1 key(str) luanumber luanumber").nature(NotInScripts),
 ];
 
 const FUNCTIONS: &[Form] = &[

@@ -9,6 +9,7 @@ mod excluded;
 mod facts;
 mod forms;
 mod grammar;
+mod lua;
 mod peers;
 mod pools;
 mod rules;

@@ -6,6 +6,7 @@
 //! count that allows repetition is.
 
 use crate::facts::{self, Facts};
+use crate::lua;
 use crate::scripts::{self, BODIES, BROKEN_LIBRARIES, FAILING, LIBRARIES};
 use crate::support::random::Random;
 
@@ -249,6 +250,22 @@ pub(crate) const POOLS: &[(&str, Pool)] = &[
             &["-1", "#-1", "abc", "", "#", "4294967297", MAX],
         )
     }),
+    // Redis takes the least integers for more than a narrower field holds.
+    ("fieldvalue", |source| {
+        source.draw(
+            &[
+                "0", "1", "-1", "5", "-7", "42", "-128", "127", "300", "-40000",
+            ],
+            &[
+                MAX,
+                "2147483648",
+                "-2147483649",
+                "4294967296",
+                "-4611686018427387904",
+            ],
+            NOT_INTEGERS,
+        )
+    }),
     ("value", value),
     ("text", |source| {
         source.pick(&[
@@ -473,6 +490,18 @@ pub(crate) const POOLS: &[(&str, Pool)] = &[
         let bodies = if source.percent(12) { FAILING } else { BODIES };
         source.pick(bodies)
     }),
+    ("ontexts", |source| {
+        lua::body(source.random.pick(lua::ON_TEXTS))
+    }),
+    ("onpatterns", |source| {
+        lua::body(source.random.pick(lua::ON_PATTERNS))
+    }),
+    ("onnumbers", |source| {
+        lua::body(source.random.pick(lua::ON_NUMBERS))
+    }),
+    ("luatext", |source| source.pick(lua::TEXTS)),
+    ("luapattern", |source| source.pick(lua::PATTERNS)),
+    ("luanumber", |source| source.pick(lua::NUMBERS)),
     ("sha", |source| {
         if let Some(sha) = facts::script(source) {
             return sha;

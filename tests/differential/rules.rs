@@ -188,6 +188,11 @@ pub(crate) const AVOIDED: &[(&str, &str, Way)] = &[
         "RPUSH l a; BLPOP l 1",
         Way::Call,
     ),
+    (
+        "saturation-of-the-least-integers",
+        "BITFIELD b OVERFLOW SAT SET i8 0 -9223372036854775808; BITFIELD_RO b GET i8 0",
+        Way::Plain,
+    ),
     ("globs-of-nothing", "SET '' x; KEYS **", Way::Plain),
     (
         "zero-bytes-in-errors",

@@ -23,6 +23,35 @@ const DIFFERENCES_MAX: usize = 40;
 /// Where there is nothing to refer to, so often something is made.
 const FOUNDING_PERCENT: usize = 70;
 
+/// What another does to the watched key, or to what it is in; some of it changes nothing.
+const INTRUSIONS: &[&str] = &[
+    "SET KEY by-another",
+    "SET KEY by-another",
+    "DEL KEY",
+    "GET KEY",
+    "TOUCH KEY",
+    "APPEND KEY x",
+    "LPUSH KEY x",
+    "EXPIRE KEY 100000",
+    "EXPIRE KEY -1",
+    "PERSIST KEY",
+    "RENAME none:2 KEY",
+    "RENAME KEY KEY",
+    "COPY str:2 KEY REPLACE",
+    "COPY KEY str:2 REPLACE",
+    "SETNX KEY x",
+    "MSETNX KEY x str:2 y",
+    "SPOP KEY 0",
+    "LTRIM KEY 0 -1",
+    "SORT none:3 STORE KEY",
+    "SINTERSTORE KEY none:2 none:3",
+    "BITOP NOT KEY KEY",
+    "MOVE KEY 2",
+    "SWAPDB 0 1",
+    "SWAPDB 1 2",
+    "FLUSHDB",
+];
+
 /// What became of a family's commands.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Count {
@@ -417,12 +446,17 @@ impl Run {
             } else {
                 Link::Resp2
             };
-            let set: Words = vec![b"SET".into(), key.into(), b"by another".into()];
+            let line = self.source.random.pick(INTRUSIONS);
+            let words = line.split(' ').map(|word| match word {
+                "KEY" => key.into(),
+                word => word.into(),
+            });
+            let write: Words = words.collect();
             let (redis, darter) = self
                 .peers
-                .exchange(other, std::slice::from_ref(&set))
+                .exchange(other, std::slice::from_ref(&write))
                 .swap_remove(0);
-            self.judge_exactly("before MULTI", &set, &redis, &darter);
+            self.judge_exactly("before MULTI", &write, &redis, &darter);
         }
     }
 
