@@ -49,7 +49,6 @@ pub(crate) const EXCLUDED: &[(&[&str], &str)] = &[
             "pubsub|help",
             "script|help",
             "slowlog|help",
-            "snapshot|help",
             "xgroup|help",
             "xinfo|help",
         ],

@@ -2,8 +2,12 @@
 //! Lua 5.4 what they give in Redis's Lua 5.1. docs/scripting.md names what differs and is not here.
 
 /// Shows what an expression returned, with types; or that it raised, whatever the words. Tables in
-/// an order of their own, since Lua has none. The first value comes as a reply, too.
-const SHOW: &str = "local function show(value, depth)
+/// an order of their own, since Lua has none; nothing of nils at the end, which some functions of 5.1
+/// leave away. The first value comes as a reply, too.
+const SHOW: &str = "local A, B = ARGV[1], ARGV[2]
+local a, b = tonumber(A), tonumber(B)
+local function run() return EXPRESSION end
+local function show(value, depth)
   if type(value) == 'function' or type(value) == 'userdata' then return type(value) end
   if type(value) ~= 'table' then return type(value) .. ':' .. tostring(value) end
   if depth > 6 then return '...' end
@@ -14,13 +18,12 @@ const SHOW: &str = "local function show(value, depth)
   table.sort(shown)
   return '{' .. table.concat(shown, ',') .. '}#' .. #value
 end
-local A, B = ARGV[1], ARGV[2]
-local a, b = tonumber(A), tonumber(B)
 local function pack(...) return {select('#', ...), ...} end
-local all = pack(pcall(function() return EXPRESSION end))
+local all = pack(pcall(run))
 if not all[2] then return 'raised' end
-local shown = {}
-for at = 3, all[1] + 1 do shown[#shown + 1] = show(all[at], 1) end
+local shown, last = {}, all[1] + 1
+while all[last] == nil do last = last - 1 end
+for at = 3, last do shown[#shown + 1] = show(all[at], 1) end
 local first = all[3]
 if type(first) == 'function' or type(first) == 'userdata' then first = type(first) end
 return {table.concat(shown, ' '), first == nil and 'nil' or first}";
