@@ -447,6 +447,7 @@ const KEYS: &[Form] = &[
 ];
 
 const SORT: &[Form] = &[
+    form(1, "SET key(weight) number"),
     form(
         3,
         "one[SORT|SORT_RO] key(list set zset) mix[LIMIT index index|one[ASC|DESC]|ALPHA]",
@@ -462,7 +463,7 @@ const SORT: &[Form] = &[
     .nature(NotInScripts),
     form(
         2,
-        "SORT key(list set) BY 'num:*' mix[GET #|GET 'str:*'|ALPHA]",
+        "SORT key(list set) BY 'weight:*' mix[GET #|GET 'str:*'|ALPHA]",
     )
     .nature(NotInScripts),
     form(

@@ -226,6 +226,7 @@ pub(crate) fn parse(form: Form) -> Parsed {
 const KEYS: &[(&str, &[&str])] = &[
     ("str", &["str:1", "str:2", "str:3", "str:4", "str\u{1}5"]),
     ("num", &["num:1", "num:2", "num:3"]),
+    ("weight", &["weight:1", "weight:2", "weight:3"]),
     ("text", &["text:1", "text:2", "text:3"]),
     ("bits", &["bits:1", "bits:2", "bits:3", "bits:4"]),
     ("hll", &["hll:1", "hll:2", "hll:3"]),
@@ -250,8 +251,9 @@ const FOREIGN: &[&str] = &["str", "list", "set", "hash", "zset", "stream", "none
 /// What is slow, or without an order, on texts and sets of any content; each meets the other by
 /// mistake.
 const PURE: &[&str] = &["text", "lex"];
-/// Kinds that meet no other, since what is made of them would be found everywhere.
-const ALONE: &[&str] = &["hll"];
+/// Kinds that meet no other, since what is made of them would be found everywhere, or because what
+/// reads them wants texts without a zero byte.
+const ALONE: &[&str] = &["hll", "weight"];
 /// What keys begin with whose scores must all be the same.
 const LEX: &[u8] = b"lex:";
 

@@ -499,7 +499,10 @@ pub(crate) const POOLS: &[(&str, Pool)] = &[
     ("onnumbers", |source| {
         lua::body(source.random.pick(lua::ON_NUMBERS))
     }),
-    ("luatext", |source| source.pick(lua::TEXTS)),
+    ("luatext", |source| match source.below(20) {
+        0 => vec![b'A', 0xff, b'b', 0x80],
+        _ => source.pick(lua::TEXTS),
+    }),
     ("luapattern", |source| source.pick(lua::PATTERNS)),
     ("luanumber", |source| source.pick(lua::NUMBERS)),
     ("sha", |source| {

@@ -42,7 +42,7 @@ const INTRUSIONS: &[&str] = &[
     "SETNX KEY x",
     "MSETNX KEY x str:2 y",
     "SPOP KEY 0",
-    "LTRIM KEY 0 -1",
+    "LTRIM KEY 0 -2",
     "SORT none:3 STORE KEY",
     "SINTERSTORE KEY none:2 none:3",
     "BITOP NOT KEY KEY",
@@ -548,7 +548,9 @@ impl Run {
         }
         let mut text = format!("{shown}\n  redis  {redis}\n  darter {darter}");
         let others = self.history.iter().rev().skip(1);
-        let related = others.filter(|sent| sent.keys.iter().any(|key| keys.contains(key)));
+        let is_related =
+            |sent: &&Sent| keys.is_empty() || sent.keys.iter().any(|key| keys.contains(key));
+        let related = others.filter(is_related);
         for sent in related.take(HISTORY_SHOWN) {
             text.push_str(&format!("\n    before: {}", sent.text));
         }
