@@ -193,8 +193,8 @@ impl Reply for Encoder<'_> {
         }
     }
 
-    fn status(&mut self, text: &str) {
-        self.line(b'+', text.as_bytes());
+    fn status_bytes(&mut self, text: &[u8]) {
+        self.line(b'+', text);
     }
 
     fn error(&mut self, text: &[u8]) {

@@ -27,7 +27,11 @@ pub trait Reply {
         false
     }
     /// A status such as `OK`: one line of text.
-    fn status(&mut self, text: &str);
+    fn status(&mut self, text: &str) {
+        self.status_bytes(text.as_bytes());
+    }
+    /// A status of any bytes, as scripts make them (CR and LF become spaces).
+    fn status_bytes(&mut self, text: &[u8]);
     /// An error: its code, a space, and the message, on one line (CR and LF become spaces).
     fn error(&mut self, text: &[u8]);
     /// Absence where a string could stand (RESP2: a null bulk string).

@@ -166,8 +166,8 @@ impl Converter<'_> {
             }
             ffi::lua_settop(lua, -2);
             if raw_field(lua, c"ok") == ffi::LUA_TSTRING {
-                let text = String::from_utf8_lossy(bytes_at(lua, -1).unwrap_or_default());
-                self.reply.status(&text.replace(['\r', '\n'], " "));
+                self.reply
+                    .status_bytes(bytes_at(lua, -1).unwrap_or_default());
                 ffi::lua_settop(lua, -2);
                 return Some(());
             }

@@ -246,8 +246,8 @@ impl Reply for LuaReply<'_> {
         }
     }
 
-    fn status(&mut self, text: &str) {
-        self.tagged("ok", text.as_bytes(), false);
+    fn status_bytes(&mut self, text: &[u8]) {
+        self.tagged("ok", text, false);
     }
 
     fn error(&mut self, text: &[u8]) {

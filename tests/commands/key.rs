@@ -210,6 +210,11 @@ fn encodings_are_told_as_redis_would() {
         ),
         "1; hashtable; 1; hashtable; OK; raw",
     );
+    let fields: String = (0..512).map(|number| format!(" {number} v")).collect();
+    check(
+        &format!("HSET h{fields}; OBJECT ENCODING h; HSET h more v; OBJECT ENCODING h"),
+        "512; listpack; 1; hashtable",
+    );
 }
 
 #[test]

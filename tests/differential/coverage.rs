@@ -7,7 +7,8 @@ use darter::commands::command::Run as How;
 use darter::commands::table::{self, Entry};
 
 use crate::compare::{is_same, normalise};
-use crate::forms::{EXCLUDED, FAMILIES};
+use crate::excluded::{EXCLUDED, NEWER};
+use crate::forms::FAMILIES;
 use crate::grammar::{Command, Nature, parse};
 use crate::peers::{Link, Peers};
 use crate::pools::Source;
@@ -24,7 +25,11 @@ fn is_of_redis_7_0(entry: &Entry) -> bool {
         .split('.')
         .map(|number| number.parse::<u32>().unwrap());
     let release = (numbers.next().unwrap(), numbers.next().unwrap());
-    release <= (7, 0) && !matches!(entry.command.run, How::Container)
+    release <= (7, 0) && !is_container(entry)
+}
+
+fn is_container(entry: &Entry) -> bool {
+    matches!(entry.command.run, How::Container)
 }
 
 fn names_of_forms() -> BTreeSet<String> {
@@ -60,6 +65,29 @@ fn every_command_of_redis_has_a_form_or_a_reason() {
         unknown.is_empty(),
         "excluded, and not in the table: {unknown:?}"
     );
+}
+
+#[test]
+fn what_redis_does_not_have_is_tested_elsewhere() {
+    let newer: BTreeSet<String> = NEWER
+        .iter()
+        .flat_map(|(names, _)| *names)
+        .map(|name| (*name).to_owned())
+        .collect();
+    let known: BTreeSet<String> = table::all()
+        .iter()
+        .filter(|entry| !is_of_redis_7_0(entry) && !is_container(entry))
+        .map(Entry::full_name)
+        .collect();
+    assert_eq!(newer, known, "NEWER in tests/differential/excluded.rs");
+    for (names, file) in NEWER {
+        let path = format!("{}/tests/{file}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        for name in *names {
+            let word = name.rsplit('|').next().unwrap().to_ascii_uppercase();
+            assert!(text.contains(&word), "no {word} in {file}");
+        }
+    }
 }
 
 /// The entry of a command, if the form is one that the table knows.

@@ -5,6 +5,7 @@
 //! | `GET`, `>`, `'nosort'` | the word itself |
 //! | `int`, `member` … | a value of that pool (`pools.rs`) |
 //! | `key(list)`, `key(set zset)` | mostly a key that holds this; now and then one that does not |
+//! | `key(grouped)`, `key(ungrouped)` | a stream with the group that `group` is, or without `newgroup` |
 //! | `opt[A x\|B]` | nothing, or one of these |
 //! | `one[A\|B]` | one of these |
 //! | `mix[A x\|B]` | some of these in any order |
@@ -13,6 +14,7 @@
 //! | `counted(x)` | a number and so many |
 //! | `each(x)` | as many as the last `counted` |
 
+use crate::facts;
 use crate::pools::{self, Pool, Source};
 use crate::support::random::Random;
 use crate::wire::Words;
@@ -45,6 +47,8 @@ pub(crate) struct Form {
     pub(crate) weight: usize,
     pub(crate) text: &'static str,
     pub(crate) nature: Nature,
+    /// Whether it makes what others of its family refer to.
+    pub(crate) is_founding: bool,
 }
 
 pub(crate) const fn form(weight: usize, text: &'static str) -> Form {
@@ -52,10 +56,18 @@ pub(crate) const fn form(weight: usize, text: &'static str) -> Form {
         weight,
         text,
         nature: Nature::Plain,
+        is_founding: false,
     }
 }
 
 impl Form {
+    pub(crate) const fn founding(self) -> Form {
+        Form {
+            is_founding: true,
+            ..self
+        }
+    }
+
     pub(crate) const fn nature(self, nature: Nature) -> Form {
         Form { nature, ..self }
     }
@@ -166,11 +178,9 @@ impl Parser<'_> {
         let mut types = Vec::new();
         while !self.take(')') {
             let name = self.word();
-            assert!(
-                KEYS.iter().any(|(known, _)| *known == name) || name == "any",
-                "{}",
-                self.line
-            );
+            let is_known = KEYS.iter().any(|(known, _)| *known == name)
+                || REFERRING.iter().any(|(known, ..)| *known == name);
+            assert!(is_known || name == "any", "{}", self.line);
             types.push(name);
         }
         Item::Key(types)
@@ -216,6 +226,7 @@ pub(crate) fn parse(form: Form) -> Parsed {
 const KEYS: &[(&str, &[&str])] = &[
     ("str", &["str:1", "str:2", "str:3", "str:4", "str\u{1}5"]),
     ("num", &["num:1", "num:2", "num:3"]),
+    ("weight", &["weight:1", "weight:2", "weight:3"]),
     ("text", &["text:1", "text:2", "text:3"]),
     ("bits", &["bits:1", "bits:2", "bits:3", "bits:4"]),
     ("hll", &["hll:1", "hll:2", "hll:3"]),
@@ -240,13 +251,28 @@ const FOREIGN: &[&str] = &["str", "list", "set", "hash", "zset", "stream", "none
 /// What is slow, or without an order, on texts and sets of any content; each meets the other by
 /// mistake.
 const PURE: &[&str] = &["text", "lex"];
-/// Kinds that meet no other, since what is made of them would be found everywhere.
-const ALONE: &[&str] = &["hll"];
+/// Kinds that meet no other, since what is made of them would be found everywhere, or because what
+/// reads them wants texts without a zero byte.
+const ALONE: &[&str] = &["hll", "weight"];
 /// What keys begin with whose scores must all be the same.
 const LEX: &[u8] = b"lex:";
 
+/// Kinds of keys that are asked for, and what stands for one that is not found.
+const REFERRING: &[(&str, Found, &str)] = &[
+    ("grouped", facts::stream, "stream"),
+    ("ungrouped", facts::free_stream, "stream"),
+];
+
+type Found = fn(&mut Source) -> Option<Vec<u8>>;
+
 fn key(source: &mut Source, types: &[String]) -> Vec<u8> {
     let mut kind = types[source.below(types.len())].as_str();
+    if let Some((_, find, other)) = REFERRING.iter().find(|(known, ..)| *known == kind) {
+        match find(source) {
+            Some(key) => return key,
+            None => kind = other,
+        }
+    }
     if kind == "any" {
         kind = source.random.pick(ANY);
     } else if !ALONE.contains(&kind) && source.percent(5) {

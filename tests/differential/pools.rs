@@ -5,6 +5,9 @@
 //! Nothing lets a server allocate much: no offset of a string is both valid and large, and no
 //! count that allows repetition is.
 
+use crate::facts::{self, Facts};
+use crate::lua;
+use crate::scripts::{self, BODIES, BROKEN_LIBRARIES, FAILING, LIBRARIES};
 use crate::support::random::Random;
 
 /// Where values come from.
@@ -14,6 +17,8 @@ pub(crate) struct Source {
     next_entry: u64,
     /// Whether a long command is being made, whose members should differ.
     pub(crate) is_bulk: bool,
+    /// What the command that is being made may refer to.
+    pub(crate) facts: Facts,
 }
 
 impl Source {
@@ -22,6 +27,7 @@ impl Source {
             random: Random(seed),
             next_entry: 1_000,
             is_bulk: false,
+            facts: Facts::default(),
         }
     }
 
@@ -244,6 +250,22 @@ pub(crate) const POOLS: &[(&str, Pool)] = &[
             &["-1", "#-1", "abc", "", "#", "4294967297", MAX],
         )
     }),
+    // Redis takes the least integers for more than a narrower field holds.
+    ("fieldvalue", |source| {
+        source.draw(
+            &[
+                "0", "1", "-1", "5", "-7", "42", "-128", "127", "300", "-40000",
+            ],
+            &[
+                MAX,
+                "2147483648",
+                "-2147483649",
+                "4294967296",
+                "-4611686018427387904",
+            ],
+            NOT_INTEGERS,
+        )
+    }),
     ("value", value),
     ("text", |source| {
         source.pick(&[
@@ -433,11 +455,23 @@ pub(crate) const POOLS: &[(&str, Pool)] = &[
         0 => source.draw(&["0", MAX, "-1"], &["0"], NOT_INTEGERS),
         _ => source.between(1, 30),
     }),
-    ("group", |source| {
-        source.draw(&["g1", "g1", "g2"], &["g 3"], &["none", ""])
+    ("group", |source| match facts::group(source) {
+        Some(group) => group,
+        None => source.draw(facts::GROUPS, &["g1"], &["none", ""]),
+    }),
+    ("newgroup", |source| match facts::free_group(source) {
+        Some(group) => group,
+        None => source.draw(facts::GROUPS, &["g1"], &["none", ""]),
     }),
     ("consumer", |source| {
         source.pick(&["c1", "c1", "c2", "c3", "c\r\n4"])
+    }),
+    ("owner", |source| match facts::owner(source) {
+        Some(owner) => owner,
+        None => source.pick(&["c1", "c1", "c2", "c3", "c\r\n4"]),
+    }),
+    ("pendingid", |source| {
+        facts::pending_id(source).unwrap_or_else(|| pool_id(source))
     }),
     // Everything is older than nothing, and nothing is older than centuries.
     ("idle", |source| {
@@ -452,20 +486,48 @@ pub(crate) const POOLS: &[(&str, Pool)] = &[
     ("channelpattern", |source| {
         source.pick(&["ch*", "news.*", "*", "ch?", "[cn]*", "none"])
     }),
-    ("body", |source| source.pick(crate::scripts::BODIES)),
+    ("body", |source| {
+        let bodies = if source.percent(12) { FAILING } else { BODIES };
+        source.pick(bodies)
+    }),
+    ("ontexts", |source| {
+        lua::body(source.random.pick(lua::ON_TEXTS))
+    }),
+    ("onpatterns", |source| {
+        lua::body(source.random.pick(lua::ON_PATTERNS))
+    }),
+    ("onnumbers", |source| {
+        lua::body(source.random.pick(lua::ON_NUMBERS))
+    }),
+    ("luatext", |source| match source.below(20) {
+        0 => vec![b'A', 0xff, b'b', 0x80],
+        _ => source.pick(lua::TEXTS),
+    }),
+    ("luapattern", |source| source.pick(lua::PATTERNS)),
+    ("luanumber", |source| source.pick(lua::NUMBERS)),
     ("sha", |source| {
-        let body = source.random.pick(crate::scripts::BODIES);
+        if let Some(sha) = facts::script(source) {
+            return sha;
+        }
+        let body = source.random.pick(BODIES);
         if source.percent(10) {
             return source.pick(&["", "abc", "ffffffffffffffffffffffffffffffffffffffff"]);
         }
-        crate::scripts::sha1(body)
+        scripts::sha1(body)
     }),
-    ("library", |source| source.pick(crate::scripts::LIBRARIES)),
+    ("library", library),
+    ("newlibrary", |source| {
+        facts::new_library(source).unwrap_or_else(|| library(source))
+    }),
     ("function", |source| {
-        source.draw(&["get", "put", "list", "fail"], &["lowest"], &["none", ""])
+        facts::function(source).unwrap_or_else(|| function(source))
     }),
-    ("libraryname", |source| {
-        source.draw(&["one", "two"], &["three"], &["none", ""])
+    ("reader", |source| {
+        facts::reader(source).unwrap_or_else(|| function(source))
+    }),
+    ("libraryname", |source| match facts::library_name(source) {
+        Some(name) => name,
+        None => source.draw(&["one", "two"], &["three"], &["none", ""]),
     }),
     ("name", |source| {
         source.draw(&["a", "client-1"], &[""], &["a b", "a\nb"])
@@ -477,6 +539,18 @@ fn pool_id(source: &mut Source) -> Vec<u8> {
         Some(pool) => pool(source),
         None => unreachable!("the pool of IDs"),
     }
+}
+
+fn library(source: &mut Source) -> Vec<u8> {
+    if source.percent(10) {
+        return source.pick(BROKEN_LIBRARIES);
+    }
+    let at = source.below(LIBRARIES.len());
+    LIBRARIES[at].body.into()
+}
+
+fn function(source: &mut Source) -> Vec<u8> {
+    source.draw(&["get", "put", "list", "fail"], &["lowest"], &["none", ""])
 }
 
 pub(crate) fn find(name: &str) -> Option<Pool> {

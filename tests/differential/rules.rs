@@ -188,6 +188,31 @@ pub(crate) const AVOIDED: &[(&str, &str, Way)] = &[
         "RPUSH l a; BLPOP l 1",
         Way::Call,
     ),
+    (
+        "saturation-of-the-least-integers",
+        "BITFIELD b OVERFLOW SAT SET i8 0 -9223372036854775808; BITFIELD_RO b GET i8 0",
+        Way::Plain,
+    ),
+    (
+        "watched-and-left-as-it-was",
+        "RPUSH l a; WATCH l; LTRIM l 0 -1; MULTI; EXEC",
+        Way::Plain,
+    ),
+    (
+        "watched-streams",
+        "XGROUP CREATE s g $ MKSTREAM; WATCH s; XGROUP SETID s g 5; MULTI; EXEC",
+        Way::Plain,
+    ),
+    (
+        "watched-bits",
+        "WATCH b; BITFIELD b OVERFLOW FAIL SET u8 0 300; MULTI; EXEC",
+        Way::Plain,
+    ),
+    (
+        "zero-bytes-in-weights",
+        "RPUSH l 1; SET w1 '5\\x00'; SORT l BY w*",
+        Way::Plain,
+    ),
     ("globs-of-nothing", "SET '' x; KEYS **", Way::Plain),
     (
         "zero-bytes-in-errors",

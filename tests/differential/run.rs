@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::compare::{is_same, name_of, normalise, sort_unordered};
+use crate::facts;
 use crate::forms::FAMILIES;
 use crate::grammar::{Command, Nature, Parsed, parse};
 use crate::peers::{Link, Peers};
@@ -19,6 +20,37 @@ const HISTORY: usize = 4_000;
 const HISTORY_SHOWN: usize = 10;
 /// No more differences are looked for.
 const DIFFERENCES_MAX: usize = 40;
+/// Where there is nothing to refer to, so often something is made.
+const FOUNDING_PERCENT: usize = 70;
+
+/// What another does to the watched key, or to what it is in; some of it changes nothing.
+const INTRUSIONS: &[&str] = &[
+    "SET KEY by-another",
+    "SET KEY by-another",
+    "DEL KEY",
+    "GET KEY",
+    "TOUCH KEY",
+    "APPEND KEY x",
+    "LPUSH KEY x",
+    "EXPIRE KEY 100000",
+    "EXPIRE KEY -1",
+    "PERSIST KEY",
+    "RENAME none:2 KEY",
+    "RENAME KEY KEY",
+    "COPY str:2 KEY REPLACE",
+    "COPY KEY str:2 REPLACE",
+    "SETNX KEY x",
+    "MSETNX KEY x str:2 y",
+    "SPOP KEY 0",
+    "LTRIM KEY 0 -2",
+    "SORT none:3 STORE KEY",
+    "SINTERSTORE KEY none:2 none:3",
+    "BITOP NOT KEY KEY",
+    "MOVE KEY 2",
+    "SWAPDB 0 1",
+    "SWAPDB 1 2",
+    "FLUSHDB",
+];
 
 /// What became of a family's commands.
 #[derive(Clone, Copy, Default)]
@@ -26,6 +58,13 @@ pub(crate) struct Count {
     pub(crate) sent: usize,
     pub(crate) succeeded: usize,
     pub(crate) differences: usize,
+}
+
+impl Count {
+    /// How much of what was sent succeeded.
+    pub(crate) fn percent(&self) -> usize {
+        self.succeeded * 100 / self.sent.max(1)
+    }
 }
 
 /// Whether a command was sent and judged, and how.
@@ -97,10 +136,17 @@ impl Run {
         self.counts.iter().map(|count| count.sent).sum()
     }
 
-    fn generate(&mut self) -> Command {
-        let (family, _) = draw(&mut self.source, FAMILIES, |family| family.weight);
-        let forms = &self.families[family];
-        let (_, form) = draw(&mut self.source, forms, |parsed| parsed.form.weight);
+    fn generate(&mut self, link: Link) -> Command {
+        let (family, drawn) = draw(&mut self.source, FAMILIES, |family| family.weight);
+        let (redis, refers_to) = (self.peers.redis(link), drawn.refers_to);
+        self.source.facts = facts::ask(redis, &mut self.source, refers_to);
+        let must_found = !self.source.facts.has(refers_to) && self.source.percent(FOUNDING_PERCENT);
+        let weight: fn(&Parsed) -> usize = if must_found {
+            |parsed| parsed.form.weight * usize::from(parsed.form.is_founding)
+        } else {
+            |parsed| parsed.form.weight
+        };
+        let (_, form) = draw(&mut self.source, &self.families[family], weight);
         form.generate(&mut self.source, family)
     }
 
@@ -148,8 +194,8 @@ impl Run {
     }
 
     fn step(&mut self) {
-        let command = self.generate();
         let link = self.link();
+        let command = self.generate(link);
         match command.nature {
             Nature::Subscriber => self.subscribe(&command),
             Nature::Scan => self.scan(link, &command),
@@ -325,7 +371,7 @@ impl Run {
         let link = self.link();
         let mut commands = Vec::new();
         for _ in 0..1 + self.source.below(4) {
-            let command = self.generate();
+            let command = self.generate(link);
             if matches!(
                 command.nature,
                 Nature::Subscriber | Nature::Scan | Nature::Restore | Nature::Alone
@@ -400,12 +446,17 @@ impl Run {
             } else {
                 Link::Resp2
             };
-            let set: Words = vec![b"SET".into(), key.into(), b"by another".into()];
+            let line = self.source.random.pick(INTRUSIONS);
+            let words = line.split(' ').map(|word| match word {
+                "KEY" => key.into(),
+                word => word.into(),
+            });
+            let write: Words = words.collect();
             let (redis, darter) = self
                 .peers
-                .exchange(other, std::slice::from_ref(&set))
+                .exchange(other, std::slice::from_ref(&write))
                 .swap_remove(0);
-            self.judge_exactly("before MULTI", &set, &redis, &darter);
+            self.judge_exactly("before MULTI", &write, &redis, &darter);
         }
     }
 
@@ -497,7 +548,9 @@ impl Run {
         }
         let mut text = format!("{shown}\n  redis  {redis}\n  darter {darter}");
         let others = self.history.iter().rev().skip(1);
-        let related = others.filter(|sent| sent.keys.iter().any(|key| keys.contains(key)));
+        let is_related =
+            |sent: &&Sent| keys.is_empty() || sent.keys.iter().any(|key| keys.contains(key));
+        let related = others.filter(is_related);
         for sent in related.take(HISTORY_SHOWN) {
             text.push_str(&format!("\n    before: {}", sent.text));
         }

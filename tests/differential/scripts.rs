@@ -6,8 +6,6 @@ pub(crate) const BODIES: &[&str] = &[
     "return redis.call('SET', KEYS[1], ARGV[1])",
     "return redis.call('GET', KEYS[1])",
     "return {ok = 'FINE'}",
-    "return {err = 'MINE is broken'}",
-    "return redis.error_reply('MINE is broken')",
     "return redis.status_reply('STATUS')",
     "return 3.99",
     "return -3.99",
@@ -24,10 +22,7 @@ pub(crate) const BODIES: &[&str] = &[
     "return bit.band(0xff, 0x0f)",
     "return #KEYS + #ARGV",
     "return {#KEYS, #ARGV, KEYS[1], ARGV[1]}",
-    "return redis.pcall('NOSUCHCOMMAND')",
-    "return redis.pcall('INCR', KEYS[1])",
     "return redis.call('APPEND', KEYS[1], 'x')",
-    "return redis.pcall('GET')",
     "return type(redis.call('EXISTS', KEYS[1]))",
     "return redis.call('TYPE', KEYS[1])",
     "return redis.call('TYPE', KEYS[1]).ok",
@@ -44,25 +39,74 @@ pub(crate) const BODIES: &[&str] = &[
     "return select('#', 1, 2, 3)",
     "return redis.call('SET', KEYS[1], 3.5)",
     "return redis.call('SET', KEYS[1], 10)",
+];
+
+/// Those that fail, or mostly do.
+pub(crate) const FAILING: &[&str] = &[
+    "return {err = 'MINE is broken'}",
+    "return redis.error_reply('MINE is broken')",
+    "return redis.pcall('NOSUCHCOMMAND')",
+    "return redis.pcall('INCR', KEYS[1])",
+    "return redis.pcall('GET')",
     "error('mine')",
     "return nosuchglobal",
     "return redis.call('GET')",
     "this is no Lua",
 ];
 
-/// Each by one of two names.
-pub(crate) const LIBRARIES: &[&str] = &[
-    "#!lua name=one\nredis.register_function{function_name='get', callback=function(keys, args) \
-     return redis.call('GET', keys[1]) end, flags={'no-writes'}}",
-    "#!lua name=two\nredis.register_function('put', function(keys, args) \
-     return redis.call('SET', keys[1], args[1]) end)\nredis.register_function('list', \
-     function(keys, args) return {keys, args, #keys} end)",
-    "#!lua name=one\nredis.register_function{function_name='get', callback=function(keys, args) \
-     return 'second' end, flags={'no-writes'}}\nredis.register_function('fail', function() \
-     return redis.error_reply('MINE is broken') end)",
-    "#!lua name=three\nredis.register_function('put', function() return 3 end)",
+/// A library that can be loaded, where no other has these names.
+pub(crate) struct Library {
+    pub(crate) name: &'static str,
+    pub(crate) functions: &'static [&'static str],
+    pub(crate) body: &'static str,
+}
+
+pub(crate) const LIBRARIES: &[Library] = &[
+    Library {
+        name: "one",
+        functions: &["get"],
+        body: "#!lua name=one\nredis.register_function{function_name='get', \
+               callback=function(keys, args) return redis.call('GET', keys[1]) end, \
+               flags={'no-writes'}}",
+    },
+    Library {
+        name: "two",
+        functions: &["put", "list"],
+        body: "#!lua name=two\nredis.register_function('put', function(keys, args) \
+               return redis.call('SET', keys[1], args[1]) end)\nredis.register_function('list', \
+               function(keys, args) return {keys, args, #keys} end)",
+    },
+    Library {
+        name: "one",
+        functions: &["get", "fail"],
+        body: "#!lua name=one\nredis.register_function{function_name='get', \
+               callback=function(keys, args) return 'second' end, flags={'no-writes'}}\n\
+               redis.register_function('fail', function() \
+               return redis.error_reply('MINE is broken') end)",
+    },
+    Library {
+        name: "three",
+        functions: &["put"],
+        body: "#!lua name=three\nredis.register_function('put', function() return 3 end)",
+    },
+    Library {
+        name: "five",
+        functions: &["size", "append"],
+        body: "#!lua name=five\nredis.register_function{function_name='size', \
+               description='how long it is', callback=function(keys) \
+               return {redis.pcall('STRLEN', keys[1]), #keys} end, flags={'no-writes'}}\n\
+               redis.register_function{function_name='append', callback=function(keys, args) \
+               return redis.pcall('APPEND', keys[1], args[1]) end, flags={'allow-stale'}}",
+    },
+];
+
+pub(crate) const BROKEN_LIBRARIES: &[&str] = &[
     "#!lua\nreturn 1",
     "#!lua name=four\nreturn 1",
+    "#!lua name=bad-name\nreturn 1",
+    "#!lua name=six\nredis.register_function('bad-name', function() end)",
+    "#!lua name=six\nredis.register_function('twice', function() end)\n\
+     redis.register_function('twice', function() end)",
     "no library",
 ];
 

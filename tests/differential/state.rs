@@ -67,7 +67,11 @@ pub(crate) fn differences(peers: &mut Peers) -> Vec<String> {
     let mut found = Vec::new();
     for database in 0..DATABASES {
         peers.run(Link::Observer, &format!("SELECT {database}"));
-        let whole = [question(&[b"DBSIZE"]), question(&[b"KEYS", b"*"])];
+        let whole = [
+            question(&[b"DBSIZE"]),
+            question(&[b"KEYS", b"*"]),
+            question(&[b"FUNCTION", b"LIST", b"WITHCODE"]),
+        ];
         let replies = ask(peers, database, &whole, &mut found);
         let keys: Vec<Vec<u8>> = replies[1]
             .0

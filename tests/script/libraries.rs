@@ -812,6 +812,34 @@ fn settings_of_cjson_hold_for_the_run() {
 }
 
 #[test]
+fn infinities_and_nan_are_read_as_numbers() {
+    check(&[
+        (
+            "show:tonumber('inf'), tonumber('-inf')",
+            "$number:inf number:-inf",
+        ),
+        (
+            "show:tonumber('INFINITY'), tonumber(' +inf ')",
+            "$number:inf number:inf",
+        ),
+        ("show:type(tonumber('nan'))", "$string:number"),
+        ("tonumber('nan') ~= tonumber('nan')", ":1"),
+        (
+            "show:'inf' + 1, -'inf', 'inf' > '1'",
+            "$number:inf number:-inf boolean:true",
+        ),
+        ("tonumber('inf') > 1e308", ":1"),
+        (
+            "tostring(tonumber('info')) .. tostring(tonumber('n')) .. tostring(tonumber('nano'))",
+            "$nilnilnil",
+        ),
+        ("tonumber('inf')", ":-9223372036854775808"),
+        ("tonumber('0x1p4')", ":16"),
+        ("('a.b'):find('.', 1, true)", ":2"),
+    ]);
+}
+
+#[test]
 fn integers_beyond_a_double_are_exact_where_redis_rounds_them() {
     assert_eq!(
         evaluate("return cjson.encode(cjson.decode('[123456789012345678]'))"),

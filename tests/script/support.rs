@@ -22,6 +22,14 @@ impl Recorder {
     }
 }
 
+fn on_one_line(text: &[u8]) -> Vec<u8> {
+    let is_end = |byte: u8| matches!(byte, b'\r' | b'\n');
+    let bytes = text.iter();
+    bytes
+        .map(|byte| if is_end(*byte) { b' ' } else { *byte })
+        .collect()
+}
+
 impl Reply for Recorder {
     fn integer(&mut self, value: i64) {
         self.add(':', value.to_string().as_bytes());
@@ -38,21 +46,11 @@ impl Reply for Recorder {
             .expect("bulk_start came first")
             .push_str(&String::from_utf8_lossy(bytes));
     }
-    fn status(&mut self, text: &str) {
-        self.add('+', text.as_bytes());
+    fn status_bytes(&mut self, text: &[u8]) {
+        self.add('+', &on_one_line(text));
     }
     fn error(&mut self, text: &[u8]) {
-        let line: Vec<u8> = text
-            .iter()
-            .map(|&byte| {
-                if matches!(byte, b'\r' | b'\n') {
-                    b' '
-                } else {
-                    byte
-                }
-            })
-            .collect();
-        self.add('-', &line);
+        self.add('-', &on_one_line(text));
     }
     fn null(&mut self) {
         self.add('_', b"");

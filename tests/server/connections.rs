@@ -11,6 +11,7 @@ use darter::config::parameters::Change;
 use darter::config::setting;
 
 use crate::support::client::Client;
+use crate::support::line;
 use crate::support::server::{Server, until};
 
 fn with_options(options: &[(&str, &str)]) -> Server {
@@ -64,6 +65,37 @@ fn too_many_connections_are_refused_with_an_error() {
     let mut text = String::new();
     third.read_to_string(&mut text).unwrap();
     assert_eq!(text, "-ERR max number of clients reached\r\n");
+}
+
+#[test]
+fn libraries_say_who_they_are_and_what_touches() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let special = "cannot contain spaces, newlines or special characters.";
+    for (line, expected) in [
+        ("CLIENT SETINFO LIB-NAME redis-rs", "OK".to_owned()),
+        ("CLIENT SETINFO lib-ver 1.2", "OK".to_owned()),
+        (
+            "CLIENT SETINFO lib-ver 'a b'",
+            format!("(ERR lib-ver {special})"),
+        ),
+        (
+            "CLIENT SETINFO nonsense x",
+            "(ERR Unrecognized option 'nonsense')".to_owned(),
+        ),
+        (
+            "CLIENT SETINFO LIB-NAME",
+            "(ERR wrong number of arguments for 'client|setinfo' command)".to_owned(),
+        ),
+        ("CLIENT NO-TOUCH on", "OK".to_owned()),
+        ("CLIENT NO-TOUCH OFF", "OK".to_owned()),
+        ("CLIENT NO-TOUCH maybe", "(ERR syntax error)".to_owned()),
+    ] {
+        let words = line::parse(line).swap_remove(0);
+        assert_eq!(client.call(&words).render(), expected, "{line}");
+    }
+    let told = client.run("CLIENT INFO").render();
+    assert!(told.contains("lib-name=redis-rs lib-ver=1.2"), "{told}");
 }
 
 #[test]

@@ -105,6 +105,8 @@ fn nothing_is_written_meanwhile_and_the_next_request_is_served() {
     assert_eq!(client.run("SELECT 1").render(), "OK");
     assert_eq!(client.run("GET text").render(), "nil");
     assert_eq!(client.run("SNAPSHOT END").render(), "OK");
+    let help = client.run("SNAPSHOT HELP").render();
+    assert!(help.contains("BEGIN") && help.contains("END"), "{help}");
     let twice = client.run("SNAPSHOT END").render();
     assert!(twice.contains("without SNAPSHOT BEGIN"), "{twice}");
     client.run("WATCH text");

@@ -1,6 +1,9 @@
 //! What a script's client reads, word for word as a real Redis writes it.
 
-use crate::support::client::Client;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::support::client::{Client, encode};
 use crate::support::redis::Redis;
 use crate::support::server::Server;
 
@@ -52,6 +55,9 @@ const BODIES: &[&str] = &[
     "return redis.error_reply('MY own error')",
     "return redis.error_reply('-MY own error')",
     "return redis.error_reply('word')",
+    "return redis.error_reply(' with blanks ')",
+    "return redis.error_reply('an end\\r\\n')",
+    "return redis.error_reply('word\\n')",
     "return redis.error_reply(1)",
     "return redis.error_reply()",
     "return redis.status_reply('FINE')",
@@ -135,4 +141,20 @@ fn replies_and_errors_are_worded_as_by_redis() {
         differ.len(),
         differ.join("\n")
     );
+}
+
+#[test]
+fn a_status_keeps_all_its_bytes() {
+    let server = Server::start();
+    for body in [
+        "return {ok = ARGV[1]}",
+        "return redis.status_reply(ARGV[1])",
+    ] {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        let words: [&[u8]; 4] = [b"EVAL", body.as_bytes(), b"0", b"a\xff\r\nb"];
+        stream.write_all(&encode(&words)).unwrap();
+        let mut reply = [0; 8];
+        stream.read_exact(&mut reply).unwrap();
+        assert_eq!(reply, *b"+a\xff  b\r\n", "{body}");
+    }
 }

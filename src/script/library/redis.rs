@@ -144,8 +144,10 @@ fn error_reply(frame: &mut Frame) -> Result<c_int, Failure> {
         return wrong_reply_argument(frame);
     };
     let text = text.strip_prefix(b"-").unwrap_or(text);
-    let trimmed = text.trim_ascii_end();
-    let message = if text.contains(&b' ') {
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let length = text.iter().rposition(|byte| !is_end(byte));
+    let trimmed = &text[..length.map_or(0, |last| last + 1)];
+    let message = if trimmed.contains(&b' ') {
         trimmed.to_vec()
     } else {
         [b"ERR ", trimmed].concat()

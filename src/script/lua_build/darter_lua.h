@@ -30,6 +30,18 @@ static inline size_t darter_span(const char *text, const char *accepted) {
 #define strspn(text, accepted) darter_span(text, accepted)
 
 /*
+ * Lua looks for these characters, and only for these, before it reads a float from a text, and
+ * refuses those with an "n". Without it "inf" and "nan" are numbers, as in Lua 5.1: ZSCORE returns
+ * such texts.
+ */
+static inline char *darter_break(const char *text, const char *accepted) {
+  if (strcmp(accepted, ".xXnN") == 0)
+    accepted = ".xX";
+  return (strpbrk)(text, accepted);
+}
+#define strpbrk(text, accepted) darter_break(text, accepted)
+
+/*
  * Where an argument must be an integer, as in string.rep("x", 2.5), Lua 5.1 cuts a fraction off
  * and Lua 5.4 raises an error. A fourth rounding mode cuts: l_floor serves luaV_flttointeger,
  * whose parameter `mode` it reads, and floor division, which gets a definition without it.

@@ -6,6 +6,8 @@ use super::view::View;
 
 /// Sticky: the hash has been beyond what Redis keeps as a list pack.
 const LARGE: u8 = 1;
+/// Redis's limit for hashes; `COMPACT_ENTRIES_MAX` is that of sets and sorted sets.
+const COMPACT_FIELDS_MAX: usize = 512;
 pub(crate) const COMPACT_ENTRIES_MAX: usize = 128;
 pub(crate) const COMPACT_ELEMENT_BYTES_MAX: usize = 64;
 
@@ -183,7 +185,7 @@ impl<'a> HashRef<'a> {
         })
     }
 
-    /// Whether it has never been beyond 128 fields or 64 bytes in a field or value.
+    /// Whether it has never been beyond 512 fields or 64 bytes in a field or value.
     ///
     /// ```
     /// # use darter_storage::HashValue;
@@ -257,7 +259,7 @@ impl HashValue {
             return false;
         }
         self.body.insert(&place, field, value);
-        if self.body.view().len() > COMPACT_ENTRIES_MAX {
+        if self.body.view().len() > COMPACT_FIELDS_MAX {
             self.body.encoding |= LARGE;
         }
         true
@@ -311,7 +313,7 @@ mod tests {
     #[test]
     fn a_hash_that_was_large_stays_so() {
         let mut hash = HashValue::new();
-        for field in 0..COMPACT_ENTRIES_MAX {
+        for field in 0..COMPACT_FIELDS_MAX {
             assert!(hash.insert(field.to_string().as_bytes(), &[b'x'; 64]));
         }
         assert!(hash.as_ref().is_compact());
