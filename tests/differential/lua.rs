@@ -283,7 +283,7 @@ pub(crate) const ON_NUMBERS: &[&str] = &[
     "string.rep('x',math.max(0,math.min(a,10)))",
     "('abcdef'):sub(a,b)",
     "('abcdef'):byte(a)",
-    "string.char(a)",
+    "string.char(#A*20-20)",
     "select(a,1,2,3)",
     "a==math.floor(a)",
     "tonumber(a)",
