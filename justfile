@@ -47,6 +47,10 @@ miri *arguments:
 fuzz seconds="60" *arguments:
     SEED="${SEED:-$RANDOM}" FUZZ_SECONDS={{seconds}} cargo test --release --test fuzz -- --nocapture {{arguments}}
 
+# The same targets under libFuzzer with AddressSanitizer (nightly): `just fuzz-guided 900 globs`.
+fuzz-guided seconds="60" *targets:
+    tests/fuzz/guided {{seconds}} {{targets}}
+
 # Writes what the fuzzing of RESTORE begins with; wants redis-server. By hand, when an encoding is added.
 restore-corpus:
     cargo test --test commands payloads::write_the_corpus_of_restore -- --exact --ignored
