@@ -38,6 +38,14 @@ asan *arguments:
 tsan *arguments:
     tests/sanitize thread {{arguments}}
 
+# The embedding examples under valgrind's memcheck.
+memcheck:
+    cargo build -p darter-storage --examples
+    for example in quick_start transfer report prefix_scan collections; do \
+        valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite \
+            target/debug/examples/$example || exit; \
+    done
+
 # Miri over the store's values (nightly, with its component `miri`).
 miri *arguments:
     MIRIFLAGS="-Zmiri-permissive-provenance -Zmiri-disable-isolation" PROPTEST_CASES=2 \
