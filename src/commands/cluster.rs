@@ -253,13 +253,18 @@ fn parse_slot(argument: &[u8]) -> Result<u16, CommandError> {
     slot.ok_or(CommandError::text("ERR Invalid slot"))
 }
 
+/// The keys of a slot, in order.
+fn keys_of(context: &Context<'_>, slot: u16) -> Result<Vec<Box<[u8]>>, CommandError> {
+    let snapshot = context.services.store.begin(Mode::Snapshot);
+    let mut keys = snapshot.keys(context.client.database, b"", None, usize::MAX)?;
+    keys.retain(|key| slot_of(key) == slot);
+    Ok(keys)
+}
+
 fn count_keys(context: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     check(context.services)?;
     let slot = parse_slot(&args[2])?;
-    let snapshot = context.services.store.begin(Mode::Snapshot);
-    let keys = snapshot.keys(context.client.database, b"", None, usize::MAX)?;
-    let count = keys.iter().filter(|key| slot_of(key) == slot).count();
-    reply.integer(count as i64);
+    reply.integer(keys_of(context, slot)?.len() as i64);
     Ok(())
 }
 
@@ -269,12 +274,10 @@ fn get_keys(context: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -
     let most = args.integer(3)?;
     let most = usize::try_from(most)
         .map_err(|_| CommandError::text("ERR Invalid slot or number of keys"))?;
-    let snapshot = context.services.store.begin(Mode::Snapshot);
-    let keys = snapshot.keys(context.client.database, b"", None, usize::MAX)?;
-    let found = keys.iter().filter(|key| slot_of(key) == slot);
-    let found: Vec<_> = found.take(most).collect();
-    reply.array(found.len());
-    found.iter().for_each(|key| reply.bulk(key));
+    let mut keys = keys_of(context, slot)?;
+    keys.truncate(most);
+    reply.array(keys.len());
+    keys.iter().for_each(|key| reply.bulk(key));
     Ok(())
 }
 
