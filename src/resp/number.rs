@@ -65,6 +65,9 @@ pub fn parse_double_in_range(bytes: &[u8]) -> Option<f64> {
     (!is_beyond && !is_lost).then_some(value)
 }
 
+/// Up to here every integer is a double.
+const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// A double as Redis writes it in replies: 17 significant digits at most, the shortest that reads
 /// back the same, exponents below 10^-4 and from 10^17 on as `%.17g` does.
 pub fn format_double(value: f64) -> String {
@@ -84,6 +87,9 @@ pub fn format_double(value: f64) -> String {
         } else {
             "0".into()
         };
+    }
+    if value.fract() == 0.0 && value.abs() <= EXACT_INTEGER_MAX {
+        return itoa::Buffer::new().format(value as i64).to_owned();
     }
     let scientific = format!("{value:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));

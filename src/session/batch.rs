@@ -81,12 +81,7 @@ impl Batch {
 
     /// The next request, if one is whole.
     pub(super) fn next(&mut self, core: &Core) -> Result<Option<Taken>, ProtocolError> {
-        if self.requests.is_empty() {
-            if let Some(error) = self.error.take() {
-                return Err(error);
-            }
-            self.look_ahead(core);
-        }
+        self.fill(core);
         match self.requests.pop_front() {
             Some(request) => Ok(Some(Taken {
                 request,
@@ -94,6 +89,34 @@ impl Batch {
             })),
             None => self.error.take().map_or(Ok(None), Err),
         }
+    }
+
+    /// Looks at more requests if none is left of those that have been looked at.
+    pub(super) fn fill(&mut self, core: &Core) {
+        if self.requests.is_empty() && self.error.is_none() {
+            self.look_ahead(core);
+        }
+    }
+
+    /// The request that is to be taken after `skipped` others, if it has been looked at.
+    pub(super) fn upcoming(&self, skipped: usize) -> Option<&Request> {
+        self.requests.get(skipped)
+    }
+
+    /// The bytes that requests lie in: those that have been looked at, and those taken by `pop`
+    /// until others are looked at.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.input
+    }
+
+    /// Takes the next request that has been looked at, without its bytes.
+    pub(super) fn pop(&mut self) -> Option<Request> {
+        self.requests.pop_front()
+    }
+
+    /// Gives back what `pop` has taken: it comes first again.
+    pub(super) fn put_back(&mut self, request: Request) {
+        self.requests.push_front(request);
     }
 
     /// Gives the bytes back.

@@ -13,6 +13,7 @@ use super::{
     Core, Pending, Step, eval, explain, function_load, held_snapshot, protected, pushes, resting,
     retry, suspended,
 };
+use crate::clients::ReplyMode;
 use crate::commands::args::Args;
 use crate::commands::command::{Command, Control, Run, flag};
 use crate::commands::error::CommandError;
@@ -35,14 +36,35 @@ pub(super) fn run(
     if taken.request.is_empty() {
         return None;
     }
+    let arguments = taken.request.arguments(&taken.bytes);
+    with_arguments(core, arguments, |core, args| {
+        run_checked(core, args, output)
+    })
+}
+
+/// Lays arguments out for a call.
+pub(super) fn with_arguments<'a, T>(
+    core: &mut Core,
+    arguments: impl ExactSizeIterator<Item = &'a [u8]>,
+    call: impl FnOnce(&mut Core, &Args<'_>) -> T,
+) -> T {
     let mut bump = std::mem::take(&mut core.bump);
-    let all = bump.alloc_slice_fill_iter(taken.request.arguments(&taken.bytes));
-    let pending = run_checked(core, &Args::new(all), output);
+    let all = bump.alloc_slice_fill_iter(arguments);
+    let result = call(core, &Args::new(all));
     bump.reset();
     if bump.allocated_bytes() <= KEPT_ARGUMENT_BYTES_MAX {
         core.bump = bump;
     }
-    pending
+    result
+}
+
+/// Whether a command on data may run now, with nobody to be told but its client.
+pub(super) fn runs_unnoticed(core: &Core, entry: Entry) -> bool {
+    core.multi.is_none()
+        && core.client.reply_mode == ReplyMode::On
+        && !core.services.monitors.is_any()
+        && check(core, entry).is_ok()
+        && paused_until(core, entry).is_none()
 }
 
 fn run_checked(core: &mut Core, args: &Args<'_>, output: &mut Vec<u8>) -> Option<Box<dyn Pending>> {

@@ -6,6 +6,9 @@
 
 mod batch;
 mod blocked;
+mod combining;
+#[cfg(test)]
+mod combining_tests;
 mod dispatch;
 mod eval;
 mod exec;
@@ -46,6 +49,7 @@ use crate::services::Services;
 use crate::stats::{ThreadStats, count};
 
 use batch::Batch;
+use combining::Combined;
 use meter::ReplyMeter;
 pub(crate) use monitored::OUTPUT_CLASS as MONITORS_OUTPUT_CLASS;
 use multi::{Multi, Watch};
@@ -145,14 +149,8 @@ impl Core {
     /// A command has ended: counts it and obeys CLIENT REPLY. Returns for how many nanoseconds it
     /// has kept the thread.
     fn finish(&mut self, output: &mut Vec<u8>, reply_from: usize) -> u64 {
-        let now = Instant::now();
-        let in_slice = now.saturating_duration_since(self.clock).as_nanos() as u64;
-        let elapsed_ns = in_slice + std::mem::take(&mut self.earlier_ns);
-        if let Some(running) = self.running {
-            self.stats.commands[running].record(elapsed_ns);
-            count(&self.stats.processed, 1);
-        }
-        self.clock = now;
+        let elapsed_ns = self.lap() + std::mem::take(&mut self.earlier_ns);
+        self.count_run(elapsed_ns);
         match self.client.reply_mode {
             ReplyMode::On => {}
             // A subscription's confirmation is a message, not a reply.
@@ -169,6 +167,33 @@ impl Core {
             }
         }
         elapsed_ns
+    }
+
+    /// For how many nanoseconds the command that runs has kept the thread in this slice. The next
+    /// one begins.
+    fn lap(&mut self) -> u64 {
+        let now = Instant::now();
+        let elapsed = now.saturating_duration_since(self.clock);
+        self.clock = now;
+        elapsed.as_nanos() as u64
+    }
+
+    fn count_run(&self, elapsed_ns: u64) {
+        if let Some(running) = self.running {
+            self.stats.commands[running].record(elapsed_ns);
+            count(&self.stats.processed, 1);
+        }
+    }
+
+    /// A transaction that reads the newest, the one that is kept if there is one.
+    fn begin_direct(&mut self) -> darter_storage::Transaction {
+        match self.direct.take() {
+            Some(mut transaction) => {
+                transaction.restart();
+                transaction
+            }
+            None => self.services.store.begin(darter_storage::Mode::Direct),
+        }
     }
 
     /// A slice of the command that runs is over, and the command is not.
@@ -210,6 +235,7 @@ impl Core {
 pub struct Session {
     core: Core,
     batch: Batch,
+    combined: Combined,
     /// Replies that are still to be sent; the driver takes them.
     pub output: Vec<u8>,
     pending: Option<Box<dyn Pending>>,
@@ -255,6 +281,7 @@ impl Session {
                 kept_bytes: 0,
             },
             batch: Batch::new(),
+            combined: Combined::default(),
             output: Vec::new(),
             pending: None,
             reply_from: 0,
@@ -339,7 +366,12 @@ impl Session {
             // What stands before its reply may have been sent since.
             self.reply_from = self.output.len();
         }
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.process_batch(waker)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let progress = self.process_batch(waker);
+            // Nothing is sent before it; what is taken back is done in the next turn.
+            self.commit_combined();
+            progress
+        }));
         let progress = outcome.unwrap_or_else(|_| self.end_after_panic());
         // It must not keep the epoch while the thread does other things.
         if let Some(transaction) = &mut self.core.direct {
@@ -390,6 +422,9 @@ impl Session {
             if self.output.len() >= OUTPUT_BYTES_PER_TURN || is_over {
                 return Progress::Yielded;
             }
+            if self.combine_next() {
+                continue;
+            }
             match self.batch.next(&self.core) {
                 Ok(Some(taken)) => {
                     self.pending = dispatch::run(&mut self.core, &taken, &mut self.output);
@@ -426,6 +461,9 @@ impl Session {
     /// left behind in the session is not to be trusted, so the connection ends.
     fn end_after_panic(&mut self) -> Progress {
         const TEXT: &[u8] = b"ERR internal error";
+        if self.take_back_after_panic() {
+            return Progress::Yielded;
+        }
         let is_within_reply = self.is_within_reply();
         if let Some(mut pending) = self.pending.take()
             && !fault!("what panicked keeps its place")

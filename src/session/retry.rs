@@ -74,7 +74,7 @@ impl<'s> Surroundings<'s> {
         }
     }
 
-    fn view<'v>(self, transaction: &'v mut Transaction, command: &Command) -> View<'v>
+    pub(super) fn view<'v>(self, transaction: &'v mut Transaction, command: &Command) -> View<'v>
     where
         's: 'v,
     {
@@ -243,11 +243,8 @@ fn run_deferring(
 ) -> Option<Box<dyn Pending>> {
     let database = core.client.database;
     let mode = mode_of(command);
-    let mut transaction = match core.direct.take() {
-        Some(mut transaction) if mode == Mode::Direct => {
-            transaction.restart();
-            transaction
-        }
+    let mut transaction = match mode {
+        Mode::Direct => core.begin_direct(),
         _ => core.services.store.begin(mode),
     };
     if !command.has(flag::WRITE) {

@@ -11,14 +11,14 @@ use crate::services::Services;
 use crate::stats::ThreadStats;
 
 /// The parts of a server without its sockets, on one thread.
-struct Site {
-    services: Arc<Services>,
+pub(super) struct Site {
+    pub(super) services: Arc<Services>,
     stats: Arc<ThreadStats>,
     effects: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Site {
-    fn new() -> Site {
+    pub(super) fn new() -> Site {
         let services = Arc::new(Services::new(Config::new(16, 1)));
         services.read_clock();
         let told = Arc::clone(&services);
@@ -29,7 +29,7 @@ impl Site {
         }
     }
 
-    fn connect(&self) -> Client {
+    pub(super) fn connect(&self) -> Client {
         let shared = self.services.clients.add(String::new(), String::new(), 0);
         Client(Session::new(&self.services, &self.stats, shared))
     }
@@ -44,10 +44,10 @@ impl Drop for Site {
     }
 }
 
-struct Client(Session);
+pub(super) struct Client(pub(super) Session);
 
 impl Client {
-    fn send(&mut self, words: &[&str]) {
+    pub(super) fn send(&mut self, words: &[&str]) {
         let input = self.0.input();
         input.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
         for word in words {
@@ -56,7 +56,7 @@ impl Client {
     }
 
     /// Goes on until nothing is left to do.
-    fn finish(&mut self) -> (Progress, String) {
+    pub(super) fn finish(&mut self) -> (Progress, String) {
         loop {
             let progress = self.0.process(Waker::noop());
             if matches!(progress, Progress::Idle | Progress::Closing) {
@@ -67,7 +67,7 @@ impl Client {
         }
     }
 
-    fn run(&mut self, words: &[&str]) -> String {
+    pub(super) fn run(&mut self, words: &[&str]) -> String {
         self.send(words);
         let (progress, output) = self.finish();
         assert_eq!(progress, Progress::Idle, "{words:?}: {output}");
@@ -101,7 +101,7 @@ fn assert_all_is_well(site: &Site, what: &str) {
     assert_eq!(client.run(&["FLUSHALL"]), "+OK\r\n", "{what}");
 }
 
-fn panics_of(site: &Site) -> u64 {
+pub(super) fn panics_of(site: &Site) -> u64 {
     site.services.stats.panics.load(Ordering::Relaxed)
 }
 

@@ -314,7 +314,7 @@ impl Generator {
                 if mode.allows(row) { row.weight } else { 0 }
             });
             let object = self.object(operation.family, is_focused);
-            let repeats = steps.iter().any(|step| step.object == object);
+            let repeats = !mode.is_separate() && steps.iter().any(|step| step.object == object);
             if repeats && !object.family.is_sequence() && object.family != Family::Keys {
                 continue;
             }

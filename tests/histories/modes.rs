@@ -70,6 +70,11 @@ impl Mode {
         self.allows == Allows::Watched
     }
 
+    /// Whether every step is a transaction of its own.
+    pub(crate) fn is_separate(&self) -> bool {
+        self.allows == Allows::Separate
+    }
+
     pub(crate) fn only_tells(&self) -> bool {
         self.allows == Allows::Tells
     }
@@ -113,7 +118,7 @@ pub(crate) const HEADERS: &[&str] = &["", UNDECLARED, OPTIMISTIC, NO_WRITES, ROL
 pub(crate) const MODES: &[Mode] = &[
     mode!("single command", 400, Alone, 0, |c, p| c.single(p)),
     mode!("single command that tells", 120, Tells, ALL, |c, p| c.single(p)),
-    mode!("pipeline", 60, Separate, 0, |c, p| c.pipeline(p)),
+    mode!("pipeline", 200, Separate, 0, |c, p| c.pipeline(p)),
     mode!("MULTI", 160, Commands, ALL, |c, p| c.multi(p)),
     mode!("MULTI step by step", 60, Commands, ALL, |c, p| c.multi_slowly(p)),
     mode!("MULTI that reads", 120, ReadCommands, 0, |c, p| c.multi(p)),

@@ -18,6 +18,7 @@ mod large_replies;
 mod memory_limit;
 mod monitor;
 mod notifications;
+mod pipelines;
 mod protocol;
 mod pubsub;
 mod script_options;

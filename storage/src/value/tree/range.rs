@@ -1,15 +1,26 @@
-//! Removing a range of entries: what lies wholly inside is let go of as subtrees.
+//! Removing a range of entries: few one by one, of many as subtrees what lies wholly inside.
 
 use super::TreeState;
 use super::build::Piece;
 use super::dead::Dead;
 use super::node::{Child, Link, NodeRef};
 
+/// So many entries are removed one by one: that leaves the inner nodes in place which this version
+/// made, where a range has them made again.
+const FEW: usize = 2;
+
 impl TreeState {
     /// Removes the entries with ranks from `start` to below `end`, which must be at most the
     /// count. O(log n), and O(1) for each node that this version itself made.
     pub(crate) fn take_ranks_in(&mut self, root: usize, start: usize, end: usize) {
         if start >= end || self.roots[root].is_null() {
+            return;
+        }
+        if end - start <= FEW {
+            for _ in start..end {
+                let path = self.tree(root).seek_rank(start);
+                self.take(root, &path);
+            }
             return;
         }
         let count = self.counts[root];

@@ -1,0 +1,276 @@
+//! Write combining: writes of one pipeline that follow each other and go to one key are one
+//! transaction, committed once.
+//!
+//! By themselves each would copy what the one before has just made. Nobody can tell: who sees all
+//! or none of them has seen one of the orders that were possible anyhow. Nothing is sent, and
+//! nothing counted, before they have committed. If they cannot (one of them fails, others are in the
+//! way, the gate is closed), they are taken back, and each runs by itself.
+
+use std::sync::atomic::Ordering;
+
+use darter_storage::{CommitError, Transaction};
+
+use super::batch::Batch;
+use super::retry::Surroundings;
+use super::{Core, Session, dispatch};
+use crate::commands::args::Args;
+use crate::commands::command::{DataHandler, Keys, Run, flag};
+use crate::commands::table::Entry;
+use crate::fault::fault;
+use crate::resp::encode::Encoder;
+use crate::resp::parser::Request;
+use crate::resp::reply::Reply;
+
+/// Writes that lose to somebody else so often go on by themselves: only then can they queue.
+const ATTEMPTS_MAX: usize = 3;
+
+/// A request whose reply is written, and that has not committed.
+struct Member {
+    request: Request,
+    entry: Entry,
+    handler: DataHandler,
+    elapsed_ns: u64,
+}
+
+/// Writes that will be committed together.
+#[derive(Default)]
+pub(super) struct Combined {
+    /// `None` while there are none.
+    transaction: Option<Transaction>,
+    members: Vec<Member>,
+    /// Where the first one's reply begins in the output.
+    reply_from: usize,
+    /// So many of the next requests run by themselves: together they could not.
+    alone: usize,
+}
+
+impl Combined {
+    fn is_open(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    /// Whether the next request goes to the key of those before it.
+    fn shares_key(&self, batch: &Batch) -> bool {
+        let bytes = batch.bytes();
+        let first = self.members.first().map(|member| &member.request);
+        share_key(first, batch.upcoming(0), bytes)
+    }
+
+    /// Gives up what was done. The requests go back to the front of the batch, `and_next` to be run
+    /// by themselves too.
+    fn take_back(&mut self, batch: &mut Batch, output: &mut Vec<u8>, and_next: usize) {
+        self.transaction = None;
+        if !fault!("replies stay of what did not commit together") {
+            output.truncate(self.reply_from);
+        }
+        self.alone = self.members.len() + and_next;
+        for member in self.members.drain(..).rev() {
+            if !fault!("what did not commit together is lost") {
+                batch.put_back(member.request);
+            }
+        }
+    }
+}
+
+fn share_key(one: Option<&Request>, other: Option<&Request>, bytes: &[u8]) -> bool {
+    fn key<'b>(request: Option<&'b Request>, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        request?.arguments(bytes).nth(1)
+    }
+    key(one, bytes).is_some_and(|one| key(other, bytes) == Some(one))
+}
+
+fn next_two_share_key(batch: &Batch) -> bool {
+    share_key(batch.upcoming(0), batch.upcoming(1), batch.bytes())
+}
+
+/// The command, if it is a write to one key that can be done at once.
+fn plain_write(core: &Core, args: &Args<'_>) -> Option<(Entry, DataHandler)> {
+    let entry = dispatch::find(args).ok()?;
+    let command = entry.command;
+    let Run::Data(handler) = command.run else {
+        return None;
+    };
+    let writes_one_key = command.has(flag::WRITE)
+        && matches!(
+            command.keys,
+            Keys::Range {
+                first: 1,
+                last: 1,
+                ..
+            }
+        );
+    let may_wait = command.has(flag::EXCLUSIVE) || command.has(flag::BLOCKING);
+    let is_plain = writes_one_key && !may_wait && dispatch::runs_unnoticed(core, entry);
+    is_plain.then_some((entry, handler))
+}
+
+/// How the next request ran.
+enum Ran {
+    /// It waits to be committed with the others.
+    Member,
+    /// It does not go with them.
+    Apart,
+    /// It failed, and may have left something in their transaction.
+    Failed,
+}
+
+impl Core {
+    /// Runs a command in a transaction that it shares with others. `false` if it failed.
+    fn run_member(
+        &mut self,
+        transaction: &mut Transaction,
+        (entry, handler): (Entry, DataHandler),
+        args: &Args<'_>,
+        output: &mut Vec<u8>,
+    ) -> bool {
+        self.running = Some(entry.index);
+        let mut view =
+            Surroundings::new(self, self.client.database).view(transaction, entry.command);
+        let meter = self.meter();
+        let mut reply = Encoder::metered(output, self.client.protocol, &meter);
+        handler(&mut view, args, &mut reply).is_ok() && !reply.is_cut()
+    }
+}
+
+impl Session {
+    /// Deals with the next request if it goes with those before it, or with the one after it.
+    /// `false` if it is to run by itself; then all before it is committed.
+    pub(super) fn combine_next(&mut self) -> bool {
+        if self.combined.alone > 0 {
+            self.combined.alone -= 1;
+            return false;
+        }
+        let is_open = self.combined.is_open();
+        if is_open && !self.combined.shares_key(&self.batch) && !self.commit_combined() {
+            return true;
+        }
+        if !self.combined.is_open() {
+            self.batch.fill(&self.core);
+            if !next_two_share_key(&self.batch) {
+                return false;
+            }
+        }
+        match self.run_next() {
+            Ran::Member => true,
+            Ran::Apart => !self.commit_combined(),
+            Ran::Failed => {
+                self.combined
+                    .take_back(&mut self.batch, &mut self.output, 1);
+                true
+            }
+        }
+    }
+
+    fn run_next(&mut self) -> Ran {
+        let Session {
+            core,
+            batch,
+            output,
+            combined,
+            ..
+        } = self;
+        let Some(request) = batch.upcoming(0) else {
+            return Ran::Apart;
+        };
+        let arguments = request.arguments(batch.bytes());
+        let (ran, plain) = dispatch::with_arguments(core, arguments, |core, args| {
+            let Some(plain) = plain_write(core, args) else {
+                return (Ran::Apart, None);
+            };
+            if combined.transaction.is_none() {
+                combined.reply_from = output.len();
+            }
+            let transaction = combined
+                .transaction
+                .get_or_insert_with(|| core.begin_direct());
+            let succeeded = core.run_member(transaction, plain, args, output);
+            let ran = if succeeded { Ran::Member } else { Ran::Failed };
+            (ran, Some(plain))
+        });
+        if let (Ran::Member, Some((entry, handler))) = (&ran, plain)
+            && let Some(request) = batch.pop()
+        {
+            // Relaxed: shown to people, nothing depends on it.
+            let shown = &core.client.shared.command;
+            shown.store(entry.index, Ordering::Relaxed);
+            combined.members.push(Member {
+                request,
+                entry,
+                handler,
+                elapsed_ns: core.lap(),
+            });
+        }
+        ran
+    }
+
+    /// Commits what waits to be committed together. `false` if that cannot be: then each of them is
+    /// one of the next requests again.
+    pub(super) fn commit_combined(&mut self) -> bool {
+        let Some(mut transaction) = self.combined.transaction.take() else {
+            return true;
+        };
+        for attempt in 1.. {
+            let committed = self.core.services.commit(&mut transaction);
+            let may_try_again = match committed {
+                Ok(_) => {
+                    self.core.direct = Some(transaction);
+                    self.count_combined();
+                    return true;
+                }
+                Err(CommitError::Conflict(_)) => attempt < ATTEMPTS_MAX,
+                Err(CommitError::GateClosed) => false,
+            };
+            if !may_try_again || !self.run_again(&mut transaction) {
+                break;
+            }
+        }
+        self.combined
+            .take_back(&mut self.batch, &mut self.output, 0);
+        false
+    }
+
+    /// Runs all of them again on what is there now. `false` if one fails.
+    fn run_again(&mut self, transaction: &mut Transaction) -> bool {
+        let Session {
+            core,
+            batch,
+            output,
+            combined,
+            ..
+        } = self;
+        transaction.restart();
+        output.truncate(combined.reply_from);
+        combined.members.iter().all(|member| {
+            let arguments = member.request.arguments(batch.bytes());
+            let found = (member.entry, member.handler);
+            dispatch::with_arguments(core, arguments, |core, args| {
+                core.run_member(transaction, found, args, output)
+            })
+        })
+    }
+
+    /// They have committed: now they count.
+    fn count_combined(&mut self) {
+        self.core.ended(false, true);
+        let mut members = std::mem::take(&mut self.combined.members);
+        for member in members.drain(..) {
+            self.core.running = Some(member.entry.index);
+            self.core.count_run(member.elapsed_ns);
+            self.note_if_slow(member.elapsed_ns, || {
+                member.request.arguments(self.batch.bytes()).collect()
+            });
+        }
+        self.combined.members = members;
+    }
+
+    /// One of them panicked. `true` if there were any: each runs by itself then, so that only the
+    /// one that panics is lost.
+    pub(super) fn take_back_after_panic(&mut self) -> bool {
+        let is_open = self.combined.is_open();
+        if is_open {
+            self.combined
+                .take_back(&mut self.batch, &mut self.output, 1);
+        }
+        is_open
+    }
+}
