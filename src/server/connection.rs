@@ -18,7 +18,7 @@ use crate::clients::SharedClient;
 use crate::config::OutputLimit;
 use crate::fault::fault;
 use crate::services::Services;
-use crate::session::{Progress, Session};
+use crate::session::{Progress, Session, kept_gate};
 use crate::stats::{ThreadStats, count};
 
 /// Bytes read at once.
@@ -82,6 +82,9 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
 
     /// Sends what can be sent. `Waits` if the socket takes no more.
     fn poll_send(&mut self, context: &mut Context<'_>) -> Step {
+        if self.sent < self.session.output.len() {
+            kept_gate::release();
+        }
         while self.sent < self.session.output.len() {
             let rest = &self.session.output[self.sent..];
             match Pin::new(&mut self.stream).poll_write(context, rest) {

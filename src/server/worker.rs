@@ -17,6 +17,7 @@ use tokio::task::LocalSet;
 use super::connection::Connection;
 use crate::clients::SharedClient;
 use crate::services::Services;
+use crate::session::kept_gate;
 use crate::stats::ThreadStats;
 use crate::watchdog::Pulse;
 
@@ -45,7 +46,10 @@ impl Worker {
     ) -> io::Result<(Worker, JoinHandle<()>)> {
         let (sender, receiver) = unbounded_channel();
         let connections = Arc::new(AtomicUsize::new(0));
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .on_thread_park(kept_gate::release)
+            .build()?;
         let services = Arc::clone(services);
         let own = Arc::clone(&connections);
         let thread = super::spawn(&format!("worker-{number}"), move || {
@@ -129,6 +133,7 @@ async fn serve(
     stats: Arc<ThreadStats>,
     connections: Arc<AtomicUsize>,
 ) {
+    tokio::task::spawn_local(kept_gate::attend());
     // The acceptor drops its end when the server stops.
     while let Some(arrival) = receiver.recv().await {
         let (services, stats) = (Arc::clone(&services), Arc::clone(&stats));

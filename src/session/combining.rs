@@ -12,7 +12,7 @@ use darter_storage::{CommitError, Transaction};
 
 use super::batch::Batch;
 use super::retry::Surroundings;
-use super::{Core, Session, dispatch};
+use super::{Core, Session, dispatch, kept_gate};
 use crate::commands::args::Args;
 use crate::commands::command::{DataHandler, Keys, Run, flag};
 use crate::commands::table::Entry;
@@ -123,6 +123,7 @@ impl Core {
         args: &Args<'_>,
         output: &mut Vec<u8>,
     ) -> bool {
+        kept_gate::release();
         self.running = Some(entry.index);
         let mut view =
             Surroundings::new(self, self.client.database).view(transaction, entry.command);

@@ -10,8 +10,8 @@ use super::exec::{Exec, discarded};
 use super::multi::{self, Item, Multi};
 use super::script_run::Rules;
 use super::{
-    Core, Pending, Step, eval, explain, function_load, held_snapshot, protected, pushes, resting,
-    retry, suspended,
+    Core, Pending, Step, eval, explain, function_load, held_snapshot, kept_gate, protected, pushes,
+    resting, retry, suspended,
 };
 use crate::clients::ReplyMode;
 use crate::commands::args::Args;
@@ -104,6 +104,9 @@ fn run_entry(
         shared.multi_bytes.store(core.kept_bytes, Ordering::Relaxed);
         Encoder::new(output, core.client.protocol).status("QUEUED");
         return None;
+    }
+    if command.runs_script().is_none() {
+        kept_gate::release();
     }
     if !matches!(command.run, Run::Control(Control::Exec)) {
         core.tell_monitors(command, args.all());

@@ -8,7 +8,7 @@ use darter_storage::{CommitError, Escalation, Mode, Store, Transaction};
 use super::multi::Item;
 use super::script_host::{Effects, Target};
 use super::script_run::{Advanced, Ended, Flight};
-use super::{Core, Pending, Step, dispatch, held_snapshot};
+use super::{Core, Pending, Step, dispatch, held_snapshot, kept_gate};
 use crate::commands::args::KeptArguments;
 use crate::commands::command::Control;
 use crate::commands::error::CommandError;
@@ -36,6 +36,8 @@ struct Script {
     tally: Tally,
     /// Since when it has kept the gate closed.
     gate_since: Option<Instant>,
+    /// Since when its thread has, perhaps for others before it.
+    kept_since: Option<Instant>,
 }
 
 /// Runs a script. `Some` if it could not be finished at once.
@@ -64,6 +66,7 @@ pub(super) fn run(
             is_on_held: core.held.is_some(),
             tally: Tally::default(),
             gate_since: None,
+            kept_since: None,
         })),
         Err(error) => {
             dispatch::fail(core, &error, output);
@@ -120,10 +123,15 @@ impl Script {
                 return true;
             }
         };
-        if !escalation.poll(waker) {
+        if escalation.is_exclusive() {
+            self.kept_since = kept_gate::poll(escalation, waker);
+            if self.kept_since.is_none() {
+                return false;
+            }
+            self.gate_since = Some(Instant::now());
+        } else if !escalation.poll(waker) {
             return false;
         }
-        self.gate_since = escalation.is_exclusive().then(Instant::now);
         self.transaction = Some(escalation.begin(Mode::Optimistic));
         true
     }
@@ -224,7 +232,12 @@ impl Script {
                 match transaction.mode() {
                     Mode::Optimistic => core.optimistic = Some(transaction),
                     Mode::Direct => core.direct = Some(transaction),
-                    Mode::Snapshot | Mode::Exclusive => {}
+                    Mode::Exclusive => {
+                        if let Some(since) = self.kept_since {
+                            kept_gate::keep(transaction, since);
+                        }
+                    }
+                    Mode::Snapshot => {}
                 }
                 None
             }
@@ -263,7 +276,7 @@ impl Script {
     ) -> Option<Step> {
         match self.commit(core, flight.rolls_back(), waker) {
             None => {
-                let failed = flight.run.failed();
+                let failed = flight.failed();
                 self.leave_gate();
                 flight.account_end(core, &self.tally);
                 output.append(self.reply.get_or_insert_default());
@@ -369,6 +382,11 @@ impl Pending for Script {
 
     fn outlives_client(&self) -> bool {
         true
+    }
+
+    fn is_exclusive(&self) -> bool {
+        let flight = self.flight.as_ref();
+        flight.is_some_and(|flight| flight.rules.is_exclusive)
     }
 
     fn arguments(&self) -> Option<&KeptArguments> {

@@ -164,7 +164,7 @@ impl Explain {
     /// The map that the client gets; `None` if there is no room for it.
     fn report(&self, core: &Core, mut flight: Flight) -> Option<Vec<u8>> {
         let time_us = flight.started.elapsed().as_micros() as i64;
-        let memory_bytes = flight.run.memory_bytes() as i64;
+        let memory_bytes = flight.memory_bytes() as i64;
         let mut result = eval::reply_of(core, &mut flight)?;
         let recorder = flight.recorder.take().unwrap_or_default();
         let scripts = &core.services.scripts;

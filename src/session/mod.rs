@@ -15,6 +15,7 @@ mod exec;
 mod explain;
 mod function_load;
 mod held_snapshot;
+pub(crate) mod kept_gate;
 mod large_reply;
 mod meter;
 mod monitored;
@@ -97,6 +98,11 @@ trait Pending {
     /// When to poll it at the latest.
     fn deadline(&self) -> Option<Instant> {
         None
+    }
+
+    /// Whether it goes on with the gate, if its thread keeps it.
+    fn is_exclusive(&self) -> bool {
+        false
     }
 
     /// Whether it goes on although its client has gone.
@@ -391,6 +397,9 @@ impl Session {
         let began = self.core.clock;
         for _ in 0..COMMANDS_PER_TURN {
             if let Some(pending) = &mut self.pending {
+                if !pending.is_exclusive() {
+                    kept_gate::release();
+                }
                 match pending.poll(&mut self.core, &mut self.output, waker) {
                     Step::Done => {
                         let done = self.pending.take();

@@ -311,6 +311,8 @@ pub(super) enum Ended {
     ReplyTooLarge,
     /// redis.abort, with this message.
     Aborted(String),
+    /// There is no interpreter, or no stack for it, as this says.
+    Unstarted(String),
 }
 
 impl Ended {
@@ -322,6 +324,7 @@ impl Ended {
                 let code = if has_code(message) { "" } else { "ABORTED " };
                 return format!("{code}{message}{}", if kept { KEPT } else { "" });
             }
+            Ended::Unstarted(text) => return format!("ERR {text}"),
             Ended::Killed => "Script killed by user with SCRIPT KILL.",
             Ended::TimeLimit => "Script ended: it ran longer than lua-kill-limit.",
             Ended::MemoryLimit => "Script ended: it used more memory than lua-memory-limit.",
@@ -360,7 +363,8 @@ pub(super) enum Advanced {
 
 /// A script that is running.
 pub(super) struct Flight {
-    pub(super) run: Run,
+    /// `None` until its first slice: an interpreter is too dear for one who waits.
+    run: Option<Run>,
     pub(super) rules: Rules,
     registered: Registered,
     retry: Option<Escalation>,
@@ -425,17 +429,8 @@ impl Flight {
         if !in_exec && needs_memory && config.is_out_of_memory() {
             return Err(CommandError::OutOfMemory);
         }
-        let memory_bytes = config.lua_memory_bytes.load(Ordering::Relaxed);
-        let limits = Limits { memory_bytes };
-        let run = script::with_engine(|engine| {
-            let all = &item.arguments;
-            let keys = all.range(rules.declared.clone());
-            let arguments = all.range(rules.declared.end..all.len());
-            engine.start(&rules.cached.script, keys, arguments, limits)
-        });
-        let run = run.and_then(|run| run).map_err(CommandError::err)?;
         Ok(Flight {
-            run,
+            run: None,
             registered: Registered::new(core, &rules.cached.script, &item.arguments),
             retry: None,
             is_slow: false,
@@ -468,6 +463,10 @@ impl Flight {
         {
             return Advanced::Ended(ended);
         }
+        let run = match self.run.take().map_or_else(|| self.start(core), Ok) {
+            Ok(run) => self.run.insert(run),
+            Err(text) => return Advanced::Ended(Ended::Unstarted(text)),
+        };
         let mut host = ScriptHost {
             core,
             rules: &mut self.rules,
@@ -479,7 +478,7 @@ impl Flight {
             recorder: self.recorder.as_deref_mut(),
             aborted: None,
         };
-        let step = self.run.resume(&mut host);
+        let step = run.resume(&mut host);
         let needs_gate = host.needs_gate;
         let limit_bytes = host
             .core
@@ -509,6 +508,33 @@ impl Flight {
         self.is_ended(core, waker).map_or(advanced, Advanced::Ended)
     }
 
+    fn start(&self, core: &Core) -> Result<Run, String> {
+        let config = &core.services.config;
+        let memory_bytes = config.lua_memory_bytes.load(Ordering::Relaxed);
+        let Rules {
+            cached,
+            arguments,
+            declared,
+            ..
+        } = &self.rules;
+        let run = script::with_engine(|engine| {
+            let keys = arguments.range(declared.clone());
+            let others = arguments.range(declared.end..arguments.len());
+            engine.start(&cached.script, keys, others, Limits { memory_bytes })
+        });
+        run.and_then(|run| run)
+    }
+
+    /// Whether it has raised an error.
+    pub(super) fn failed(&self) -> bool {
+        self.run.as_ref().is_some_and(Run::failed)
+    }
+
+    /// What its interpreter takes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.run.as_ref().map_or(0, Run::memory_bytes)
+    }
+
     /// Whether somebody or a limit has ended the script.
     pub(super) fn is_ended(&mut self, core: &Core, waker: &Waker) -> Option<Ended> {
         self.is_new = false;
@@ -531,12 +557,14 @@ impl Flight {
 
     /// Writes what the script returned or raised.
     pub(super) fn write_result(&mut self, reply: &mut dyn Reply) {
-        self.run.write_result(reply);
+        if let Some(run) = &mut self.run {
+            run.write_result(reply);
+        }
     }
 
     /// Whether nothing of what it did is to stay, because it raised.
     pub(super) fn rolls_back(&self) -> bool {
-        self.run.failed() && self.rules.flags.has(Flags::ROLLBACK_ON_ERROR)
+        self.failed() && self.rules.flags.has(Flags::ROLLBACK_ON_ERROR)
     }
 
     /// Counts a run that has come to its end and into history.
@@ -544,7 +572,7 @@ impl Flight {
         if self.rules.is_exclusive && !self.rules.has_changed {
             self.rules.cached.note_run(false);
         }
-        let failed = self.run.failed();
+        let failed = self.failed();
         let end = End {
             failed,
             ..End::default()
@@ -564,7 +592,7 @@ impl Flight {
         self.account(core, tally, end, |counts| {
             count(&counts.errors, 1);
             let kind = match ended {
-                Ended::Aborted(_) => return,
+                Ended::Aborted(_) | Ended::Unstarted(_) => return,
                 Ended::Killed => &counts.kills,
                 Ended::TimeLimit | Ended::MemoryLimit | Ended::ReplyTooLarge => &counts.limits,
             };
@@ -596,7 +624,7 @@ impl Flight {
         more(counts);
         let end = End {
             elapsed_ns,
-            memory_bytes: self.run.memory_bytes() as u64,
+            memory_bytes: self.memory_bytes() as u64,
             ..end
         };
         let sha = &self.rules.cached.script.sha;

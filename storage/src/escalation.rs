@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 
+use crate::closed_gate::ClosedGate;
 use crate::commit::{CommitError, Committed};
 use crate::error::{Conflict, Error};
 use crate::queue::Place;
@@ -137,6 +138,31 @@ impl Escalation {
         escalation
     }
 
+    /// As [`Escalation::exclusive`], where the gate is closed for it already; see [`ClosedGate`].
+    ///
+    /// ```
+    /// use darter_storage::{Escalation, Mode, Store};
+    /// let store = Store::new();
+    /// let mut escalation = Escalation::exclusive(&store);
+    /// assert!(escalation.poll(std::task::Waker::noop()));
+    /// let gate = escalation.begin(Mode::Optimistic).keep_gate();
+    /// assert!(!store.poll_open(std::task::Waker::noop()));
+    /// let mut next = gate.map(Escalation::with_gate).expect("it was exclusive");
+    /// assert!(next.poll(std::task::Waker::noop()));
+    /// drop(next);
+    /// assert!(store.poll_open(std::task::Waker::noop()));
+    /// ```
+    pub fn with_gate(gate: ClosedGate) -> Escalation {
+        let (store, ticket) = gate.into_parts();
+        let mut escalation = Escalation::new(&store);
+        escalation.stage = Stage::Gate {
+            // No call has been in flight since its last owner was alone.
+            is_alone: ticket.is_some(),
+            ticket,
+        };
+        escalation
+    }
+
     /// Says that an attempt met a conflict, before `transaction` is restarted or dropped: the
     /// keys that it used are those it may have to line up for.
     ///
@@ -255,7 +281,7 @@ impl Escalation {
             Stage::Free => true,
             Stage::Queued(place) => inner.queues.poll(place, waker),
             Stage::Gate { ticket, is_alone } => {
-                *is_alone = inner.poll_closed(ticket, waker);
+                *is_alone = *is_alone || inner.poll_closed(ticket, waker);
                 *is_alone
             }
         }

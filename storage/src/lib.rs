@@ -24,6 +24,7 @@ mod accesses;
 mod afterwards;
 mod again;
 mod clock;
+mod closed_gate;
 mod commit;
 mod copy;
 mod databases;
@@ -65,6 +66,7 @@ mod value;
 mod version;
 
 pub use accesses::Access;
+pub use closed_gate::ClosedGate;
 pub use commit::{CommitError, Committed};
 pub use effects::{Change, ChangeKind, Effect, Message};
 pub use error::{Conflict, Error};

@@ -233,6 +233,16 @@ impl Transaction {
         transaction
     }
 
+    /// Forgets everything. What the gate is to be opened with, if the transaction owns it.
+    pub(crate) fn take_gate_ticket(&mut self) -> Option<u64> {
+        self.forget();
+        let ticket = self.gate_ticket.take()?;
+        if !fault!("time goes on for the gate's owner") {
+            self.inner.wall_clock.go_on();
+        }
+        Some(ticket)
+    }
+
     fn take_snapshot(&mut self) {
         let only_reads = self.mode == Mode::Snapshot;
         let (slot, number, now_ms) = self.inner.register_snapshot(&self.local, only_reads);
@@ -886,11 +896,7 @@ impl Drop for Transaction {
         if fault!("kill leaves a write") && self.mode == Mode::Exclusive && self.slot.is_some() {
             let _ = self.commit();
         }
-        self.forget();
-        if let Some(ticket) = self.gate_ticket.take() {
-            if !fault!("time goes on for the gate's owner") {
-                self.inner.wall_clock.go_on();
-            }
+        if let Some(ticket) = self.take_gate_ticket() {
             self.inner.gate.open(ticket);
         }
     }

@@ -2,7 +2,9 @@
 
 use std::thread;
 
-use crate::support::client::{Client, Reply};
+use darter::config::Config;
+
+use crate::support::client::{Client, Reply, encode};
 use crate::support::server::{Server, until};
 
 const FLAG: &str = "#!lua flags=optimistic-undeclared-keys\n";
@@ -35,6 +37,49 @@ fn exclusive_runs(client: &mut Client) -> String {
     let info = client.run("INFO scripts").render();
     let line = info.split("exclusive:runs=").nth(1).unwrap_or_default();
     line.split(',').next().unwrap_or_default().to_owned()
+}
+
+/// A thread that keeps the gate from one script to the next lets go of it for whatever else it does.
+#[test]
+fn those_who_write_otherwise_come_between_exclusive_scripts() {
+    const CLIENTS: usize = 6;
+    const RUNS: usize = 60;
+    for threads in [1, 2] {
+        let server = Server::start_with(Config::new(16, threads));
+        let script = format!("{ALLOWED}return redis.call('INCR', 'n')");
+        let requests = [
+            encode(&["EVAL", &script, "0"]),
+            encode(&["EVAL", &script, "0"]),
+            encode(&["INCR", "n"]),
+            encode(&["EVAL", "return redis.call('INCR', KEYS[1])", "1", "n"]),
+            encode(&["EVAL", &script, "0"]),
+            encode(&["INCR", "n"]),
+            encode(&["INCR", "n"]),
+        ]
+        .concat();
+        let client = || {
+            let mut client = Client::connect(server.address);
+            let mut last = 0;
+            for _ in 0..RUNS {
+                client.send_bytes(&requests);
+                for _ in 0..7 {
+                    let Reply::Integer(number) = client.read() else {
+                        panic!("no number");
+                    };
+                    assert!(number > last, "{number} after {last}");
+                    last = number;
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..CLIENTS {
+                scope.spawn(client);
+            }
+        });
+        let mut client = Client::connect(server.address);
+        let all = client.run("GET n").render();
+        assert_eq!(all, format!("'{}'", CLIENTS * RUNS * 7));
+    }
 }
 
 /// I1: undeclared keys are compared as declared ones are, ranges and absences too.

@@ -2,7 +2,7 @@
 //! comment; `fault!` has its counterpart.
 
 use crate::operation::Step::{self, Add, Copy, Delete, Flush, Get, Keys, Rename, Set, SetUntil};
-use crate::operation::Way::{Direct, Exclusive, Killed, Optimistic, Snapshot};
+use crate::operation::Way::{Direct, Exclusive, Kept, Killed, Optimistic, Snapshot};
 use crate::operation::{Key, Way};
 use crate::program::{Action, Program};
 use crate::runner::{many, rare};
@@ -122,6 +122,18 @@ fn a_gate_that_opens_while_others_enlist() {
         &[
             &[run(Exclusive, &[Add(1, 1)]), run(Killed, &[Add(1, 5)])],
             &[run(Exclusive, &[Copy(1, 2, 1)])],
+            &[set(1, 10), run(Optimistic, &[Add(1, 1)])],
+        ],
+    );
+}
+
+#[test]
+fn a_gate_that_is_kept_from_one_to_the_next() {
+    races(
+        &[Set(1, 1)],
+        &[
+            &[run(Kept, &[Add(1, 1)]), run(Kept, &[Copy(1, 2, 1)])],
+            &[run(Kept, &[Add(2, 5)])],
             &[set(1, 10), run(Optimistic, &[Add(1, 1)])],
         ],
     );

@@ -15,6 +15,8 @@ pub(crate) enum Way {
     Snapshot,
     /// With the gate closed.
     Exclusive,
+    /// As one that is exclusive, with the gate that another has kept for it.
+    Kept,
     /// With the gate closed, and given up at the end.
     Killed,
 }
@@ -24,12 +26,12 @@ impl Way {
         match self {
             Way::Direct => Mode::Direct,
             Way::Snapshot => Mode::Snapshot,
-            Way::Optimistic | Way::Exclusive | Way::Killed => Mode::Optimistic,
+            Way::Optimistic | Way::Exclusive | Way::Kept | Way::Killed => Mode::Optimistic,
         }
     }
 
     pub(crate) fn closes_gate(self) -> bool {
-        matches!(self, Way::Exclusive | Way::Killed)
+        matches!(self, Way::Exclusive | Way::Kept | Way::Killed)
     }
 }
 

@@ -330,6 +330,11 @@ fn operate(store: &Store, way: Way, steps: &[Step], id: Option<i64>) -> Option<S
     };
     loop {
         wait(|waker| escalation.poll(waker));
+        if way == Way::Kept {
+            let gate = escalation.begin(way.mode()).keep_gate();
+            escalation = Escalation::with_gate(gate.unwrap());
+            assert!(escalation.poll(Waker::noop()), "nobody else commits");
+        }
         let mut transaction = escalation.begin(way.mode());
         let seen = run_steps(&mut transaction, steps);
         if way == Way::Killed {

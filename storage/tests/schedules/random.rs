@@ -43,7 +43,10 @@ fn action(next: &mut i64) -> Action {
             Way::Snapshot,
             vec![Step::Get(key()), Step::Keys(0), Step::Get(key())],
         ),
-        3 => Action::Run(Way::Exclusive, vec![step(next), step(next)]),
+        3 => {
+            let way = one_of(&[Way::Exclusive, Way::Kept]);
+            Action::Run(way, vec![step(next), step(next)])
+        }
         4 => Action::Run(Way::Killed, vec![step(next), step(next)]),
         5 => Action::Run(
             one_of(&[Way::Exclusive, Way::Killed]),
