@@ -79,9 +79,8 @@ impl Batch {
         }
     }
 
-    /// The next request, if one is whole.
-    pub(super) fn next(&mut self, core: &Core) -> Result<Option<Taken>, ProtocolError> {
-        self.fill(core);
+    /// The next request of those that have been looked at.
+    pub(super) fn next(&mut self) -> Result<Option<Taken>, ProtocolError> {
         match self.requests.pop_front() {
             Some(request) => Ok(Some(Taken {
                 request,

@@ -80,7 +80,8 @@ fn share_key(one: Option<&Request>, other: Option<&Request>, bytes: &[u8]) -> bo
 }
 
 fn next_two_share_key(batch: &Batch) -> bool {
-    share_key(batch.upcoming(0), batch.upcoming(1), batch.bytes())
+    let next = batch.upcoming(1);
+    next.is_some() && share_key(batch.upcoming(0), next, batch.bytes())
 }
 
 /// The command, if it is a write to one key that can be done at once.
@@ -135,7 +136,7 @@ impl Core {
 
 impl Session {
     /// Deals with the next request if it goes with those before it, or with the one after it.
-    /// `false` if it is to run by itself; then all before it is committed.
+    /// `false` if it is to run by itself; then it has been looked at, and all before it is committed.
     pub(super) fn combine_next(&mut self) -> bool {
         if self.combined.alone > 0 {
             self.combined.alone -= 1;

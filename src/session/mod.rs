@@ -434,7 +434,7 @@ impl Session {
             if self.combine_next() {
                 continue;
             }
-            match self.batch.next(&self.core) {
+            match self.batch.next() {
                 Ok(Some(taken)) => {
                     self.pending = dispatch::run(&mut self.core, &taken, &mut self.output);
                     if self.pending.is_some() {
