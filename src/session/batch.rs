@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::{Core, multi};
-use crate::commands::table;
+use crate::commands::table::{self, Entry};
 use crate::fault::fault;
 use crate::resp::parser::{Limits, Parser, ProtocolError, Request};
 
@@ -13,9 +13,18 @@ const REQUESTS: usize = 32;
 /// An input buffer that has grown larger than this is given back once it is empty.
 const KEPT_BYTES_MAX: usize = 16 * 1024;
 
+/// A request that has been looked at.
+pub(super) struct Looked {
+    pub(super) request: Request,
+    /// What `table::find` says of its first argument; `None` if it has not been asked.
+    pub(super) entry: Option<Entry>,
+}
+
 /// A request taken from a batch, with the bytes that it lies in.
 pub(super) struct Taken {
     pub(super) request: Request,
+    /// As in `Looked`.
+    pub(super) entry: Option<Entry>,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -36,7 +45,7 @@ pub(super) struct Batch {
     input: Vec<u8>,
     /// What arrives while a request is taken.
     parser: Parser,
-    requests: VecDeque<Request>,
+    requests: VecDeque<Looked>,
     /// What the requests took when they were looked at.
     request_bytes: usize,
     error: Option<ProtocolError>,
@@ -82,8 +91,9 @@ impl Batch {
     /// The next request of those that have been looked at.
     pub(super) fn next(&mut self) -> Result<Option<Taken>, ProtocolError> {
         match self.requests.pop_front() {
-            Some(request) => Ok(Some(Taken {
+            Some(Looked { request, entry }) => Ok(Some(Taken {
                 request,
+                entry,
                 bytes: std::mem::take(&mut self.input),
             })),
             None => self.error.take().map_or(Ok(None), Err),
@@ -98,7 +108,7 @@ impl Batch {
     }
 
     /// The request that is to be taken after `skipped` others, if it has been looked at.
-    pub(super) fn upcoming(&self, skipped: usize) -> Option<&Request> {
+    pub(super) fn upcoming(&self, skipped: usize) -> Option<&Looked> {
         self.requests.get(skipped)
     }
 
@@ -109,13 +119,13 @@ impl Batch {
     }
 
     /// Takes the next request that has been looked at, without its bytes.
-    pub(super) fn pop(&mut self) -> Option<Request> {
+    pub(super) fn pop(&mut self) -> Option<Looked> {
         self.requests.pop_front()
     }
 
     /// Gives back what `pop` has taken: it comes first again.
-    pub(super) fn put_back(&mut self, request: Request) {
-        self.requests.push_front(request);
+    pub(super) fn put_back(&mut self, looked: Looked) {
+        self.requests.push_front(looked);
     }
 
     /// Gives the bytes back.
@@ -153,7 +163,10 @@ impl Batch {
                 Ok(Some(request)) => {
                     let is_first = self.requests.is_empty();
                     self.request_bytes += request.held_bytes();
-                    self.requests.push_back(request);
+                    self.requests.push_back(Looked {
+                        request,
+                        entry: None,
+                    });
                     // Only the first request may change what the client is allowed to send.
                     if is_first && !limits.is_authenticated {
                         return;
@@ -171,13 +184,14 @@ impl Batch {
         }
     }
 
-    fn prefetch(&self, core: &Core) {
+    fn prefetch(&mut self, core: &Core) {
         let keys: Vec<&[u8]> = self
             .requests
-            .iter()
-            .filter_map(|request| {
-                let mut arguments = request.arguments(&self.input);
+            .iter_mut()
+            .filter_map(|looked| {
+                let mut arguments = looked.request.arguments(&self.input);
                 let entry = table::find(arguments.next()?)?;
+                looked.entry = Some(entry);
                 arguments.nth(entry.command.keys.hint()?.checked_sub(1)?)
             })
             .collect();

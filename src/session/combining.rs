@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use darter_storage::{CommitError, Transaction};
 
-use super::batch::Batch;
+use super::batch::{Batch, Looked};
 use super::retry::Surroundings;
 use super::{Core, Session, dispatch, kept_gate};
 use crate::commands::args::Args;
@@ -18,7 +18,6 @@ use crate::commands::command::{DataHandler, Keys, Run, flag};
 use crate::commands::table::Entry;
 use crate::fault::fault;
 use crate::resp::encode::Encoder;
-use crate::resp::parser::Request;
 use crate::resp::reply::Reply;
 
 /// Writes that lose to somebody else so often go on by themselves: only then can they queue.
@@ -26,7 +25,7 @@ const ATTEMPTS_MAX: usize = 3;
 
 /// A request whose reply is written, and that has not committed.
 struct Member {
-    request: Request,
+    looked: Looked,
     entry: Entry,
     handler: DataHandler,
     elapsed_ns: u64,
@@ -52,7 +51,7 @@ impl Combined {
     /// Whether the next request goes to the key of those before it.
     fn shares_key(&self, batch: &Batch) -> bool {
         let bytes = batch.bytes();
-        let first = self.members.first().map(|member| &member.request);
+        let first = self.members.first().map(|member| &member.looked);
         share_key(first, batch.upcoming(0), bytes)
     }
 
@@ -66,15 +65,15 @@ impl Combined {
         self.alone = self.members.len() + and_next;
         for member in self.members.drain(..).rev() {
             if !fault!("what did not commit together is lost") {
-                batch.put_back(member.request);
+                batch.put_back(member.looked);
             }
         }
     }
 }
 
-fn share_key(one: Option<&Request>, other: Option<&Request>, bytes: &[u8]) -> bool {
-    fn key<'b>(request: Option<&'b Request>, bytes: &'b [u8]) -> Option<&'b [u8]> {
-        request?.arguments(bytes).nth(1)
+fn share_key(one: Option<&Looked>, other: Option<&Looked>, bytes: &[u8]) -> bool {
+    fn key<'b>(looked: Option<&'b Looked>, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        looked?.request.arguments(bytes).nth(1)
     }
     key(one, bytes).is_some_and(|one| key(other, bytes) == Some(one))
 }
@@ -85,8 +84,9 @@ fn next_two_share_key(batch: &Batch) -> bool {
 }
 
 /// The command, if it is a write to one key that can be done at once.
-fn plain_write(core: &Core, args: &Args<'_>) -> Option<(Entry, DataHandler)> {
-    let entry = dispatch::find(args).ok()?;
+fn plain_write(core: &Core, looked: &Looked) -> Option<(Entry, DataHandler)> {
+    // Requests that have another one behind them have been asked for their commands.
+    let entry = looked.entry?;
     let command = entry.command;
     let Run::Data(handler) = command.run else {
         return None;
@@ -101,7 +101,10 @@ fn plain_write(core: &Core, args: &Args<'_>) -> Option<(Entry, DataHandler)> {
             }
         );
     let may_wait = command.has(flag::EXCLUSIVE) || command.has(flag::BLOCKING);
-    let is_plain = writes_one_key && !may_wait && dispatch::runs_unnoticed(core, entry);
+    let is_plain = writes_one_key
+        && !may_wait
+        && command.accepts(looked.request.len())
+        && dispatch::runs_unnoticed(core, entry);
     is_plain.then_some((entry, handler))
 }
 
@@ -171,38 +174,39 @@ impl Session {
             combined,
             ..
         } = self;
-        let Some(request) = batch.upcoming(0) else {
+        let plain = batch.upcoming(0).and_then(|next| {
+            let (entry, handler) = plain_write(core, next)?;
+            Some((next, entry, handler))
+        });
+        let Some((next, entry, handler)) = plain else {
             return Ran::Apart;
         };
-        let arguments = request.arguments(batch.bytes());
-        let (ran, plain) = dispatch::with_arguments(core, arguments, |core, args| {
-            let Some(plain) = plain_write(core, args) else {
-                return (Ran::Apart, None);
-            };
-            if combined.transaction.is_none() {
-                combined.reply_from = output.len();
-            }
-            let transaction = combined
-                .transaction
-                .get_or_insert_with(|| core.begin_direct());
-            let succeeded = core.run_member(transaction, plain, args, output);
-            let ran = if succeeded { Ran::Member } else { Ran::Failed };
-            (ran, Some(plain))
-        });
-        if let (Ran::Member, Some((entry, handler))) = (&ran, plain)
-            && let Some(request) = batch.pop()
-        {
-            // Relaxed: shown to people, nothing depends on it.
-            let shown = &core.client.shared.command;
-            shown.store(entry.index, Ordering::Relaxed);
-            combined.members.push(Member {
-                request,
-                entry,
-                handler,
-                elapsed_ns: core.lap(),
-            });
+        if combined.transaction.is_none() {
+            combined.reply_from = output.len();
         }
-        ran
+        let transaction = combined
+            .transaction
+            .get_or_insert_with(|| core.begin_direct());
+        let arguments = next.request.arguments(batch.bytes());
+        let succeeded = dispatch::with_arguments(core, arguments, |core, args| {
+            core.run_member(transaction, (entry, handler), args, output)
+        });
+        if !succeeded {
+            return Ran::Failed;
+        }
+        let Some(looked) = batch.pop() else {
+            return Ran::Failed;
+        };
+        // Relaxed: shown to people, nothing depends on it.
+        let shown = &core.client.shared.command;
+        shown.store(entry.index, Ordering::Relaxed);
+        combined.members.push(Member {
+            looked,
+            entry,
+            handler,
+            elapsed_ns: core.lap(),
+        });
+        Ran::Member
     }
 
     /// Commits what waits to be committed together. `false` if that cannot be: then each of them is
@@ -243,7 +247,7 @@ impl Session {
         transaction.restart();
         output.truncate(combined.reply_from);
         combined.members.iter().all(|member| {
-            let arguments = member.request.arguments(batch.bytes());
+            let arguments = member.looked.request.arguments(batch.bytes());
             let found = (member.entry, member.handler);
             dispatch::with_arguments(core, arguments, |core, args| {
                 core.run_member(transaction, found, args, output)
@@ -259,7 +263,11 @@ impl Session {
             self.core.running = Some(member.entry.index);
             self.core.count_run(member.elapsed_ns);
             self.note_if_slow(member.elapsed_ns, || {
-                member.request.arguments(self.batch.bytes()).collect()
+                member
+                    .looked
+                    .request
+                    .arguments(self.batch.bytes())
+                    .collect()
             });
         }
         self.combined.members = members;

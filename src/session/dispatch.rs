@@ -38,7 +38,7 @@ pub(super) fn run(
     }
     let arguments = taken.request.arguments(&taken.bytes);
     with_arguments(core, arguments, |core, args| {
-        run_checked(core, args, output)
+        run_checked(core, taken.entry, args, output)
     })
 }
 
@@ -67,8 +67,13 @@ pub(super) fn runs_unnoticed(core: &Core, entry: Entry) -> bool {
         && paused_until(core, entry).is_none()
 }
 
-fn run_checked(core: &mut Core, args: &Args<'_>, output: &mut Vec<u8>) -> Option<Box<dyn Pending>> {
-    let entry = match find(args) {
+fn run_checked(
+    core: &mut Core,
+    known: Option<Entry>,
+    args: &Args<'_>,
+    output: &mut Vec<u8>,
+) -> Option<Box<dyn Pending>> {
+    let entry = match find(known, args) {
         Ok(entry) => entry,
         Err(error) => return refuse_unfound(core, args, &error, output),
     };
@@ -157,9 +162,9 @@ fn run_on_connection(
     }
 }
 
-/// Finds the command or subcommand, and checks how many arguments it has.
-pub(super) fn find(args: &Args<'_>) -> Result<Entry, CommandError> {
-    let Some(mut entry) = table::find(&args[0]) else {
+/// Finds the command, if it is not known, or subcommand, and checks how many arguments it has.
+fn find(known: Option<Entry>, args: &Args<'_>) -> Result<Entry, CommandError> {
+    let Some(mut entry) = known.or_else(|| table::find(&args[0])) else {
         return Err(unknown(args));
     };
     if !entry.command.accepts(args.len()) {
