@@ -273,6 +273,18 @@ impl Keys {
         step: 1,
     };
 
+    /// Whether the first argument is the only key.
+    pub fn is_first(&self) -> bool {
+        matches!(
+            self,
+            Keys::Range {
+                first: 1,
+                last: 1,
+                ..
+            }
+        )
+    }
+
     /// Where the keys are among `args`; `None` if the arguments make no sense. O(keys).
     pub fn positions(&self, args: &Args<'_>) -> Option<Vec<usize>> {
         match *self {

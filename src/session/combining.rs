@@ -6,15 +6,13 @@
 //! nothing counted, before they have committed. If they cannot (one of them fails, others are in the
 //! way, the gate is closed), they are taken back, and each runs by itself.
 
-use std::sync::atomic::Ordering;
-
 use darter_storage::{CommitError, Transaction};
 
 use super::batch::{Batch, Looked};
 use super::retry::Surroundings;
 use super::{Core, Session, dispatch, kept_gate};
 use crate::commands::args::Args;
-use crate::commands::command::{DataHandler, Keys, Run, flag};
+use crate::commands::command::{DataHandler, Run, flag};
 use crate::commands::table::Entry;
 use crate::fault::fault;
 use crate::resp::encode::Encoder;
@@ -91,15 +89,7 @@ fn plain_write(core: &Core, looked: &Looked) -> Option<(Entry, DataHandler)> {
     let Run::Data(handler) = command.run else {
         return None;
     };
-    let writes_one_key = command.has(flag::WRITE)
-        && matches!(
-            command.keys,
-            Keys::Range {
-                first: 1,
-                last: 1,
-                ..
-            }
-        );
+    let writes_one_key = command.has(flag::WRITE) && command.keys.is_first();
     let may_wait = command.has(flag::EXCLUSIVE) || command.has(flag::BLOCKING);
     let is_plain = writes_one_key
         && !may_wait
@@ -128,7 +118,7 @@ impl Core {
         output: &mut Vec<u8>,
     ) -> bool {
         kept_gate::release();
-        self.running = Some(entry.index);
+        self.note_running(entry);
         let mut view =
             Surroundings::new(self, self.client.database).view(transaction, entry.command);
         let meter = self.meter();
@@ -197,9 +187,6 @@ impl Session {
         let Some(looked) = batch.pop() else {
             return Ran::Failed;
         };
-        // Relaxed: shown to people, nothing depends on it.
-        let shown = &core.client.shared.command;
-        shown.store(entry.index, Ordering::Relaxed);
         combined.members.push(Member {
             looked,
             entry,

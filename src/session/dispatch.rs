@@ -77,10 +77,7 @@ fn run_checked(
         Ok(entry) => entry,
         Err(error) => return refuse_unfound(core, args, &error, output),
     };
-    core.running = Some(entry.index);
-    // Relaxed: shown to people, nothing depends on it.
-    let shown = &core.client.shared.command;
-    shown.store(entry.index, Ordering::Relaxed);
+    core.note_running(entry);
     if let Err(error) = check(core, entry) {
         return refuse(core, Some(entry), &error, output);
     }

@@ -17,7 +17,7 @@ use crate::fault::fault;
 const KEPT_MAX: Duration = Duration::from_micros(200);
 
 thread_local! {
-    static IS_ENABLED: Cell<bool> = const { Cell::new(false) };
+    /// Whether there is something in `KEPT`: asked before each command.
     static IS_KEPT: Cell<bool> = const { Cell::new(false) };
     static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
     /// It has kept the gate for long enough: others get it first, if there are any.
@@ -35,7 +35,6 @@ struct Kept {
 /// A task that the calling thread runs for as long as it runs scripts: it allows the thread to keep the
 /// gate, and wakes its scripts when it may be had. The thread calls `release` whenever it is idle.
 pub(crate) fn attend() -> impl Future<Output = ()> {
-    IS_ENABLED.set(true);
     std::future::poll_fn(|context: &mut Context<'_>| {
         ATTENDANT.set(Some(context.waker().clone()));
         MUST_WAIT.set(false);
@@ -84,11 +83,11 @@ fn take() -> Option<Kept> {
 
 /// Ends an exclusive transaction. The thread has had the gate since `since`.
 pub(super) fn keep(transaction: Transaction, since: Instant) {
-    if since.elapsed() >= KEPT_MAX {
-        MUST_WAIT.set(true);
+    if ATTENDANT.with_borrow(Option::is_none) {
         return drop(transaction);
     }
-    if !IS_ENABLED.get() {
+    if since.elapsed() >= KEPT_MAX {
+        MUST_WAIT.set(true);
         return drop(transaction);
     }
     if let Some(gate) = transaction.keep_gate() {

@@ -42,7 +42,7 @@ use bumpalo::Bump;
 use crate::clients::{ClientState, Context, ReplyMode, SharedClient};
 use crate::commands::args::KeptArguments;
 use crate::commands::command::flag;
-use crate::commands::table;
+use crate::commands::table::{self, Entry};
 use crate::fault::fault;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
@@ -200,6 +200,14 @@ impl Core {
             }
             None => self.services.store.begin(darter_storage::Mode::Direct),
         }
+    }
+
+    /// A command runs, or is about to.
+    fn note_running(&mut self, entry: Entry) {
+        self.running = Some(entry.index);
+        // Relaxed: shown to people, nothing depends on it.
+        let shown = &self.client.shared.command;
+        shown.store(entry.index, Ordering::Relaxed);
     }
 
     /// A slice of the command that runs is over, and the command is not.

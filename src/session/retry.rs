@@ -30,14 +30,7 @@ pub(super) enum Attempt {
 
 /// Where a command that runs by itself reads.
 pub(super) fn mode_of(command: &Command) -> Mode {
-    let reads_one_key = matches!(
-        command.keys,
-        Keys::Range {
-            first: 1,
-            last: 1,
-            ..
-        }
-    );
+    let reads_one_key = command.keys.is_first();
     let reads_parts = matches!(command.keys, Keys::None) && !command.has(flag::WHOLE_KEYSPACE);
     if command.has(flag::READONLY) && !reads_one_key && !reads_parts {
         Mode::Snapshot
