@@ -41,9 +41,12 @@ fn run(started: Instant) -> Result<(), String> {
     }
     darter::server::descriptors::make_room(&config);
     let listen = config.listen()?;
+    // Before anybody can connect: a signal at the start, too, ends the server cleanly.
+    let cannot_wait = |error| format!("cannot wait for signals: {error}");
+    let signals = Signals::listen().map_err(cannot_wait)?;
     let server = Server::start(Services::new(config), &listen)
         .map_err(|error| format!("cannot listen: {error}"))?;
-    stop_on_signals(server.services())?;
+    signals.stop(server.services()).map_err(cannot_wait)?;
     let mut places: Vec<String> = server
         .addresses()
         .iter()
@@ -229,36 +232,43 @@ fn log_panics() {
     }));
 }
 
-/// Ends the server on SIGTERM and SIGINT.
-fn stop_on_signals(services: &Arc<Services>) -> Result<(), String> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let services = Arc::clone(services);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot wait for signals: {error}"))?;
-    let wait = move || {
-        runtime.block_on(async {
-            let kinds = [SignalKind::terminate(), SignalKind::interrupt()];
-            let [Ok(mut terminate), Ok(mut interrupt)] = kinds.map(signal) else {
-                return;
-            };
-            std::future::poll_fn(|context| {
-                let is_over = terminate.poll_recv(context).is_ready()
-                    || interrupt.poll_recv(context).is_ready();
-                if is_over {
+/// SIGTERM and SIGINT, which no longer end the process by themselves.
+struct Signals {
+    runtime: tokio::runtime::Runtime,
+    kinds: [tokio::signal::unix::Signal; 2],
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let entered = runtime.enter();
+        let kinds = [
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        ];
+        drop(entered);
+        Ok(Signals { runtime, kinds })
+    }
+
+    /// Ends the server at the first of them.
+    fn stop(self, services: &Arc<Services>) -> std::io::Result<()> {
+        let services = Arc::clone(services);
+        let Signals { runtime, mut kinds } = self;
+        let wait = move || {
+            runtime.block_on(std::future::poll_fn(|context| {
+                let mut kinds = kinds.iter_mut();
+                if kinds.any(|kind| kind.poll_recv(context).is_ready()) {
                     std::task::Poll::Ready(())
                 } else {
                     std::task::Poll::Pending
                 }
-            })
-            .await;
+            }));
             services.stop();
-        });
-    };
-    std::thread::Builder::new()
-        .name("darter-signals".into())
-        .spawn(wait)
-        .map(drop)
-        .map_err(|error| format!("cannot wait for signals: {error}"))
+        };
+        let name = "darter-signals".into();
+        std::thread::Builder::new().name(name).spawn(wait).map(drop)
+    }
 }
