@@ -26,6 +26,15 @@ class Witness:
             told = self.client.blpop(f"told:{what}", timeout_s)
             assert told, f"{self.client.hlen(what)} of {size} {what}"
 
+    def until_nobody_waits(self):
+        """Waits until the server has seen the end of killed processes that waited at it.
+
+        A child may hold its parent's connection a little longer, and what is pushed until then
+        goes to the dead (to Redis's as well).
+        """
+        while self.client.info("clients")["blocked_clients"]:
+            pass
+
     def counts(self, what):
         return {int(number): int(count) for number, count in self.client.hgetall(what).items()}
 

@@ -115,6 +115,7 @@ def check_limits(client, witness):
         kill(worker)
     assert witness.doubled("limited") == {}
     assert max(witness.counts("most")) <= 2, witness.counts("most")
+    witness.until_nobody_waits()
     for number in range(50):
         queue.enqueue("rq_jobs.work", number)
     assert queue.empty() == 50
