@@ -23,6 +23,11 @@ use crate::stats::{ThreadStats, count};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
+/// Bytes sent at once, at least and at most: as many as the system takes in `SEND`.
+const SEND_BYTES: std::ops::RangeInclusive<usize> = 8 * 1024..=256 * 1024;
+/// How long one send may take. Where the system has to find memory for what nobody reads, it needs
+/// twenty times as long as elsewhere, and other clients wait for it.
+const SEND: Duration = Duration::from_micros(100);
 /// A client whose command waits may send this much ahead.
 const AHEAD_BYTES_MAX: usize = 1024 * 1024;
 /// A client whose unfinished requests have grown over this is disconnected.
@@ -38,6 +43,8 @@ pub(super) struct Connection<S> {
     stats: Arc<ThreadStats>,
     /// How much of the session's output has been sent.
     sent: usize,
+    /// How much of it is sent at once.
+    send_bytes: usize,
     /// When the output first was over the soft limit.
     over_soft_limit_since: Option<Instant>,
     has_input: bool,
@@ -71,6 +78,7 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
             services: Arc::clone(services),
             stats: Arc::clone(stats),
             sent: 0,
+            send_bytes: *SEND_BYTES.end(),
             over_soft_limit_since: None,
             has_input: false,
             has_ended: false,
@@ -86,14 +94,18 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
             kept_gate::release();
         }
         while self.sent < self.session.output.len() {
-            let rest = &self.session.output[self.sent..];
-            match Pin::new(&mut self.stream).poll_write(context, rest) {
+            let (sent, was_slow) = self.poll_send_once(context);
+            match sent {
                 Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Step::Over,
                 Poll::Ready(Ok(sent)) => {
                     count(&self.stats.output_bytes, sent as u64);
                     self.sent += sent;
                     if self.session.is_within_reply() {
                         self.note_active();
+                    }
+                    if was_slow && self.sent < self.session.output.len() {
+                        let_others(context);
+                        return Step::Waits;
                     }
                 }
                 Poll::Pending => {
@@ -127,6 +139,28 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
             self.charge();
         }
         Step::Again
+    }
+
+    /// Sends once, and says whether that took longer than `SEND`.
+    fn poll_send_once(&mut self, context: &mut Context<'_>) -> (Poll<io::Result<usize>>, bool) {
+        let rest = &self.session.output[self.sent..];
+        if rest.len() <= *SEND_BYTES.start() {
+            return (Pin::new(&mut self.stream).poll_write(context, rest), false);
+        }
+        let piece = &rest[..rest.len().min(self.send_bytes)];
+        let began = Instant::now();
+        let sent = Pin::new(&mut self.stream).poll_write(context, piece);
+        let elapsed = began.elapsed();
+        let was_slow = elapsed > SEND;
+        let next = if was_slow {
+            piece.len() / 2
+        } else if elapsed < SEND / 4 {
+            self.send_bytes * 2
+        } else {
+            self.send_bytes
+        };
+        self.send_bytes = next.clamp(*SEND_BYTES.start(), *SEND_BYTES.end());
+        (sent, was_slow)
     }
 
     /// Says what the client's buffers take, and sees to it that all together do not take too much.
