@@ -10,6 +10,7 @@ use darter::config::parameters::Change;
 use darter::config::setting;
 use darter::services::Services;
 use darter::session::{Progress, Session};
+use darter::stats::ThreadStats;
 
 use crate::replies;
 
@@ -19,10 +20,11 @@ const LEFT_OUT: &[&str] = &["SHUTDOWN", "CLIENT", "CONFIG", "DEBUG", "MONITOR"];
 const MEMORY_BYTES: &str = "256mb";
 
 thread_local! {
-    static SERVICES: OnceCell<Arc<Services>> = const { OnceCell::new() };
+    static SERVICES: OnceCell<(Arc<Services>, Arc<ThreadStats>)> = const { OnceCell::new() };
 }
 
-fn services() -> Arc<Services> {
+/// The services of all sessions of this thread, and its counts.
+fn services() -> (Arc<Services>, Arc<ThreadStats>) {
     SERVICES.with(|services| {
         let made = services.get_or_init(|| {
             let config = Config::new(2, 1);
@@ -38,9 +40,11 @@ fn services() -> Arc<Services> {
                 assert!(set.is_ok(), "{name}: {set:?}");
             }
             drop(counted);
-            Arc::new(Services::new(config))
+            let services = Arc::new(Services::new(config));
+            let stats = services.stats.join();
+            (services, stats)
         });
-        Arc::clone(made)
+        made.clone()
     })
 }
 
@@ -50,10 +54,10 @@ struct Driver {
 
 impl Driver {
     fn new() -> Driver {
-        let services = services();
+        let (services, stats) = services();
         let client = services.clients.add("fuzz".into(), "fuzz".into(), 0);
         Driver {
-            session: Session::new(&services, &services.stats.join(), client),
+            session: Session::new(&services, &stats, client),
         }
     }
 
@@ -68,7 +72,7 @@ impl Driver {
         }
         let mut progress = Progress::Yielded;
         while progress == Progress::Yielded {
-            services().read_clock();
+            services().0.read_clock();
             progress = self.session.process(Waker::noop());
         }
         let output = std::mem::take(&mut self.session.output);
@@ -117,5 +121,5 @@ pub(crate) fn target(data: &[u8]) {
         }
     }
     driver.session.disconnect();
-    services().store.maintain(1_000);
+    services().0.store.maintain(1_000);
 }
