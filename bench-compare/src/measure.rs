@@ -10,15 +10,13 @@ use crate::client::{Answer, Client};
 use crate::error::Error;
 use crate::load::{self, Load, Outcome, Until};
 use crate::metric::Metric;
-use crate::rows::{Closed, Row, Work};
+use crate::rows::{Closed, Filled, Row, Work};
 use crate::server::{Kind, Program, Server};
 use crate::template::Template;
 use crate::usage::{self, Meter};
 
 /// Reads of one long script.
 const LONG_CALLS: &str = "20000";
-/// Keys of the row that looks at memory.
-const MEMORY_KEYS: u64 = 1_000_000;
 /// Two sizes that differ by less are the same: nothing is rearranged any more.
 const SETTLED_BYTES: u64 = 100_000;
 const SETTLE: Duration = Duration::from_secs(1);
@@ -55,7 +53,7 @@ pub(crate) fn measure(program: &Program, row: &Row, scale: f64) -> Result<Measur
             let server = program.start(&options)?;
             measure_closed(&server, closed, scale)
         }
-        Work::Memory => measure_memory(&program.start(&options)?),
+        Work::Memory(filled) => measure_memory(&program.start(&options)?, filled),
         Work::Start => measure_start(program, &options),
     }
 }
@@ -192,13 +190,13 @@ pub(crate) fn settled_bytes(server: &Server) -> Result<u64, Error> {
     Ok(before)
 }
 
-fn measure_memory(server: &Server) -> Result<Measured, Error> {
+fn measure_memory(server: &Server, filled: &Filled) -> Result<Measured, Error> {
     let before = usage::resident_bytes(server.process())?;
-    Client::new(server.address)?.fill("SET key:{seq} {v64}", 0, MEMORY_KEYS)?;
+    Client::new(server.address)?.fill(&filled.operation, 0, filled.entries)?;
     let after = settled_bytes(server)?;
-    let per_key = after.saturating_sub(before) as f64 / MEMORY_KEYS as f64;
+    let per_entry = after.saturating_sub(before) as f64 / filled.entries as f64;
     Ok(Measured {
-        values: vec![(Metric::BytesPerKey, per_key)],
+        values: vec![(Metric::BytesPerEntry, per_entry)],
         // A size does not depend on what else runs.
         other_cores: 0.0,
     })

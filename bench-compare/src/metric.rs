@@ -9,7 +9,7 @@ pub(crate) enum Metric {
     P99,
     P999,
     ScriptRate,
-    BytesPerKey,
+    BytesPerEntry,
     StartMs,
 }
 
@@ -22,7 +22,7 @@ impl Metric {
             Metric::P99 => "p99 ms",
             Metric::P999 => "p99.9 ms",
             Metric::ScriptRate => "scripts/s",
-            Metric::BytesPerKey => "RSS bytes/key",
+            Metric::BytesPerEntry => "RSS bytes/entry",
             Metric::StartMs => "ms to the first reply",
         }
     }

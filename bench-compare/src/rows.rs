@@ -30,10 +30,17 @@ const ONE_THREAD: &[&str] = &["--threads=1"];
 pub(crate) enum Work {
     /// Connections that wait for their replies.
     Closed(Closed),
-    /// A million keys, and what they take.
-    Memory,
+    /// What entries take up.
+    Memory(Filled),
     /// From the process's beginning to its first reply.
     Start,
+}
+
+/// An operation that is run so many times: each makes an entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Filled {
+    pub(crate) operation: String,
+    pub(crate) entries: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -308,6 +315,41 @@ fn large(rows: &mut Vec<Row>) {
     }
 }
 
+/// What values of each type take up.
+fn memory(rows: &mut Vec<Row>) {
+    let ten_fields: Vec<_> = (0..10)
+        .map(|field| format!("field:{field} {{v16}}"))
+        .collect();
+    let hash = format!("HSET hash:{{seq}} {}", ten_fields.join(" "));
+    let fills = [
+        ("1 M keys (16 + 64 bytes)", FILL_KEYS, (1.15, 0.9)),
+        ("1 M hashes of 10 fields", &hash, (1.5, 1.0)),
+        ("a hash of 1 M", "HSET big field:{seq} {v16}", (1.5, 1.0)),
+        (
+            "a sorted set of 1 M",
+            "ZADD big {seq} member:{seq}",
+            (1.5, 1.0),
+        ),
+        ("a list of 1 M", "RPUSH big {v16}", (1.5, 1.0)),
+        (
+            "1,000 streams of about 1,000",
+            "XADD stream:{1000} * field {v16}",
+            (1.5, 1.0),
+        ),
+    ];
+    for (what, operation, (must, aim)) in fills {
+        rows.push(Row {
+            name: format!("memory of {what}"),
+            work: Work::Memory(Filled {
+                operation: operation.into(),
+                entries: LARGE,
+            }),
+            options: &[],
+            bars: vec![Bar::ratio(Metric::BytesPerEntry, must, aim)],
+        });
+    }
+}
+
 /// All rows.
 pub(crate) fn all() -> Vec<Row> {
     let mut rows = Vec::new();
@@ -316,12 +358,7 @@ pub(crate) fn all() -> Vec<Row> {
     scripts(&mut rows);
     long_scripts(&mut rows);
     large(&mut rows);
-    rows.push(Row {
-        name: "memory of 1 M keys (16 + 64 bytes)".into(),
-        work: Work::Memory,
-        options: &[],
-        bars: vec![Bar::ratio(Metric::BytesPerKey, 1.15, 0.9)],
-    });
+    memory(&mut rows);
     rows.push(Row {
         name: "start".into(),
         work: Work::Start,

@@ -41,6 +41,39 @@ impl StreamId {
     }
 }
 
+/// The ID of an entry as its key: the milliseconds, then how many bytes the sequence has, and these.
+/// Keys sort as the IDs do. Most sequences are small, so this is half of what two words would take.
+struct EntryKey {
+    bytes: [u8; 17],
+    length: usize,
+}
+
+impl EntryKey {
+    fn new(id: StreamId) -> EntryKey {
+        let sequence = id.sequence.to_be_bytes();
+        let skipped = (id.sequence.leading_zeros() / 8) as usize;
+        let length = 9 + sequence.len() - skipped;
+        let mut bytes = [0; 17];
+        bytes[..8].copy_from_slice(&id.milliseconds.to_be_bytes());
+        bytes[8] = (sequence.len() - skipped) as u8;
+        bytes[9..length].copy_from_slice(&sequence[skipped..]);
+        EntryKey { bytes, length }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn id(key: &[u8]) -> StreamId {
+        let (milliseconds, sequence) = key.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        let digits = sequence.iter().skip(1);
+        StreamId {
+            milliseconds: u64::from_be_bytes(*milliseconds),
+            sequence: digits.fold(0, |sequence, digit| sequence << 8 | u64::from(*digit)),
+        }
+    }
+}
+
 /// What a stream knows besides its entries.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct StreamHead {
@@ -109,10 +142,7 @@ impl<'a> StreamEntry<'a> {
 }
 
 fn entry(item: Item<'_>) -> (StreamId, StreamEntry<'_>) {
-    (
-        StreamId::from_key(item.key),
-        StreamEntry { fields: item.value },
-    )
+    (EntryKey::id(item.key), StreamEntry { fields: item.value })
 }
 
 /// A stream to be read.
@@ -200,7 +230,7 @@ impl<'a> StreamRef<'a> {
     pub fn first_id(self) -> StreamId {
         self.view
             .get(0)
-            .map_or(StreamId::default(), |item| StreamId::from_key(item.key))
+            .map_or(StreamId::default(), |item| EntryKey::id(item.key))
     }
 
     /// The largest ID removed by [`StreamValue::remove`]; 0-0 if there is none. Trimming does not
@@ -238,7 +268,8 @@ impl<'a> StreamRef<'a> {
     }
 
     fn rank(self, id: StreamId) -> (usize, bool) {
-        let place = self.view.bound(Order::Key, id.milliseconds, &id.to_key());
+        let key = EntryKey::new(id);
+        let place = self.view.bound(Order::Key, id.milliseconds, key.bytes());
         (place.rank, place.found)
     }
 
@@ -362,7 +393,7 @@ impl StreamValue {
             put_entry(&mut bytes, field, value);
         }
         let place = self.body.gap(self.as_ref().len());
-        self.body.insert(&place, &id.to_key(), &bytes);
+        self.body.insert(&place, EntryKey::new(id).bytes(), &bytes);
         self.head.last_id = id;
         self.head.entries_added = self.head.entries_added.saturating_add(1);
         true
@@ -379,7 +410,8 @@ impl StreamValue {
     /// assert!(!stream.remove(id));
     /// ```
     pub fn remove(&mut self, id: StreamId) -> bool {
-        let place = self.body.bound(id.milliseconds, &id.to_key());
+        let key = EntryKey::new(id);
+        let place = self.body.bound(id.milliseconds, key.bytes());
         if place.found {
             self.body.remove(&place);
             self.head.max_deleted_id = self.head.max_deleted_id.max(id);
@@ -423,7 +455,7 @@ impl StreamValue {
         max_deleted_id: Option<StreamId>,
     ) -> bool {
         let last_entry = self.body.view().iter_back_from(usize::MAX).next();
-        if last_entry.is_some_and(|item| last_id < StreamId::from_key(item.key)) {
+        if last_entry.is_some_and(|item| last_id < EntryKey::id(item.key)) {
             return false;
         }
         self.body.changed = true;
@@ -467,6 +499,28 @@ mod tests {
             milliseconds,
             sequence,
         }
+    }
+
+    #[test]
+    fn keys_of_entries_sort_as_their_ids_and_lead_back_to_them() {
+        let numbers = (0..64).flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) + 1]);
+        let mut numbers: Vec<u64> = numbers.chain([u64::MAX - 1, u64::MAX]).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let ids = numbers.iter().flat_map(|&milliseconds| {
+            let id = move |&sequence| StreamId {
+                milliseconds,
+                sequence,
+            };
+            numbers.iter().map(id)
+        });
+        let ids: Vec<_> = ids.collect();
+        assert!(ids.is_sorted());
+        let keys = ids.iter().map(|id| EntryKey::new(*id).bytes().to_vec());
+        let keys: Vec<_> = keys.collect();
+        assert!(keys.is_sorted_by(|one, next| one < next));
+        let back: Vec<_> = keys.iter().map(|key| EntryKey::id(key)).collect();
+        assert_eq!(back, ids);
     }
 
     #[test]
