@@ -51,11 +51,14 @@ impl Listener {
     }
 }
 
+/// What a notification's key begins with.
+const TOLD: &str = "told:";
+
 fn subscribe(mut client: Client, window: u32) -> Vec<u32> {
     let mut listener = Listener::new(window);
     loop {
-        let message = client.read().elements();
-        if !listener.hear(&text(message.last().unwrap())) {
+        let message = text(client.read().elements().last().unwrap());
+        if !listener.hear(message.strip_prefix(TOLD).unwrap_or(&message)) {
             return listener.ids;
         }
     }
@@ -103,7 +106,12 @@ impl<'scope> Witnesses<'scope> {
     ) -> Witnesses<'scope> {
         let mut threads = Vec::new();
         let (ready, is_ready) = mpsc::channel();
-        for (subscription, channel) in [("SUBSCRIBE", "news"), ("PSUBSCRIBE", "n*s")] {
+        let subscriptions = [
+            (0, "SUBSCRIBE", "news"),
+            (0, "PSUBSCRIBE", "n*s"),
+            (2 + QUEUES, "SUBSCRIBE", "__keyevent@0__:sadd"),
+        ];
+        for (number, subscription, channel) in subscriptions {
             let ready = ready.clone();
             let thread = scope.spawn(move || {
                 let mut client = Client::connect(address);
@@ -111,7 +119,7 @@ impl<'scope> Witnesses<'scope> {
                 ready.send(()).unwrap();
                 subscribe(client, window)
             });
-            threads.push((0, format!("{subscription} {channel}"), thread));
+            threads.push((number, format!("{subscription} {channel}"), thread));
         }
         for queue in 0..QUEUES {
             let name = format!("queue:{queue}");
@@ -121,7 +129,7 @@ impl<'scope> Witnesses<'scope> {
         }
         let thread = scope.spawn(move || follow_stream(Client::connect(address), window));
         threads.push((1 + QUEUES, "XREAD stream".into(), thread));
-        for _ in 0..2 {
+        for _ in subscriptions {
             is_ready.recv().unwrap();
         }
         Witnesses {
@@ -140,6 +148,7 @@ impl<'scope> Witnesses<'scope> {
             client.call(&["RPUSH", &format!("queue:{queue}"), &end]);
         }
         client.call(&["XADD", "stream", "*", "t", &end]);
+        client.call(&["SADD", &format!("{TOLD}{end}"), "x"]);
         let threads = self.threads.into_iter();
         threads
             .map(|(channel, name, thread)| Witness {

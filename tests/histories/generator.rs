@@ -126,7 +126,8 @@ impl Program {
             }
         }
         let channels = self.tells.iter();
-        keys.extend(channels.filter_map(|channel| CHANNELS[*channel].1.map(str::to_owned)));
+        let told = channels.filter_map(|channel| CHANNELS[*channel].1);
+        keys.extend(told.flat_map(|key| self.expand(key, None)));
         keys.sort_unstable();
         keys.dedup();
         keys

@@ -103,7 +103,7 @@ macro_rules! mode {
 }
 
 const ALL: usize = CHANNELS.len();
-/// Streams have no place in the programs of the embedded API.
+/// Streams have no place in the programs of the embedded API, and commands alone notify.
 const EMBEDDED: usize = 3;
 
 const UNDECLARED: &str = "#!lua flags=allow-undeclared-keys\n";

@@ -274,4 +274,6 @@ pub(crate) const CHANNELS: &[(&str, Option<&str>)] = &[
     ("RPUSH queue:0 {t}", Some("queue:0")),
     ("RPUSH queue:1 {t}", Some("queue:1")),
     ("XADD stream * t {t}", Some("stream")),
+    // By the notification, which names the key.
+    ("SADD told:{t} x", Some("told:{t}")),
 ];

@@ -24,6 +24,9 @@ const FINAL_ID: u32 = u32::MAX;
 fn set_up(server: &Server, window: Window) {
     let mut client = Client::connect(server.address);
     assert_eq!(client.run("FLUSHALL"), Reply::Status("OK".into()));
+    // Of commands on sets: nobody but the programs that tell others uses any.
+    let notifies = client.run("CONFIG SET notify-keyspace-events Es");
+    assert_eq!(notifies, Reply::Status("OK".into()));
     scripts::load(&mut client);
     let born = BORN.to_string();
     let mortals: Vec<Object> = window.mortals().collect();
