@@ -74,7 +74,7 @@ differential *arguments:
     SEED="${SEED:-$RANDOM}" COMMANDS="${COMMANDS:-500000}" cargo test --release --test differential -- \
         --nocapture {{arguments}}
 
-# Load against a real server: connections, churn, deaf, attacks, gallery or hour; `just load hour 3600`.
+# Load against a real server: connections, churn, deaf, delete, attacks, gallery or hour; `just load hour 3600`.
 load name seconds="":
     LOAD_SECONDS={{seconds}} cargo test --release --test load {{name}}::{{name}} -- \
         --exact --ignored --nocapture

@@ -8,6 +8,7 @@ mod attacks;
 mod churn;
 mod connections;
 mod deaf;
+mod delete;
 mod gallery;
 mod hour;
 mod measure;
