@@ -422,3 +422,18 @@ fn a_held_snapshot_misses_nothing() {
     listened.client.run("GET k");
     assert_eq!(listened.heard(), ["[__keyevent@0__:keymiss k]"]);
 }
+
+/// Fields that expire are not told of, but that the hash has when its last field does.
+#[test]
+fn a_hash_whose_last_field_expires_has_expired() {
+    let server = Server::start();
+    let mut listened = Listened::connect(server.address, "EA");
+    listened.client.run("HSET h a 1 b 2");
+    listened.client.run("HPEXPIRE h 1 FIELDS 1 a");
+    until(|| listened.client.run("HLEN h").render() == "1");
+    listened.client.run("HSET h c 3");
+    listened.client.run("HPEXPIRE h 1 FIELDS 2 b c");
+    let told = ["hset h", "hexpire h", "hset h", "hexpire h", "expired h"];
+    let told = told.map(|text| format!("[__keyevent@0__:{text}]"));
+    assert_eq!(listened.wait_for_expiry("h"), told);
+}
