@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use darter_storage::{Error, Snapshot, StringRef, Transaction, ValueRef};
 
 use super::{Core, Pending, Step};
+use crate::commands::args::{Args, KeptArguments};
 use crate::fault::fault;
 use crate::resp::encode::{Encoder, Meter};
 
@@ -31,7 +32,7 @@ enum CutShort {
 struct LargeReply {
     snapshot: Snapshot,
     database: usize,
-    key: Vec<u8>,
+    arguments: KeptArguments,
     length: usize,
     position: usize,
     began: Instant,
@@ -48,9 +49,16 @@ fn string<'t>(
     }
 }
 
-/// Begins to reply with what a key holds now. `None`, and nothing is written, if that is no large
+/// The key of such a command.
+const KEY: usize = 1;
+
+/// Begins to reply with what a command's key holds now. `None`, and nothing is written, if that is no large
 /// string, or so many snapshots are held that clients who do not read could use them up.
-pub(super) fn begin(core: &Core, key: &[u8], output: &mut Vec<u8>) -> Option<Box<dyn Pending>> {
+pub(super) fn begin(
+    core: &Core,
+    args: &Args<'_>,
+    output: &mut Vec<u8>,
+) -> Option<Box<dyn Pending>> {
     let services = &core.services;
     let held_max = services.config.snapshot_limits().count / 2;
     if services.store.snapshots_held().0 >= held_max {
@@ -59,7 +67,7 @@ pub(super) fn begin(core: &Core, key: &[u8], output: &mut Vec<u8>) -> Option<Box
     let database = core.client.database;
     let snapshot = services.store.snapshot();
     let read = snapshot.read(|transaction| {
-        let value = string(transaction, database, key)?;
+        let value = string(transaction, database, &args[KEY])?;
         Ok::<_, Error>(value.map(StringRef::len))
     });
     let length = read.ok().flatten()?;
@@ -71,7 +79,7 @@ pub(super) fn begin(core: &Core, key: &[u8], output: &mut Vec<u8>) -> Option<Box
     Some(Box::new(LargeReply {
         snapshot,
         database,
-        key: key.to_vec(),
+        arguments: KeptArguments::new(args),
         length,
         position: 0,
         began: Instant::now(),
@@ -87,7 +95,7 @@ impl LargeReply {
         let end = (self.position + bytes).min(self.length);
         output.reserve_exact(end - self.position + 2);
         self.snapshot.read(|transaction| {
-            let value = string(transaction, self.database, &self.key)?;
+            let value = string(transaction, self.database, self.arguments.at(KEY))?;
             let parts = value.ok_or(CutShort::Gone)?.range_parts(self.position, end);
             parts.for_each(|part| output.extend_from_slice(part));
             Ok::<_, CutShort>(())
@@ -152,6 +160,10 @@ impl Pending for LargeReply {
     /// As other replies: a client that sends no more may still read.
     fn outlives_client(&self) -> bool {
         true
+    }
+
+    fn arguments(&self) -> Option<&KeptArguments> {
+        Some(&self.arguments)
     }
 
     fn is_within_reply(&self) -> bool {

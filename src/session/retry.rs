@@ -260,7 +260,7 @@ fn run_deferring(
                 core.direct = Some(transaction);
             }
             if has_deferred {
-                let begun = large_reply::begin(core, &args[1], output);
+                let begun = large_reply::begin(core, args, output);
                 return begun.or_else(|| run_deferring(core, (command, run), args, output, false));
             }
             core.ended(failed, !command.has(flag::READONLY));

@@ -73,6 +73,18 @@ fn the_slow_log_has_everything_if_it_is_told_so_and_is_bounded() {
     assert_eq!(client.run("SLOWLOG GET -2").render(), error);
 }
 
+/// Its reply is sent piece by piece, after the command has given its thread back.
+#[test]
+fn the_slow_log_has_the_key_of_a_large_string() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.call(&[&b"SET"[..], b"large", &vec![b'x'; 4 << 20]]);
+    client.run("CONFIG SET slowlog-log-slower-than 0");
+    assert_eq!(client.run("GET large").render().len(), 4 << 20);
+    let entries = client.run("SLOWLOG GET 1").elements();
+    assert_eq!(arguments(&entries[0]), "GET large");
+}
+
 #[test]
 fn latency_has_the_worst_of_each_event() {
     let server = Server::start();
