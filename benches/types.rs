@@ -361,7 +361,7 @@ impl Driver {
         elapsed
     }
 
-    /// Makes sure that what is read is there: that nothing is would be found out sooner.
+    /// Makes sure that what is read is there: a read that finds nothing costs less.
     fn check(&mut self, name: &str, operation: &Operation) {
         if let (READ | SPAN | "rank", Operation::InPlace(rounds)) = (name, operation) {
             for request in rounds.iter().flatten() {
