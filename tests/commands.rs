@@ -6,6 +6,8 @@ mod support;
 
 #[path = "commands/absent.rs"]
 mod absent;
+#[path = "commands/admission.rs"]
+mod admission;
 #[path = "commands/bitmap.rs"]
 mod bitmap;
 #[path = "commands/blocking.rs"]

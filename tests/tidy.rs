@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use darter::commands::command::{Keys, Run, flag};
 use darter::commands::table;
 
+#[path = "tidy/commands_document.rs"]
+mod commands_document;
+
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
 /// Where the store may lock: waiters alone, and readers of the effects stream.
@@ -373,47 +376,10 @@ fn every_command_has_good_manners() {
     assert_eq!(names.len(), count, "a command stands twice");
 }
 
-/// The table of commands as a document.
-fn commands_document() -> String {
-    let mut text = String::from(
-        "# Commands\n\nMade from the table of commands by `cargo test --test tidy`; edit the rows in \
-         `src/commands/`.\n",
-    );
-    let mut groups: Vec<&str> = table::all()
-        .iter()
-        .map(|e| e.command.group.name())
-        .collect();
-    groups.sort_unstable();
-    groups.dedup();
-    for group in groups {
-        text.push_str(&format!(
-            "\n## {group}\n\n| command | arity | since | cost | what it does |\n"
-        ));
-        text.push_str("|---|---|---|---|---|\n");
-        let mut entries: Vec<_> = table::all()
-            .iter()
-            .filter(|entry| entry.command.group.name() == group)
-            .collect();
-        entries.sort_by_key(|entry| entry.full_name());
-        for entry in entries {
-            let command = entry.command;
-            text.push_str(&format!(
-                "| {} | {} | {} | {} | {} |\n",
-                entry.full_name().to_ascii_uppercase().replace('|', " "),
-                command.arity,
-                command.since,
-                command.complexity,
-                command.summary
-            ));
-        }
-    }
-    text
-}
-
 #[test]
 fn the_document_of_commands_is_up_to_date() {
     let path = root().join("docs/commands.md");
-    let expected = commands_document();
+    let expected = commands_document::text();
     if fs::read_to_string(&path).unwrap_or_default() != expected {
         fs::write(&path, expected).expect("writable");
         panic!("docs/commands.md was stale and has been rewritten: commit it");

@@ -444,9 +444,9 @@ impl Command {
         matches!(self.run, Run::Control(control) if control.loads_functions())
     }
 
-    /// Whether it tells others something. Of what scripts may call: who subscribes, too, has the flag.
+    /// Whether it tells others something. Who subscribes, or asks who has, is no command on data.
     pub fn publishes(&self) -> bool {
-        self.has(flag::PUBSUB) && !self.has(flag::READONLY)
+        self.has(flag::PUBSUB) && matches!(self.run, Run::Data(_))
     }
 
     /// Whether `count` arguments (name included) are as many as it takes.

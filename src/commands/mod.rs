@@ -1,6 +1,7 @@
 //! What a command is, and all of them, one file per family.
 
 pub mod absent;
+pub mod admission;
 pub mod args;
 pub mod bitfield;
 pub mod bitmap;

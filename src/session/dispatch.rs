@@ -14,6 +14,7 @@ use super::{
     resting, retry, suspended,
 };
 use crate::clients::ReplyMode;
+use crate::commands::admission::{self, InMulti};
 use crate::commands::args::Args;
 use crate::commands::command::{Command, Control, Run, flag};
 use crate::commands::error::CommandError;
@@ -96,7 +97,7 @@ fn run_entry(
 ) -> Option<Box<dyn Pending>> {
     let command = entry.command;
     if let Some(queue) = &mut core.multi
-        && !runs_inside_multi(command)
+        && command.in_multi() == InMulti::Queued
     {
         queue.items.push(Item::new(entry, args));
         core.kept_bytes += multi::kept_bytes(args.all().iter().copied());
@@ -223,9 +224,7 @@ fn check(core: &Core, entry: Entry) -> Result<(), CommandError> {
         )));
     }
     if core.multi.is_some() && command.has(flag::NO_MULTI) {
-        return Err(CommandError::text(
-            "ERR Command not allowed inside a transaction",
-        ));
+        return Err(CommandError::text(admission::NOT_IN_MULTI));
     }
     if let Some(error) = protected::refusal(core, command) {
         return Err(error);
@@ -321,15 +320,6 @@ pub(super) fn fail(core: &mut Core, error: &CommandError, output: &mut Vec<u8>) 
     Encoder::new(output, core.client.protocol).error(text.as_bytes());
 }
 
-fn runs_inside_multi(command: &Command) -> bool {
-    match command.run {
-        Run::Control(Control::Unwatch) => false,
-        Run::Control(control) => control.runs_script().is_none() && !control.loads_functions(),
-        Run::Client(_) => command.name == "QUIT",
-        _ => false,
-    }
-}
-
 /// Subscribing needs the stream of effects to go before it is confirmed.
 fn needs_stream(core: &Core, command: &Command) -> bool {
     let subscribes = |command: &Command| command.has(flag::PUBSUB | flag::SUBSCRIBED);
@@ -355,7 +345,7 @@ fn run_control(
     let mut reply = Encoder::new(output, protocol);
     match control {
         Control::Multi if core.multi.is_some() => {
-            reply.error(b"ERR MULTI calls can not be nested");
+            reply.error(admission::NO_NESTED_MULTI.as_bytes());
         }
         Control::Multi => {
             core.multi = Some(Multi::default());
@@ -371,7 +361,7 @@ fn run_control(
         },
         Control::Exec => return exec(core, entry, args, output),
         Control::Watch if core.multi.is_some() => {
-            reply.error(b"ERR WATCH inside MULTI is not allowed");
+            reply.error(admission::NO_WATCH_IN_MULTI.as_bytes());
         }
         Control::Watch => multi::watch(core, args, &mut reply),
         Control::Unwatch => {
@@ -496,7 +486,7 @@ fn paused(core: &Core, entry: Entry, args: &Args<'_>) -> Option<Box<dyn Pending>
 fn may_write(command: &Command) -> bool {
     match command.runs_script() {
         Some(read_only) => !read_only,
-        None => command.has(flag::WRITE) || matches!(command.name, "PUBLISH" | "SPUBLISH"),
+        None => command.changes_something(),
     }
 }
 

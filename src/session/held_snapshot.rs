@@ -3,42 +3,31 @@
 use darter_storage::Mode;
 
 use super::{Core, retry};
+use crate::commands::admission::{self, OnSnapshot};
 use crate::commands::args::Args;
-use crate::commands::command::{Command, Control, DataHandler, Run, flag};
+use crate::commands::command::{Command, DataHandler, flag};
 use crate::commands::error::CommandError;
 use crate::fault::fault;
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
 
 /// A script, too, must say that it does not write.
-pub(super) const NO_WRITES: CommandError =
-    CommandError::text("ERR Write commands are not allowed on a snapshot");
+pub(super) const NO_WRITES: CommandError = CommandError::text(admission::NO_WRITES_ON_SNAPSHOT);
 
 /// Whether a command may run while the connection holds a snapshot.
 pub(super) fn check(core: &Core, command: &Command) -> Result<(), CommandError> {
     if core.held.is_none() {
         return Ok(());
     }
-    let is_transaction = matches!(
-        command.run,
-        Run::Control(Control::Multi | Control::Watch | Control::Exec)
-    );
-    if is_transaction {
-        return Err(CommandError::text(
-            "ERR Transactions are not allowed on a snapshot, whose reads are consistent anyhow",
-        ));
+    match command.on_snapshot() {
+        OnSnapshot::Refused(text) if !fault!("a snapshot's connection writes") => {
+            Err(CommandError::text(text))
+        }
+        _ => Ok(()),
     }
-    let writes = command.has(flag::WRITE) || command.has(flag::EXCLUSIVE);
-    if writes && !fault!("a snapshot's connection writes") {
-        return Err(NO_WRITES);
-    }
-    Ok(())
 }
 
 pub(super) fn begin(core: &mut Core, reply: &mut dyn Reply) {
-    if core.held.is_some() {
-        return reply.error(b"ERR SNAPSHOT calls can not be nested");
-    }
     if !core.watches.is_empty() {
         return reply.error(b"ERR SNAPSHOT BEGIN is not allowed while keys are watched");
     }

@@ -7,7 +7,7 @@ use darter_storage::{CommitError, Escalation, Mode, Transaction};
 use super::{Core, Pending, Step, large_reply};
 use crate::clients::ReplyMode;
 use crate::commands::args::{Args, KeptArguments};
-use crate::commands::command::{Command, DataHandler, Keys, flag};
+use crate::commands::command::{Command, DataHandler, flag};
 use crate::commands::error::{CommandError, Wait};
 use crate::commands::view::{KeyRules, View};
 use crate::fault::fault;
@@ -31,7 +31,7 @@ pub(super) enum Attempt {
 /// Where a command that runs by itself reads.
 pub(super) fn mode_of(command: &Command) -> Mode {
     let reads_one_key = command.keys.is_first();
-    let reads_parts = matches!(command.keys, Keys::None) && !command.has(flag::WHOLE_KEYSPACE);
+    let reads_parts = command.names_no_key() && !command.has(flag::WHOLE_KEYSPACE);
     if command.has(flag::READONLY) && !reads_one_key && !reads_parts {
         Mode::Snapshot
     } else {

@@ -10,6 +10,7 @@ use super::explain::Recorder;
 use super::monitored;
 use super::retry::{self, Attempt};
 use super::script_run::Rules;
+use crate::commands::admission;
 use crate::commands::args::Args;
 use crate::commands::command::{Command, Run, flag};
 use crate::commands::error::CommandError;
@@ -112,11 +113,6 @@ pub(super) struct ScriptHost<'h, 't> {
     pub(super) aborted: Option<String>,
 }
 
-/// Whether a command changes data or tells others.
-fn changes_something(command: &Command) -> bool {
-    command.has(flag::WRITE) || command.publishes()
-}
-
 /// Which keys a call may use: those that its arguments name, and those that it makes of patterns.
 struct CallKeys<'r> {
     rules: &'r Rules,
@@ -174,17 +170,13 @@ impl ScriptHost<'_, '_> {
                 "ERR Wrong number of args calling Redis command from script",
             ));
         }
-        if command.has(flag::NOSCRIPT) && !self.may_call_all(command)
-            || matches!(command.run, Run::Container)
-        {
-            return Err(CommandError::text(
-                "ERR This Redis command is not allowed from script",
-            ));
+        if !command.is_for_scripts() && !self.may_call_all(command) {
+            return Err(CommandError::text(admission::NOT_IN_SCRIPTS));
         }
         let may_not_write = self.rules.is_read_only && !fault!("a read-only script writes");
-        if may_not_write && changes_something(command) {
+        if may_not_write && command.changes_something() {
             return Err(CommandError::text(
-                "ERR Write commands are not allowed from read-only scripts.",
+                admission::NO_WRITES_IN_READ_ONLY_SCRIPTS,
             ));
         }
         if command.has(flag::DENYOOM) && self.rules.is_out_of_memory(self.core) {
@@ -249,7 +241,7 @@ impl ScriptHost<'_, '_> {
     ) -> Called {
         let command = entry.command;
         self.rules.has_written |= command.has(flag::WRITE);
-        if changes_something(command) || command.has(flag::EXCLUSIVE) {
+        if command.changes_something() || command.has(flag::EXCLUSIVE) {
             self.rules.note_change();
             if self.rules.is_presumed_reader
                 && self.is_on_snapshot()
@@ -286,9 +278,7 @@ impl ScriptHost<'_, '_> {
                 return self.run_directly((entry, handler), args, context, reply);
             }
             (Run::Client(handler), _) => self.run_client(handler, args, reply),
-            _ => Err(CommandError::text(
-                "ERR This Redis command is not allowed from script",
-            )),
+            _ => Err(CommandError::text(admission::NOT_IN_SCRIPTS)),
         };
         match result {
             Ok(()) | Err(CommandError::WouldBlock(_)) => {}

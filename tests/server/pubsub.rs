@@ -101,3 +101,19 @@ fn who_has_unsubscribed_hears_nothing() {
         assert_eq!(subscriber.run("PING").render(), "PONG", "{end}");
     }
 }
+
+/// Asking who has subscribed tells nobody anything.
+#[test]
+fn scripts_that_only_read_ask_who_has_subscribed() {
+    let server = Server::start();
+    let mut subscriber = Client::connect(server.address);
+    subscriber.run("SUBSCRIBE a");
+    let mut client = Client::connect(server.address);
+    let ask = "return redis.call('PUBSUB', 'CHANNELS')";
+    assert_eq!(client.call(&["EVAL_RO", ask, "0"]).render(), "[a]");
+    let explained = client.call(&["SCRIPT", "EXPLAIN", ask, "0"]);
+    assert!(explained.render().contains("result [a]"), "{explained:?}");
+    client.run("CLIENT PAUSE 100000 WRITE");
+    assert_eq!(client.run("UNSUBSCRIBE").render(), "[unsubscribe nil 0]");
+    client.run("CLIENT UNPAUSE");
+}
