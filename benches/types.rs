@@ -219,8 +219,8 @@ fn of_set(size: usize) -> Operations {
 
 fn of_sorted_set(size: usize) -> Operations {
     let read = |n: usize| [format!("ZSCORE key {}", element(n))];
-    // Another score than before: the member moves.
-    let write = |n: usize| [format!("ZADD key {}.5 {}", size - n, element(n))];
+    // Each time another score: the member moves.
+    let write = |n: usize| [format!("ZINCRBY key {size} {}", element(n))];
     let add = |n: usize| {
         let member = element(size + n);
         [
