@@ -24,10 +24,10 @@ use crate::stats::{ThreadStats, count};
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
 /// Bytes sent at once, at least and at most: as many as the system takes in `SEND`.
-const SEND_BYTES: std::ops::RangeInclusive<usize> = 8 * 1024..=256 * 1024;
+const SEND_BYTES: std::ops::RangeInclusive<usize> = 4 * 1024..=256 * 1024;
 /// How long one send may take. Where the system has to find memory for what nobody reads, it needs
 /// twenty times as long as elsewhere, and other clients wait for it.
-const SEND: Duration = Duration::from_micros(100);
+const SEND: Duration = Duration::from_micros(50);
 /// A client whose command waits may send this much ahead.
 const AHEAD_BYTES_MAX: usize = 1024 * 1024;
 /// A client whose unfinished requests have grown over this is disconnected.
