@@ -20,6 +20,10 @@ use crate::fault::fault;
 use crate::services::Services;
 
 const BACKLOG: i32 = 511;
+/// What the system may keep of a connection's replies before it has sent them (what was sent, and not
+/// confirmed, is not part of it). It would keep megabytes for each client that does not read, which
+/// nobody counts.
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// Pause after the system has refused a socket (out of descriptors), so that it can recover.
 const AFTER_ERROR: Duration = Duration::from_millis(50);
 
@@ -132,6 +136,7 @@ async fn accept_tcp(listener: &TcpListener, services: &Arc<Services>, workers: &
         }
         // A connection without these still works.
         let _ = stream.set_nodelay(true);
+        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
         let keepalive_s = services.config.tcp_keepalive_s.load(Ordering::Relaxed);
         if keepalive_s > 0 {
             let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(keepalive_s));
