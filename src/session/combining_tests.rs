@@ -162,3 +162,14 @@ fn one_that_panics_when_it_is_done_again_is_lost_alone() {
     assert_eq!(progress, Progress::Closing);
     assert_eq!(site.connect().run(&["GET", "k"]), "$1\r\n2\r\n");
 }
+
+#[test]
+fn an_empty_request_is_no_call() {
+    let site = Site::new();
+    let mut client = site.connect();
+    client.run(&["INCR", "n"]);
+    client.0.input().extend_from_slice(b"*0\r\n*-1\r\n\r\n");
+    assert_eq!(client.finish(), (Progress::Idle, String::new()));
+    let calls = figure(&mut client, "cmdstat_incr");
+    assert!(calls.starts_with("calls=1,"), "{calls}");
+}

@@ -34,6 +34,8 @@ pub(super) fn run(
     output: &mut Vec<u8>,
 ) -> Option<Box<dyn Pending>> {
     if taken.request.is_empty() {
+        // It is no call of the command before it.
+        core.running = None;
         return None;
     }
     let arguments = taken.request.arguments(&taken.bytes);
