@@ -1,5 +1,7 @@
 //! Commands that panic, for tests alone.
 
+use std::cell::Cell;
+
 use super::args::Args;
 use super::command::{Command, Group, Keys, flag};
 use super::error::{CommandError, Wait};
@@ -12,6 +14,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::write("PANICGATE", 2, Group::Generic, panic_after_write)
         .flag(flag::EXCLUSIVE)
         .keys(Keys::FIRST),
+    Command::write("PANICAGAIN", 2, Group::Generic, panic_the_second_time).keys(Keys::FIRST),
     Command::write("PANICWAIT", 2, Group::Generic, panic_when_there).keys(Keys::FIRST),
     Command::read("PANICREAD", 2, Group::Generic, panic_after_read).keys(Keys::FIRST),
     Command::client("PANICCLIENT", 1, Group::Generic, |_, _, _| {
@@ -28,6 +31,21 @@ fn panic_after_write(
     reply.array(2);
     reply.bulk(b"half");
     panic!("on purpose")
+}
+
+thread_local! {
+    static HAS_RUN: Cell<bool> = const { Cell::new(false) };
+}
+
+fn panic_the_second_time(
+    view: &mut View<'_>,
+    args: &Args<'_>,
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    view.set_string(&args[1], b"once")?;
+    assert!(!HAS_RUN.replace(true), "on purpose");
+    reply.status("OK");
+    Ok(())
 }
 
 fn panic_after_read(

@@ -237,6 +237,8 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
         if is_behind && self.session.waiting_bytes() > AHEAD_BYTES_MAX {
             return Step::Waits;
         }
+        // What is read may be a script to go on with the gate, or a large argument.
+        kept_gate::release_if_late();
         let mut bytes = [std::mem::MaybeUninit::uninit(); READ_BYTES];
         let mut buffer = ReadBuf::uninit(&mut bytes);
         match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {

@@ -199,10 +199,11 @@ impl Session {
     /// Commits what waits to be committed together. `false` if that cannot be: then each of them is
     /// one of the next requests again.
     pub(super) fn commit_combined(&mut self) -> bool {
-        let Some(mut transaction) = self.combined.transaction.take() else {
-            return true;
-        };
         for attempt in 1.. {
+            // Taken while it commits: one that panics there may have committed, and is not run again.
+            let Some(mut transaction) = self.combined.transaction.take() else {
+                return true;
+            };
             let committed = self.core.services.commit(&mut transaction);
             let may_try_again = match committed {
                 Ok(_) => {
@@ -213,7 +214,11 @@ impl Session {
                 Err(CommitError::Conflict(_)) => attempt < ATTEMPTS_MAX,
                 Err(CommitError::GateClosed) => false,
             };
-            if !may_try_again || !self.run_again(&mut transaction) {
+            if !may_try_again {
+                break;
+            }
+            self.combined.transaction = Some(transaction);
+            if !self.run_again() {
                 break;
             }
         }
@@ -223,7 +228,7 @@ impl Session {
     }
 
     /// Runs all of them again on what is there now. `false` if one fails.
-    fn run_again(&mut self, transaction: &mut Transaction) -> bool {
+    fn run_again(&mut self) -> bool {
         let Session {
             core,
             batch,
@@ -231,6 +236,9 @@ impl Session {
             combined,
             ..
         } = self;
+        let Some(transaction) = &mut combined.transaction else {
+            return false;
+        };
         transaction.restart();
         output.truncate(combined.reply_from);
         combined.members.iter().all(|member| {
@@ -267,6 +275,10 @@ impl Session {
         if is_open {
             self.combined
                 .take_back(&mut self.batch, &mut self.output, 1);
+        } else if !self.combined.members.is_empty() {
+            // Their commit panicked: whether they are done cannot be said, so it is not.
+            self.output.truncate(self.combined.reply_from);
+            self.combined.members.clear();
         }
         is_open
     }

@@ -147,3 +147,29 @@ fn one_that_panics_is_lost_alone() {
     assert_eq!(panics_of(&site), 1);
     assert_eq!(site.connect().run(&["GET", "k"]), "$1\r\n2\r\n");
 }
+
+#[test]
+fn one_that_panics_when_it_is_done_again_is_lost_alone() {
+    let site = Site::new();
+    let mut client = site.connect();
+    site.services.force_conflict();
+    send(
+        &mut client,
+        &["SET k 1", "INCR k", "PANICAGAIN k", "SET k behind"],
+    );
+    let (progress, output) = client.finish();
+    assert_eq!(output, "+OK\r\n:2\r\n-ERR internal error\r\n");
+    assert_eq!(progress, Progress::Closing);
+    assert_eq!(site.connect().run(&["GET", "k"]), "$1\r\n2\r\n");
+}
+
+#[test]
+fn an_empty_request_is_no_call() {
+    let site = Site::new();
+    let mut client = site.connect();
+    client.run(&["INCR", "n"]);
+    client.0.input().extend_from_slice(b"*0\r\n*-1\r\n\r\n");
+    assert_eq!(client.finish(), (Progress::Idle, String::new()));
+    let calls = figure(&mut client, "cmdstat_incr");
+    assert!(calls.starts_with("calls=1,"), "{calls}");
+}

@@ -35,6 +35,8 @@ pub(super) fn run(
     output: &mut Vec<u8>,
 ) -> Option<Box<dyn Pending>> {
     if taken.request.is_empty() {
+        // It is no call of the command before it.
+        core.running = None;
         return None;
     }
     let arguments = taken.request.arguments(&taken.bytes);
@@ -74,7 +76,13 @@ fn run_checked(
     args: &Args<'_>,
     output: &mut Vec<u8>,
 ) -> Option<Box<dyn Pending>> {
-    let entry = match find(known, args) {
+    let found = find(known, args);
+    let is_script = |entry: &Entry| entry.command.runs_script().is_some();
+    if !found.as_ref().is_ok_and(is_script) {
+        // Also for what is refused or queued: there may be many of that.
+        kept_gate::release();
+    }
+    let entry = match found {
         Ok(entry) => entry,
         Err(error) => return refuse_unfound(core, args, &error, output),
     };
@@ -107,9 +115,6 @@ fn run_entry(
         shared.multi_bytes.store(core.kept_bytes, Ordering::Relaxed);
         Encoder::new(output, core.client.protocol).status("QUEUED");
         return None;
-    }
-    if command.runs_script().is_none() {
-        kept_gate::release();
     }
     if !matches!(command.run, Run::Control(Control::Exec)) {
         core.tell_monitors(command, args.all());

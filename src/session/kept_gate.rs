@@ -32,6 +32,10 @@ struct Kept {
     since: Instant,
 }
 
+fn is_late(since: Instant) -> bool {
+    since.elapsed() >= KEPT_MAX
+}
+
 /// A task that the calling thread runs for as long as it runs scripts: it allows the thread to keep the
 /// gate, and wakes its scripts when it may be had. The thread calls `release` whenever it is idle.
 pub(crate) fn attend() -> impl Future<Output = ()> {
@@ -76,6 +80,18 @@ pub(crate) fn release() {
     }
 }
 
+/// Opens the gate if the calling thread has kept it for long enough. For work that may come between two
+/// scripts, and may take long.
+#[inline]
+pub(crate) fn release_if_late() {
+    if IS_KEPT.get()
+        && KEPT.with_borrow(|kept| kept.as_ref().is_some_and(|kept| is_late(kept.since)))
+    {
+        MUST_WAIT.set(true);
+        release();
+    }
+}
+
 fn take() -> Option<Kept> {
     IS_KEPT.set(false);
     KEPT.take()
@@ -86,12 +102,86 @@ pub(super) fn keep(transaction: Transaction, since: Instant) {
     if ATTENDANT.with_borrow(Option::is_none) {
         return drop(transaction);
     }
-    if since.elapsed() >= KEPT_MAX {
+    if is_late(since) {
         MUST_WAIT.set(true);
         return drop(transaction);
     }
     if let Some(gate) = transaction.keep_gate() {
         KEPT.set(Some(Kept { gate, since }));
         IS_KEPT.set(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Progress;
+    use super::super::tests::{Client, Site};
+    use super::*;
+
+    const SCRIPT: &str = "#!lua flags=allow-undeclared-keys\nreturn redis.call('INCR', 'n')";
+
+    /// A thread that has run an exclusive script, and keeps the gate.
+    fn keeper() -> (Site, Client) {
+        let attendant = std::pin::pin!(attend());
+        assert!(
+            attendant
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+        let site = Site::new();
+        let mut client = site.connect();
+        // Whoever loses the processor for as long as that has not kept it.
+        let keeps = (0..100).any(|_| {
+            client.run(&["EVAL", SCRIPT, "0"]);
+            attendant_runs();
+            IS_KEPT.get()
+        });
+        assert!(keeps && !is_open(&site));
+        (site, client)
+    }
+
+    fn attendant_runs() {
+        MUST_WAIT.set(false);
+    }
+
+    fn is_open(site: &Site) -> bool {
+        site.services.store.poll_open(Waker::noop())
+    }
+
+    #[test]
+    fn whatever_is_no_script_opens_the_gate_first() {
+        for words in [
+            &["GET", "k"][..],
+            &["SET", "k", "v"],
+            &["NOSUCHCOMMAND"],
+            &["GET"],
+            &["CLIENT", "NOSUCHSUBCOMMAND"],
+        ] {
+            let (site, mut client) = keeper();
+            client.run(words);
+            assert!(is_open(&site), "{words:?}");
+        }
+        let (site, mut client) = keeper();
+        let mut other = site.connect();
+        other.run(&["MULTI"]);
+        client.run(&["EVAL", SCRIPT, "0"]);
+        attendant_runs();
+        assert_eq!(other.run(&["SET", "k", "v"]), "+QUEUED\r\n");
+        assert!(is_open(&site));
+    }
+
+    #[test]
+    fn the_gate_is_kept_no_longer_because_no_script_comes() {
+        let (site, mut client) = keeper();
+        let begun = Instant::now();
+        while !is_late(begun) {
+            std::hint::spin_loop();
+        }
+        release_if_late();
+        assert!(is_open(&site) && MUST_WAIT.get());
+        client.send(&["EVAL", SCRIPT, "0"]);
+        assert_eq!(client.0.process(Waker::noop()), Progress::Suspended);
+        attendant_runs();
+        assert_eq!(client.finish().0, Progress::Idle);
     }
 }
