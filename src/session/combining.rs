@@ -2,7 +2,8 @@
 //! transaction, committed once.
 //!
 //! By themselves each would copy what the one before has just made. Nobody can tell: who sees all
-//! or none of them has seen one of the orders that were possible anyhow. Nothing is sent, and
+//! or none of them has seen one of the orders that were possible anyhow. (WATCH does not see a key that
+//! comes and goes within them, as within EXEC.) Nothing is sent, and
 //! nothing counted, before they have committed. If they cannot (one of them fails, others are in the
 //! way, the gate is closed), they are taken back, and each runs by itself.
 

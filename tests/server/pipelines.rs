@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::support::client::{Client, Reply, encode};
 use crate::support::info;
-use crate::support::server::Server;
+use crate::support::server::{Server, until};
 
 /// Sends lines of words as one pipeline. Returns all replies.
 fn pipeline(client: &mut Client, lines: &[&str]) -> Vec<Reply> {
@@ -110,5 +110,38 @@ fn a_monitor_is_told_of_each_write() {
     for _ in 0..3 {
         let line = monitor.read().render();
         assert!(line.contains("INCR"), "{line}");
+    }
+}
+
+/// Redis serves whoever waits after each command.
+#[test]
+fn who_waits_is_served_when_a_pipeline_is_done() {
+    let server = Server::start();
+    let (mut waiter, mut client) = (
+        Client::connect(server.address),
+        Client::connect(server.address),
+    );
+    waiter.send(&["BLPOP", "q", "0"]);
+    until(|| info::section(&mut client, "clients")["blocked_clients"] == "1");
+    let replies = pipeline(&mut client, &["RPUSH q a", "LPOP q", "RPUSH q b"]);
+    let replies: Vec<String> = replies.iter().map(Reply::render).collect();
+    assert_eq!(replies, ["1", "a", "1"]);
+    assert_eq!(waiter.read().render(), "[q b]");
+}
+
+/// Redis remembers that somebody touched it.
+#[test]
+fn a_key_that_comes_and_goes_within_a_pipeline_was_never_there() {
+    let server = Server::start();
+    let (mut watcher, mut client) = (
+        Client::connect(server.address),
+        Client::connect(server.address),
+    );
+    for lines in [&["SET k v", "GETDEL k"], &["RPUSH k v", "LPOP k"]] {
+        watcher.run("WATCH k");
+        pipeline(&mut client, lines);
+        watcher.run("MULTI");
+        watcher.run("PING");
+        assert_eq!(watcher.run("EXEC").render(), "[PONG]", "{lines:?}");
     }
 }
