@@ -255,6 +255,11 @@ impl Session {
     fn count_combined(&mut self) {
         self.core.ended(false, true);
         let mut members = std::mem::take(&mut self.combined.members);
+        // Else the command behind them would have taken so long.
+        let commit_ns = self.core.lap();
+        if let Some(last) = members.last_mut() {
+            last.elapsed_ns += commit_ns;
+        }
         for member in members.drain(..) {
             self.core.running = Some(member.entry.index);
             self.core.count_run(member.elapsed_ns);
