@@ -34,7 +34,7 @@ faults *names:
 asan *arguments:
     tests/sanitize address {{arguments}}
 
-# ThreadSanitizer over the store (nightly).
+# ThreadSanitizer over the store, or `just tsan server` (nightly).
 tsan *arguments:
     tests/sanitize thread {{arguments}}
 
