@@ -1,6 +1,9 @@
 //! The flag modes side by side, on the same scripts, through whole sessions without sockets:
 //! four scripts × keys of each thread's own or one hot key × one thread or two.
 
+#[allow(dead_code, reason = "other benches use the rest")]
+mod requests;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::task::Waker;
@@ -76,11 +79,7 @@ impl Driver {
 fn request(body: &str, keys: usize, prefix: &str) -> Vec<u8> {
     let mut arguments = vec!["EVAL".to_owned(), body.to_owned(), keys.to_string()];
     arguments.extend((0..keys).map(|key| format!("{prefix}:{key}")));
-    let mut bytes = format!("*{}\r\n", arguments.len()).into_bytes();
-    for argument in arguments {
-        bytes.extend_from_slice(format!("${}\r\n{argument}\r\n", argument.len()).as_bytes());
-    }
-    bytes
+    requests::encode(&arguments)
 }
 
 /// The time that `threads` take for `rounds` runs each.

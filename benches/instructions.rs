@@ -5,6 +5,8 @@
 //! Nothing here may depend on the time or on chance: scripts are not suspended, nothing is slow, and
 //! the store's clock is far ahead of the system's, so that it moves as it is told to.
 
+mod requests;
+
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use darter::resp::reply::Reply;
 use darter::script::cache::sha_of;
 use darter::services::Services;
 use darter::session::{Progress, Session};
+
+use requests::{encode, request};
 
 #[global_allocator]
 static ALLOCATOR: darter::memory::Allocator = darter::memory::Allocator;
@@ -51,22 +55,6 @@ const PATHS: &[(&str, Run)] = &[
     ("parser", parser),
     ("reply", reply),
 ];
-
-fn encode<A: AsRef<[u8]>>(arguments: &[A]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", arguments.len()).into_bytes();
-    for argument in arguments {
-        let argument = argument.as_ref();
-        bytes.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
-        bytes.extend_from_slice(argument);
-        bytes.extend_from_slice(b"\r\n");
-    }
-    bytes
-}
-
-/// A line of words as a request.
-fn request(line: &str) -> Vec<u8> {
-    encode(&line.split(' ').collect::<Vec<_>>())
-}
 
 fn key(number: usize) -> String {
     format!("key:{number:012}")

@@ -2,6 +2,8 @@
 //! elements added and removed, a hundred in a row, ranks, the whole deleted; each also while another
 //! connection holds a snapshot. A string has as many bytes as the others have elements.
 
+mod requests;
+
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -11,6 +13,8 @@ use darter::config::Config;
 use darter::services::Services;
 use darter::session::{Progress, Session};
 use fastrand::Rng;
+
+use requests::request;
 
 #[global_allocator]
 static ALLOCATOR: darter::memory::Allocator = darter::memory::Allocator;
@@ -95,16 +99,6 @@ const KINDS: &[Kind] = &[
         operations: of_stream,
     },
 ];
-
-/// A line of words as a request.
-fn request(line: &str) -> Vec<u8> {
-    let words: Vec<&str> = line.split(' ').collect();
-    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        bytes.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
-    }
-    bytes
-}
 
 fn element(number: usize) -> String {
     format!("element-{number:08}")
