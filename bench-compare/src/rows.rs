@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::load::Until;
 use crate::metric::{Bar, Metric};
+use crate::template::Template;
 
 const INCR: &str = include_str!("../../benches/scripts/incr.lua");
 const RATE_LIMITER: &str = include_str!("../../benches/scripts/rate_limiter.lua");
@@ -315,6 +316,138 @@ fn large(rows: &mut Vec<Row>) {
     }
 }
 
+const READ: Bar = Bar::ratio(Metric::Rate, 1.0, 1.5);
+const WRITE: Bar = Bar::ratio(Metric::Rate, 0.8, 1.5);
+
+/// A large value: what fills it, how often, and what is done to single elements of it.
+struct Whole {
+    what: &'static str,
+    fill: &'static str,
+    times: u64,
+    /// Name, operation and bar; an operation may be two requests.
+    operations: &'static [(&'static str, &'static str, Bar)],
+}
+
+const WHOLES: [Whole; 6] = [
+    Whole {
+        what: "a string of 1 MB",
+        fill: "APPEND big {v1000}",
+        times: 1_000,
+        operations: &[
+            (
+                "read of 16 bytes from",
+                "GETRANGE big {1000-9999}00 {=}15",
+                READ,
+            ),
+            (
+                "write of 16 bytes into",
+                "SETRANGE big {1000-9999}00 {v16}",
+                WRITE,
+            ),
+        ],
+    },
+    Whole {
+        what: "a list of 1 M",
+        fill: "RPUSH big {v16}",
+        times: LARGE,
+        operations: &[
+            (
+                "read amid the first 1,000 of",
+                "LINDEX big {100-1000}",
+                READ,
+            ),
+            (
+                "push and pop at the head of",
+                "LPUSH big {v16} ; LPOP big",
+                WRITE,
+            ),
+            (
+                "push and pop at the tail of",
+                "RPUSH big {v16} ; RPOP big",
+                WRITE,
+            ),
+        ],
+    },
+    Whole {
+        what: "a hash of 1 M",
+        fill: "HSET big field:{seq} {v16}",
+        times: LARGE,
+        operations: &[
+            ("read from", "HGET big field:{1000000}", READ),
+            (
+                "add and remove in",
+                "HSET big new:{seq} {v16} ; HDEL big new:{seq}",
+                WRITE,
+            ),
+        ],
+    },
+    Whole {
+        what: "a set of 1 M",
+        fill: "SADD big member:{seq}",
+        times: LARGE,
+        operations: &[
+            ("read from", "SISMEMBER big member:{1000000}", READ),
+            (
+                "add and remove in",
+                "SADD big new:{seq} ; SREM big new:{seq}",
+                WRITE,
+            ),
+        ],
+    },
+    Whole {
+        what: "a sorted set of 1 M",
+        fill: "ZADD big {seq} member:{seq}",
+        times: LARGE,
+        operations: &[
+            ("read from", "ZSCORE big member:{1000000}", READ),
+            ("rank in", "ZRANK big member:{1000000}", READ),
+            (
+                "add and remove in",
+                "ZADD big {1000000} new:{seq} ; ZREM big new:{seq}",
+                WRITE,
+            ),
+            (
+                "add and pop the least of",
+                "ZADD big {1000000} new:{seq} ; ZPOPMIN big",
+                WRITE,
+            ),
+        ],
+    },
+    Whole {
+        what: "a stream of 1 M",
+        // An ID may have no zeros before it, hence the 1.
+        fill: "XADD big 1{seq}-1 field {v16}",
+        times: LARGE,
+        operations: &[
+            ("read from", "XRANGE big 1{1000000}-1 1{=}-1 COUNT 1", READ),
+            (
+                "add to and trim",
+                "XADD big MAXLEN 1000000 * field {v16}",
+                WRITE,
+            ),
+        ],
+    },
+];
+
+/// Single elements of values of a million, and the end of the whole.
+fn in_large(rows: &mut Vec<Row>) {
+    for whole in &WHOLES {
+        let filled = |load: Closed| load.after(whole.fill, whole.times);
+        for (does, operation, bar) in whole.operations {
+            let requests = Template::new(operation).replies();
+            let load = filled(closed(operation, 16 / requests, 200_000 / requests));
+            let name = format!("{does} {}, P16", whole.what);
+            rows.push(load.row(name, &[*bar, CPU]));
+        }
+        let load = Closed {
+            connections: 1,
+            ..filled(closed("DEL big", 1, 1))
+        };
+        let bar = Bar::ratio(Metric::P50, 1.0, 0.5);
+        rows.push(load.row(format!("delete of {}", whole.what), &[bar]));
+    }
+}
+
 /// What values of each type take up.
 fn memory(rows: &mut Vec<Row>) {
     let ten_fields: Vec<_> = (0..10)
@@ -358,6 +491,7 @@ pub(crate) fn all() -> Vec<Row> {
     scripts(&mut rows);
     long_scripts(&mut rows);
     large(&mut rows);
+    in_large(&mut rows);
     memory(&mut rows);
     rows.push(Row {
         name: "start".into(),

@@ -10,7 +10,9 @@ const DIGITS: usize = 12;
 /// One operation: one request, or several that belong together.
 ///
 /// Written as words: `{1000}` is a number drawn below a thousand, in twelve digits, `{100-1000}` one from a
-/// hundred on, in no more digits than it has, `{seq}` the number of the operation, `{v64}` a value of 64 bytes, ` ; ` stands between requests, and a leading `!` sends a line as it is.
+/// hundred on, in no more digits than it has, `{=}` the number before once more, `{seq}` the number of the
+/// operation, `{v64}` a value of 64 bytes, ` ; ` stands between requests, and a leading `!` sends a line as
+/// it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
     bytes: Vec<u8>,
@@ -22,21 +24,34 @@ pub(crate) struct Template {
 struct Hole {
     at: usize,
     digits: usize,
-    /// `None` for the number of the operation.
-    drawn: Option<Range<u64>>,
+    number: Number,
+}
+
+/// What a hole is filled with.
+#[derive(Clone, Debug)]
+enum Number {
+    OfTheOperation,
+    Drawn(Range<u64>),
+    Again,
 }
 
 impl Hole {
-    fn new(text: &str, at: usize) -> Hole {
-        let (digits, drawn) = match text.split_once('-') {
+    /// `before` is the hole before it.
+    fn new(text: &str, at: usize, before: Option<&Hole>) -> Hole {
+        let drawn = |range: Option<Range<u64>>| range.map_or(Number::OfTheOperation, Number::Drawn);
+        let (digits, number) = match text.split_once('-') {
+            _ if text == "=" => (before.map_or(DIGITS, |hole| hole.digits), Number::Again),
             // Numbers of one length, so that they always fit.
             Some((first, end)) => {
-                let drawn = first.parse().ok().zip(end.parse().ok());
-                (first.len(), drawn.map(|(first, end)| first..end))
+                let range = first.parse().ok().zip(end.parse().ok());
+                (first.len(), drawn(range.map(|(first, end)| first..end)))
             }
-            None => (DIGITS, text.parse().ok().map(|end: u64| 0..end.max(1))),
+            None => (
+                DIGITS,
+                drawn(text.parse().ok().map(|end: u64| 0..end.max(1))),
+            ),
         };
-        Hole { at, digits, drawn }
+        Hole { at, digits, number }
     }
 }
 
@@ -79,7 +94,8 @@ impl Template {
             if let Some(length) = hole.strip_prefix('v') {
                 bytes.resize(bytes.len() + length.parse().unwrap_or(0), b'v');
             } else {
-                let hole = Hole::new(hole, bytes.len());
+                let before = holes.last().or(self.holes.last());
+                let hole = Hole::new(hole, bytes.len(), before);
                 bytes.resize(bytes.len() + hole.digits, b'0');
                 holes.push(hole);
             }
@@ -105,9 +121,14 @@ impl Template {
     pub(crate) fn write(&self, output: &mut Vec<u8>, random: &mut Rng, sequence: u64) {
         let base = output.len();
         output.extend_from_slice(&self.bytes);
+        let mut before = sequence;
         for hole in &self.holes {
-            let drawn = hole.drawn.clone();
-            let mut number = drawn.map_or(sequence, |drawn| random.u64(drawn));
+            let mut number = match &hole.number {
+                Number::OfTheOperation => sequence,
+                Number::Drawn(range) => random.u64(range.clone()),
+                Number::Again => before,
+            };
+            before = number;
             let begin = base + hole.at;
             let digits = &mut output[begin..begin + hole.digits];
             for digit in digits.iter_mut().rev() {
@@ -171,6 +192,21 @@ mod tests {
                 "{number}"
             );
             assert!(!number.starts_with('0'));
+        }
+    }
+
+    #[test]
+    fn a_number_is_written_once_more() {
+        let mut random = Rng::with_seed(1);
+        let template = Template::new("GETRANGE big {10-100}00 {=}15 ; GET {=}");
+        for _ in 0..20 {
+            let mut output = Vec::new();
+            template.write(&mut output, &mut random, 0);
+            let text = String::from_utf8(output).expect("text");
+            let words: Vec<_> = text.lines().collect();
+            let drawn = words[6].strip_suffix("00").expect("two zeros");
+            assert_eq!(words[8], format!("{drawn}15"));
+            assert_eq!(words[13], drawn);
         }
     }
 

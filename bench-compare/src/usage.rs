@@ -7,6 +7,8 @@ use crate::error::Error;
 
 /// Units of a second in which `/proc` gives times to programs, on all machines that matter.
 const TICKS_PER_SECOND: f64 = 100.0;
+/// One tick of the system's clock, which may fall to anybody, is 0.05 processors of so much.
+const ELAPSED_MIN_SECONDS: f64 = 0.2;
 
 fn read(path: &str) -> Result<String, Error> {
     fs::read_to_string(path).map_err(Error::io(path))
@@ -89,7 +91,7 @@ impl Meter {
         let server_seconds = process_seconds(self.server)? - self.server_seconds;
         let own = process_seconds(std::process::id())? - self.own_seconds;
         let machine = machine_seconds()? - self.machine_seconds;
-        let elapsed = self.begin.elapsed().as_secs_f64().max(1e-3);
+        let elapsed = self.begin.elapsed().as_secs_f64().max(ELAPSED_MIN_SECONDS);
         Ok(Usage {
             server_seconds,
             other_cores: (machine - own - server_seconds).max(0.0) / elapsed,
