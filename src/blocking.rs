@@ -244,6 +244,7 @@ mod tests {
                 database: Some(0),
                 key: b"s"[..].into(),
                 kind,
+                fields_expired: false,
             }],
             messages: Vec::new(),
             databases_changed: false,

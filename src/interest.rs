@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use darter_storage::{ChangeKind, Effect, Listener};
+use darter_storage::{Change, ChangeKind, Effect, Listener};
 
 use crate::notifications::{self, class};
 use crate::services::Services;
@@ -143,26 +143,32 @@ fn listen(services: &Arc<Services>) -> Listener {
     }))
 }
 
-/// Notifies of keys that were removed because their deadlines had passed.
+/// Notifies of keys and of fields that were removed because their deadlines had passed.
 fn tell_expired(services: &Services, effect: &Effect) {
     let wanted = services.config.notified();
-    if wanted & class::EXPIRED == 0 {
+    if wanted & (class::EXPIRED | class::HASH | class::GENERIC) == 0 {
         return;
     }
-    let expired = effect
-        .changes
-        .iter()
-        .filter(|change| change.kind == ChangeKind::Expired);
-    for change in expired {
+    for change in &effect.changes {
         // One of a database that was flushed since is of no interest to anybody.
         let Some(database) = change.database else {
             continue;
         };
-        let [_, _, subscribers] = services.config.output_limits();
-        for message in
-            notifications::messages(wanted, (class::EXPIRED, "expired"), (database, &change.key))
-        {
-            services.pubsub.deliver(&message, subscribers.hard_bytes);
+        for event in expiries(change) {
+            let [_, _, subscribers] = services.config.output_limits();
+            for message in notifications::messages(wanted, *event, (database, &change.key)) {
+                services.pubsub.deliver(&message, subscribers.hard_bytes);
+            }
         }
+    }
+}
+
+/// What expired with a change. A hash whose last field did has not expired itself: it is deleted.
+fn expiries(change: &Change) -> &'static [(u32, &'static str)] {
+    match (change.kind, change.fields_expired) {
+        (ChangeKind::Expired, true) => &[(class::HASH, "hexpired"), (class::GENERIC, "del")],
+        (ChangeKind::Expired, false) => &[(class::EXPIRED, "expired")],
+        (_, true) => &[(class::HASH, "hexpired")],
+        (_, false) => &[],
     }
 }

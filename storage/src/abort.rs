@@ -44,7 +44,12 @@ impl Inner {
                     state.forget_base();
                 }
             }
-            Version::large(state, deadline_ms)
+            let large = Version::large(state, deadline_ms);
+            if version.took_past_fields() {
+                // SAFETY: made just now, and private.
+                unsafe { (*large).take_past_fields() };
+            }
+            large
         } else {
             Version::with_tree(version, tree_over(base))
         };

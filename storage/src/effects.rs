@@ -107,6 +107,7 @@ pub enum ChangeKind {
 ///     database: Some(3),
 ///     key: b"n"[..].into(),
 ///     kind: ChangeKind::Written(Type::String),
+///     fields_expired: false,
 /// };
 /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [change]);
 /// # Ok::<(), darter_storage::Error>(())
@@ -119,6 +120,9 @@ pub struct Change {
     pub key: Box<[u8]>,
     /// What became of it.
     pub kind: ChangeKind,
+    /// Whether fields of a hash were removed because their deadlines had passed; with the last of
+    /// them the key is [`ChangeKind::Expired`].
+    pub fields_expired: bool,
 }
 
 /// One commit, whole.
@@ -514,6 +518,7 @@ impl Inner {
             database: self.database_of(record.space(), guard),
             key: record.key().into(),
             kind,
+            fields_expired: version.took_past_fields(),
         }
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Entry {
     pub(crate) key: Vec<u8>,
     pub(crate) seen: Cell<Seen>,
     pub(crate) written: Written,
+    /// Whether fields of its hash that were past their deadlines are removed.
+    pub(crate) takes_past_fields: bool,
     /// Where a read found the key: good under that read's pin.
     pub(crate) found: Cell<Found>,
     /// The entry before with the same hash, where entries are found by hash.
@@ -146,6 +148,7 @@ impl Entries {
                 key: key.to_vec(),
                 seen: Cell::new(seen),
                 written: Written::No,
+                takes_past_fields: false,
                 found: Cell::new(Found::NOTHING),
                 next: None,
             })),
@@ -183,6 +186,7 @@ impl Entries {
             // SAFETY: boxed by `add`; `&mut self` says that nobody borrows it.
             let mut own = unsafe { Box::from_raw(entry) };
             own.written = Written::No;
+            own.takes_past_fields = false;
             let spare = self.spare.get_mut();
             if spare.len() < SPARE_MAX && own.key.capacity() <= SPARE_KEY_BYTES_MAX {
                 spare.push(Box::into_raw(own));

@@ -22,12 +22,18 @@ impl Inner {
         guard: &Guard,
     ) {
         // SAFETY: reached under the guard.
-        if let Some(number) = unsafe { base.as_ref() }.and_then(Version::number) {
+        let expired = unsafe { base.as_ref() };
+        if let Some(number) = expired.and_then(Version::number) {
             self.removals.note(record.hash(), number);
         }
         let new = Version::tombstone(Reason::Expired, tree_over(base));
         // SAFETY: private until the CAS.
-        unsafe { (*new).older.store(base, Relaxed) };
+        unsafe {
+            (*new).older.store(base, Relaxed);
+            if expired.is_some_and(Version::ends_by_fields) {
+                (*new).take_past_fields();
+            }
+        }
         let announced = self.announce_single(record, new, base, local);
         if announced && fault!("expiry told twice") {
             self.announce_single(record, new, base, local);

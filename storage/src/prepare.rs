@@ -154,6 +154,16 @@ impl Transaction {
     /// Takes what an entry means to write, as a private version over `base`; `None` if there is
     /// nothing to delete.
     pub(crate) fn build(&mut self, index: usize, base: *mut Version) -> Option<*mut Version> {
+        let takes_past_fields = self.entries.get(index).takes_past_fields;
+        let new = self.build_written(index, base)?;
+        if takes_past_fields {
+            // SAFETY: private until it is installed.
+            unsafe { (*new).take_past_fields() };
+        }
+        Some(new)
+    }
+
+    fn build_written(&mut self, index: usize, base: *mut Version) -> Option<*mut Version> {
         let entry = self.entries.get_mut(index);
         let (is_forked, written) = match std::mem::replace(&mut entry.written, Written::No) {
             Written::Value {

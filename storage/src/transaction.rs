@@ -713,7 +713,7 @@ impl Transaction {
         }
         match &mut entry.written {
             Written::Value { value, .. } => {
-                value.remove_past(now_ms);
+                entry.takes_past_fields |= value.remove_past(now_ms);
                 Ok(Some(value.to_mut()))
             }
             _ => Ok(None),

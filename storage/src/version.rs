@@ -25,6 +25,8 @@ pub(crate) const UNSTAMPED: u64 = 0;
 const HAS_DEADLINE: u8 = 1;
 const HAS_TREE: u8 = 2;
 const TOMBSTONE: u8 = 0;
+/// The bit beside a version's reason that says that fields past their deadlines went with it.
+const TOOK_PAST_FIELDS: u8 = 0x80;
 
 /// Why a version came to be; part of the effects stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,14 +186,17 @@ impl Version {
     /// A private copy of a version without roots, with another state for its dead list.
     pub(crate) fn with_tree(source: &Version, tree: *mut TreeState) -> *mut Version {
         debug_assert!(source.tree().is_null() || source.kind == TOMBSTONE || source.length > 0);
-        Version::allocate(
+        let copy = Version::allocate(
             source.kind,
             source.encoding,
             source.deadline_ms(),
             tree,
             source.bytes(),
             source.reason(),
-        )
+        );
+        // SAFETY: made just now, and private.
+        unsafe { (*copy).reason = source.reason };
+        copy
     }
 
     fn optional(&self, index: usize) -> *const u64 {
@@ -272,11 +277,26 @@ impl Version {
     }
 
     pub(crate) fn reason(&self) -> Reason {
-        if self.reason == Reason::Expired as u8 {
+        if self.reason & !TOOK_PAST_FIELDS == Reason::Expired as u8 {
             Reason::Expired
         } else {
             Reason::Command
         }
+    }
+
+    /// Whether fields of a hash that were past their deadlines were removed with this version.
+    pub(crate) fn took_past_fields(&self) -> bool {
+        self.reason & TOOK_PAST_FIELDS != 0
+    }
+
+    /// Says that they were, of a private version.
+    pub(crate) fn take_past_fields(&mut self) {
+        self.reason |= TOOK_PAST_FIELDS;
+    }
+
+    /// Whether a deadline that stands is that of a hash's last field, not the key's own.
+    pub(crate) fn ends_by_fields(&self) -> bool {
+        self.deadline_ms() != self.key_deadline_ms()
     }
 
     /// Whether the key is there at `now_ms`.

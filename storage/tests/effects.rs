@@ -7,7 +7,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use darter_storage::{
-    ChangeKind, Effect, Error, Listener, Message, Mode, Options, Store, TimeSource, Type,
+    ChangeKind, Deadline, Effect, Error, HashValue, Listener, Message, Mode, Options, Store,
+    TimeSource, Type, Value, ValueMut,
 };
 
 fn listening(store: &Store) -> (Listener, Receiver<Effect>) {
@@ -107,6 +108,60 @@ fn expiry_is_shown_as_such() {
     assert_eq!(
         kinds,
         [ChangeKind::Written(Type::String), ChangeKind::Expired]
+    );
+}
+
+/// What is removed because its time has passed is shown with the commit that removes it.
+#[test]
+fn expiry_of_fields_is_shown_as_such() {
+    let store = Store::with_options(Options {
+        time: TimeSource::Manual,
+        ..Options::default()
+    });
+    store.set_time(1_000);
+    let (_listener, effects) = listening(&store);
+    let mut hash = HashValue::new();
+    for (field, deadline_ms) in [(b"a", 2_000), (b"b", 3_000), (b"c", 4_000)] {
+        hash.insert(field, b"");
+        hash.set_deadline(field, deadline_ms);
+    }
+    let mut tx = store.begin(Mode::Direct);
+    tx.set(0, b"h", Value::Hash(hash), Deadline::Never)
+        .expect("writable");
+    assert!(tx.commit().is_ok());
+    store.set_time(2_000);
+    while store.maintain(100) {}
+    store.set_time(3_000);
+    store
+        .transaction(|tx| match tx.update(0, b"h")? {
+            Some(ValueMut::Hash(mut hash)) => Ok::<_, Error>(hash.insert(b"c", b"1")),
+            _ => Ok(false),
+        })
+        .expect("writable");
+    store
+        .transaction(|tx| match tx.update(0, b"h")? {
+            Some(ValueMut::Hash(mut hash)) => Ok::<_, Error>(hash.set_deadline(b"c", 4_000)),
+            _ => Ok(false),
+        })
+        .expect("writable");
+    store.set_time(4_000);
+    while store.maintain(100) {}
+    store.merge_effects();
+    let shown: Vec<_> = effects
+        .try_iter()
+        .flat_map(|effect| effect.changes)
+        .map(|change| (change.kind, change.fields_expired))
+        .collect();
+    let written = ChangeKind::Written(Type::Hash);
+    assert_eq!(
+        shown,
+        [
+            (written, false),
+            (written, true),
+            (written, true),
+            (written, false),
+            (ChangeKind::Expired, true)
+        ]
     );
 }
 

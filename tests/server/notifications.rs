@@ -45,8 +45,13 @@ impl Listened {
 
     /// Waits until somebody hears of `key` that it has expired.
     fn wait_for_expiry(&mut self, key: &str) -> Vec<String> {
+        self.wait_for("expired", key)
+    }
+
+    /// Waits until somebody hears of an event of `key`.
+    fn wait_for(&mut self, event: &str, key: &str) -> Vec<String> {
         let mut heard = Vec::new();
-        let last = format!("[__keyevent@0__:expired {key}]");
+        let last = format!("[__keyevent@0__:{event} {key}]");
         while heard.last() != Some(&last) {
             let text = self.subscriber.read().render();
             heard.push(text.replace("pmessage __key*__:* ", ""));
@@ -423,17 +428,119 @@ fn a_held_snapshot_misses_nothing() {
     assert_eq!(listened.heard(), ["[__keyevent@0__:keymiss k]"]);
 }
 
-/// Fields that expire are not told of, but that the hash has when its last field does.
+/// As Redis 7.4: once for each time that fields are removed, and `del` with the last of them, whether a
+/// write removes them or the housekeeping.
 #[test]
-fn a_hash_whose_last_field_expires_has_expired() {
+fn fields_that_expire_are_told_of_once() {
     let server = Server::start();
     let mut listened = Listened::connect(server.address, "EA");
+    listened.client.run("HSET h a 1 b 2 c 3");
+    listened.client.run("HPEXPIRE h 1 FIELDS 2 a b");
+    until(|| listened.client.run("HLEN h").render() == "1");
+    listened.client.run("HSET h d 4");
+    listened.client.run("HPEXPIRE h 1 FIELDS 2 c d");
+    let told = [
+        "hset h",
+        "hexpire h",
+        "hexpired h",
+        "hset h",
+        "hexpire h",
+        "hexpired h",
+        "del h",
+    ];
+    let told = told.map(|text| format!("[__keyevent@0__:{text}]"));
+    assert_eq!(listened.wait_for("del", "h"), told);
+    assert_eq!(listened.heard(), [""; 0]);
+}
+
+/// Whatever the command does besides, what it removes because its time has passed is told before.
+#[test]
+fn a_write_that_meets_expired_fields_tells_of_them() {
+    let server = Server::start();
+    let mut listened = Listened::connect(server.address, "EA");
+    listened.client.run("DEBUG SET-ACTIVE-EXPIRE 0");
+    for (line, told) in [
+        ("HSET h c 3", &["hexpired h", "hset h"][..]),
+        ("HDEL h b", &["hexpired h", "hdel h", "del h"]),
+        ("HDEL h none", &["hexpired h"]),
+        ("HINCRBY h b 1", &["hexpired h", "hincrby h"]),
+        ("HPERSIST h FIELDS 1 b", &["hexpired h"]),
+        ("HGET h a", &[]),
+        ("DEL h", &["del h"]),
+        ("SET h text", &["set h"]),
+    ] {
+        listened.client.run("DEL h");
+        listened.client.run("HSET h a 1 b 2");
+        listened.client.run("HPEXPIRE h 1 FIELDS 1 a");
+        until(|| listened.client.run("HLEN h").render() == "1");
+        listened.heard();
+        listened.client.run(line);
+        let told: Vec<_> = told
+            .iter()
+            .map(|text| format!("[__keyevent@0__:{text}]"))
+            .collect();
+        assert_eq!(listened.heard(), told, "{line}");
+    }
+    listened.client.run("DEBUG SET-ACTIVE-EXPIRE 1");
+}
+
+/// Nobody has removed anything until the commit that does.
+#[test]
+fn expired_fields_are_told_of_once_though_a_transaction_runs_again() {
+    let server = Server::start();
+    let mut listened = Listened::connect(server.address, "Eh");
+    listened.client.run("DEBUG SET-ACTIVE-EXPIRE 0");
     listened.client.run("HSET h a 1 b 2");
     listened.client.run("HPEXPIRE h 1 FIELDS 1 a");
     until(|| listened.client.run("HLEN h").render() == "1");
+    listened.heard();
+    listened.client.run("MULTI");
     listened.client.run("HSET h c 3");
-    listened.client.run("HPEXPIRE h 1 FIELDS 2 b c");
-    let told = ["hset h", "hexpire h", "hset h", "hexpire h", "expired h"];
+    listened.client.run("HSET h d 4");
+    server.services.force_conflict();
+    listened.client.run("EXEC");
+    let told = ["hexpired h", "hset h", "hset h"].map(|text| format!("[__keyevent@0__:{text}]"));
+    assert_eq!(listened.heard(), told);
+    listened.client.run("DEBUG SET-ACTIVE-EXPIRE 1");
+}
+
+/// The key's own deadline counts as such, though fields have some.
+#[test]
+fn a_hash_expires_by_itself_or_by_its_fields() {
+    let server = Server::start();
+    let mut listened = Listened::connect(server.address, "EAx");
+    listened.client.run("HSET h a 1");
+    listened.client.run("HPEXPIRE h 100000 FIELDS 1 a");
+    listened.client.run("PEXPIRE h 1");
+    let told = ["hset h", "hexpire h", "expire h", "expired h"];
     let told = told.map(|text| format!("[__keyevent@0__:{text}]"));
     assert_eq!(listened.wait_for_expiry("h"), told);
+    listened.client.run("HSET h a 1");
+    listened.client.run("PEXPIRE h 100000");
+    listened.client.run("HPEXPIRE h 1 FIELDS 1 a");
+    let told = ["hset h", "expire h", "hexpire h", "hexpired h", "del h"];
+    let told = told.map(|text| format!("[__keyevent@0__:{text}]"));
+    assert_eq!(listened.wait_for("del", "h"), told);
+}
+
+/// Each letter alone lets through what it names.
+#[test]
+fn expired_fields_are_of_the_class_of_hashes() {
+    let server = Server::start();
+    for (classes, told) in [
+        ("Eh", &["hset h", "hexpire h", "hexpired h"][..]),
+        ("Eg", &["del h"]),
+        ("Ex", &[]),
+    ] {
+        let mut listened = Listened::connect(server.address, classes);
+        listened.client.run("HSET h a 1");
+        listened.client.run("HPEXPIRE h 1 FIELDS 1 a");
+        until(|| listened.client.run("DBSIZE").render() == "0");
+        listened.client.run("SET h text");
+        let told: Vec<_> = told
+            .iter()
+            .map(|text| format!("[__keyevent@0__:{text}]"))
+            .collect();
+        assert_eq!(listened.heard(), told, "{classes}");
+    }
 }

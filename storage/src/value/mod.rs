@@ -334,10 +334,11 @@ impl Value {
         Value::from_body(kind, Body::copy(value.view(), kind), value.head())
     }
 
-    /// Removes from a hash what is past its deadline.
-    pub(crate) fn remove_past(&mut self, now_ms: u64) {
-        if let Value::Hash(hash) = self {
-            hash.remove_past(now_ms);
+    /// Removes from a hash what is past its deadline. `true` if there was something.
+    pub(crate) fn remove_past(&mut self, now_ms: u64) -> bool {
+        match self {
+            Value::Hash(hash) => hash.remove_past(now_ms) > 0,
+            _ => false,
         }
     }
 
