@@ -1,4 +1,4 @@
-//! Values of payloads, in all encodings of RDB's versions 9 to 11.
+//! Values of payloads, in all encodings of RDB's versions 9 to 12.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::listpack::{Element, Listpack};
 use super::read::{Limits, Reader};
 use super::ziplist::Ziplist;
 use super::zipmap::Zipmap;
-use super::{Error, intset, kind, stream, verify};
+use super::{Error, field_deadlines, intset, kind, stream, verify};
 use crate::resp::number::parse_double;
 
 /// The value that a payload holds. O(n log n), with n bytes unpacked.
@@ -41,6 +41,8 @@ fn value(kind: u8, reader: &mut Reader<'_>) -> Result<Value, Error> {
         kind::HASH_ZIPMAP => Value::Hash(hash_of_zipmap(reader)?),
         kind::HASH_ZIPLIST => Value::Hash(small_hash(Form::Ziplist, reader)?),
         kind::HASH_LISTPACK => Value::Hash(small_hash(Form::Listpack, reader)?),
+        kind::HASH_METADATA => Value::Hash(field_deadlines::hash(reader)?),
+        kind::HASH_LISTPACK_EX => Value::Hash(field_deadlines::small_hash(reader)?),
         kind::STREAM_LISTPACKS | kind::STREAM_LISTPACKS_2 | kind::STREAM_LISTPACKS_3 => {
             Value::Stream(stream::load(kind, reader)?)
         }

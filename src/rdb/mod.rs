@@ -10,6 +10,7 @@
 //! allocated that it only announces, and it becomes a value as a whole or not at all.
 
 mod cursor;
+mod field_deadlines;
 mod groups;
 mod intset;
 mod listpack;
@@ -31,8 +32,10 @@ pub use read::{Limits, Reader};
 pub use save::save;
 pub use write::write_length;
 
-/// Redis 7.0's, which refuses newer ones; nothing that is written here came later.
+/// Redis 7.0's, which refuses newer ones; nothing that is written here came later but deadlines of fields.
 const VERSION: u16 = 10;
+/// Redis 7.4's, of payloads of which the fields of a hash expire.
+const VERSION_OF_FIELD_DEADLINES: u16 = 12;
 /// Newer payloads are refused, as by Redis: nobody knows what they say. Those of 7.4 differ in types
 /// of their own alone.
 const VERSION_MAX: u16 = 12;
@@ -66,6 +69,9 @@ mod kind {
     pub(super) const SET_LISTPACK: u8 = 20;
     /// With when consumers were active.
     pub(super) const STREAM_LISTPACKS_3: u8 = 21;
+    /// With deadlines of fields. 22 and 23 are those of 7.4's candidates, which had no earliest one before.
+    pub(super) const HASH_METADATA: u8 = 24;
+    pub(super) const HASH_LISTPACK_EX: u8 = 25;
 }
 
 /// Why a payload was not read, or not written.
@@ -83,9 +89,6 @@ pub enum Error {
     /// An entry of a stream is larger than the format can say.
     #[error("an entry of the stream is too large for a payload")]
     LargeEntry,
-    /// Fields of a hash expire, which the format's version cannot say.
-    #[error("fields of the hash expire, which a payload cannot say")]
-    FieldDeadlines,
     /// It would take more memory than there is.
     #[error("OOM command not allowed when used memory > 'maxmemory'.")]
     OutOfMemory,
@@ -93,7 +96,11 @@ pub enum Error {
 
 /// Makes a payload of what it holds: adds the version and the checksum. O(bytes).
 pub fn sign(payload: &mut Vec<u8>) {
-    payload.extend_from_slice(&VERSION.to_le_bytes());
+    sign_as(VERSION, payload);
+}
+
+fn sign_as(version: u16, payload: &mut Vec<u8>) {
+    payload.extend_from_slice(&version.to_le_bytes());
     let checksum = CHECKSUM.checksum(payload);
     payload.extend_from_slice(&checksum.to_le_bytes());
 }

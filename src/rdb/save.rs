@@ -1,17 +1,20 @@
-//! Payloads of values, in the plainest encodings that Redis 7.0 and 7.2 read: element by element.
+//! Payloads of values, in the plainest encodings that Redis 7.0 and 7.2 read, or 7.4 where fields of a hash
+//! have deadlines: element by element.
 
-use darter_storage::{StringRef, ValueRef};
+use darter_storage::{HashRef, StringRef, ValueRef};
 
+use super::field_deadlines::Deadlines;
 use super::write::{write_length, write_text};
-use super::{Error, kind, sign, stream};
+use super::{Error, VERSION, VERSION_OF_FIELD_DEADLINES, kind, sign_as, stream};
 
 /// The payload of a value. O(n), with n bytes.
 ///
 /// # Errors
-/// [`Error::LargeEntry`], [`Error::FieldDeadlines`].
+/// [`Error::LargeEntry`].
 pub fn save(value: ValueRef<'_>) -> Result<Vec<u8>, Error> {
     let mut payload = Vec::new();
     let bytes = &mut payload;
+    let mut version = VERSION;
     match value {
         ValueRef::String(string) => {
             bytes.push(kind::STRING);
@@ -34,23 +37,30 @@ pub fn save(value: ValueRef<'_>) -> Result<Vec<u8>, Error> {
                 bytes.extend_from_slice(&score.to_le_bytes());
             }
         }
-        ValueRef::Hash(hash) if hash.has_deadlines() => return Err(Error::FieldDeadlines),
-        ValueRef::Hash(hash) => {
-            begin(bytes, kind::HASH, hash.len());
-            for (field, value) in hash.iter() {
-                write_text(bytes, field);
-                write_text(bytes, value);
+        ValueRef::Hash(hash) => match Deadlines::of(hash) {
+            Some(deadlines) => {
+                version = VERSION_OF_FIELD_DEADLINES;
+                deadlines.save(bytes);
             }
-        }
+            None => save_hash(bytes, hash),
+        },
         ValueRef::Stream(value) => stream::save(bytes, value)?,
     }
-    sign(&mut payload);
+    sign_as(version, &mut payload);
     Ok(payload)
 }
 
 fn begin(payload: &mut Vec<u8>, kind: u8, count: usize) {
     payload.push(kind);
     write_length(payload, count as u64);
+}
+
+fn save_hash(payload: &mut Vec<u8>, hash: HashRef<'_>) {
+    begin(payload, kind::HASH, hash.len());
+    for (field, value) in hash.iter() {
+        write_text(payload, field);
+        write_text(payload, value);
+    }
 }
 
 fn save_string(payload: &mut Vec<u8>, string: StringRef<'_>) {

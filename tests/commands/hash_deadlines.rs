@@ -2,7 +2,9 @@
 //! HGETDEL. No Redis at hand knows them: what is expected is what their documentation says.
 
 use crate::support::check::check;
-use crate::support::client::Client;
+use darter::rdb::sign;
+
+use crate::support::client::{Client, Reply};
 use crate::support::server::{Server, until};
 
 const WRONG_TYPE: &str = "(WRONGTYPE Operation against a key holding the wrong kind of value)";
@@ -241,10 +243,49 @@ fn what_cannot_be_read_is_refused() {
             &format!("OK; 1; {reply}"),
         );
     }
-    check(
-        "HSET h a 1; HEXPIRE h 100 FIELDS 1 a; DUMP h",
-        "1; [1]; (ERR fields of the hash expire, which a payload cannot say)",
+}
+
+/// Times are those of 1970, so what has passed meanwhile has gone.
+#[test]
+fn payloads_keep_the_times_of_fields() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let payload_of = |client: &mut Client| match client.run("DUMP h") {
+        Reply::Bulk(payload) => payload,
+        other => panic!("{other:?}"),
+    };
+    client.run("HSET h a 1 b 2 c 3");
+    client.run("HPEXPIREAT h 4000000000007 FIELDS 1 a");
+    client.run("HPEXPIREAT h 4000000000000 FIELDS 1 b");
+    let payload = payload_of(&mut client);
+    let restored = [&b"RESTORE"[..], b"h", b"0", &payload, b"REPLACE"];
+    assert_eq!(client.call(&restored).render(), "OK");
+    assert_eq!(
+        client.run("HPEXPIRETIME h FIELDS 3 a b c").render(),
+        "[4000000000007 4000000000000 -1]"
     );
+    assert_eq!(payload_of(&mut client), payload);
+    expire_field(&mut client);
+    let with_what_stays = payload_of(&mut client);
+    client.run("DEL h");
+    client.run("HSET h b 2");
+    assert_eq!(payload_of(&mut client), with_what_stays);
+    client.run("HPEXPIRE h 1 FIELDS 1 b");
+    until(|| client.run("EXISTS h").render() == "0");
+    assert_eq!(client.run("DUMP h").render(), "nil");
+}
+
+/// As a key with a time to live that has passed: it was there, and has expired.
+#[test]
+fn a_payload_whose_fields_have_all_expired_leaves_no_key() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("SET h text");
+    let mut payload = [&[24][..], &1_u64.to_le_bytes(), b"\x01\x01\x01a\x01b"].concat();
+    sign(&mut payload);
+    let restored = [&b"RESTORE"[..], b"h", b"0", &payload, b"REPLACE"];
+    assert_eq!(client.call(&restored).render(), "OK");
+    assert_eq!(client.run("EXISTS h").render(), "0");
 }
 
 /// Sets a field to expire in a moment beside one that stays, and waits until it has.

@@ -504,7 +504,29 @@ fn old_stream(kind: u8, head: &[u8]) -> Bytes {
     [&stream[..], &[1, 1, 1], head, &[0]].concat()
 }
 
-/// What Redis 7.2 writes, and 7.0 does not read.
+/// A hash of which one field of two expires, as Redis 7.4 writes it field by field.
+fn hash_with_deadlines() -> Bytes {
+    let earliest_ms = 4_000_000_000_000_u64.to_le_bytes();
+    let fields = [
+        &[1][..],
+        &text(b"a"),
+        &text(b"1"),
+        &[0],
+        &text(b"b"),
+        &text(b"2"),
+    ];
+    [&[24][..], &earliest_ms, &[2], &fields.concat()].concat()
+}
+
+/// The same as one list pack.
+fn small_hash_with_deadlines() -> Bytes {
+    let earliest_ms = 4_000_000_000_000_u64.to_le_bytes();
+    let elements = [b"a", b"1", &b"4000000000000"[..], b"b", b"2"].map(Element::Text);
+    let elements = [&elements[..], &[Element::Number(0)]].concat();
+    value(25, &earliest_ms, &[&listpack(&elements)])
+}
+
+/// What Redis 7.2 or 7.4 writes, and 7.0 does not read.
 fn later() -> Vec<Foreign> {
     let set = [
         Element::Text(b"a"),
@@ -522,7 +544,36 @@ fn later() -> Vec<Foreign> {
             old_stream(21, &[1, 1, 0, 0, 1]),
             vec![words("XADD same 1-1 f v")],
         ),
+        foreign(
+            "hash of 7.4",
+            hash_with_deadlines(),
+            vec![words("HSET same a 1 b 2")],
+        ),
+        foreign(
+            "hash, list pack of 7.4",
+            small_hash_with_deadlines(),
+            vec![words("HSET same a 1 b 2")],
+        ),
     ]
+}
+
+/// Whatever else the hash holds, its fields keep their times.
+#[test]
+fn deadlines_of_fields_are_read() {
+    let server = Server::start();
+    let mut ours = Client::connect(server.address);
+    for mut payload in [hash_with_deadlines(), small_hash_with_deadlines()] {
+        sign(&mut payload);
+        restore(&mut ours, "key", &payload);
+        let times = ours.run("HPEXPIRETIME key FIELDS 3 a b none");
+        assert_eq!(times.render(), "[4000000000000 -1 -2]");
+        let written = dump(&mut ours, "key");
+        assert_eq!(written[written.len() - FOOTER_BYTES], 12, "the version");
+        restore(&mut ours, "again", &written);
+        let times = ours.run("HPEXPIRETIME again FIELDS 3 a b none");
+        assert_eq!(times.render(), "[4000000000000 -1 -2]");
+        assert_eq!(ours.run("HMGET again a b").render(), "['1' '2']");
+    }
 }
 
 #[test]
