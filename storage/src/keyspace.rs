@@ -227,7 +227,25 @@ impl Keyspace {
         if !cfg!(darter_no_directory)
             && let Some(record) = space.directory.likely(hash, guard)
         {
+            // It lies across two lines as a rule.
             prefetch_line(record.cast());
+            prefetch_line(record.cast::<u8>().wrapping_add(size_of::<Record>() - 1));
+        }
+    }
+
+    /// Asks the cache for what lies behind the record that a lookup of `hash` will probably find: a
+    /// long key and the newest version.
+    pub(crate) fn prefetch_behind(space: &Space, hash: u64, guard: &Guard) {
+        if !cfg!(darter_no_directory)
+            && let Some(record) = space.directory.likely(hash, guard)
+        {
+            // SAFETY: as for `find`.
+            let record = unsafe { &*record };
+            prefetch_line(record.key().as_ptr());
+            let head = record.head.load(SeqCst).cast::<u8>();
+            // Null and `DEAD` are addresses too: nothing is read.
+            prefetch_line(head);
+            prefetch_line(head.wrapping_add(64));
         }
     }
 }

@@ -22,6 +22,9 @@ use crate::thread::{Counts, Local, Threads, local};
 use crate::transaction::{Mode, Transaction};
 use crate::version::{ABORTED, Stamp, Version, committed_word, read_stamp};
 
+/// Keys whose misses overlap: more than the processor can wait for at once would be too many.
+const PREFETCHED: usize = 32;
+
 /// Where the time by which keys expire comes from.
 ///
 /// ```
@@ -251,11 +254,19 @@ impl Store {
         };
         // SAFETY: named by the newest table, under the pin.
         let space = unsafe { &*space };
-        for key in keys {
-            Keyspace::prefetch(space, self.inner.hash(key), &guard);
-        }
-        for key in keys {
-            Keyspace::prefetch_record(space, self.inner.hash(key), &guard);
+        for keys in keys.chunks(PREFETCHED) {
+            let mut hashes = [0; PREFETCHED];
+            let hashes = &mut hashes[..keys.len()];
+            for (hash, key) in hashes.iter_mut().zip(keys) {
+                *hash = self.inner.hash(key);
+                Keyspace::prefetch(space, *hash, &guard);
+            }
+            for &hash in &*hashes {
+                Keyspace::prefetch_record(space, hash, &guard);
+            }
+            for &hash in &*hashes {
+                Keyspace::prefetch_behind(space, hash, &guard);
+            }
         }
     }
 
