@@ -34,7 +34,7 @@ struct Member {
 #[derive(Default)]
 pub(super) struct Combined {
     /// `None` while there are none.
-    transaction: Option<Transaction>,
+    transaction: Option<Box<Transaction>>,
     members: Vec<Member>,
     /// Where the first one's reply begins in the output.
     reply_from: usize,

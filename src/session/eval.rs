@@ -23,7 +23,7 @@ struct Script {
     control: Control,
     escalation: Option<Escalation>,
     flight: Option<Flight>,
-    transaction: Option<Transaction>,
+    transaction: Option<Box<Transaction>>,
     effects: Effects,
     /// The script has run and only its commit is left; this is its reply.
     reply: Option<Vec<u8>>,
@@ -77,19 +77,12 @@ pub(super) fn run(
 
 /// A transaction for a script's first attempt. One that declares a single key needs no snapshot:
 /// the newest version of one key is a consistent state, and is compared at the commit.
-fn first_transaction(core: &mut Core, is_short: bool) -> Transaction {
-    let (kept, mode) = if is_short {
-        (core.direct.take(), Mode::Direct)
-    } else {
-        (core.optimistic.take(), Mode::Optimistic)
-    };
-    match kept {
-        Some(mut transaction) => {
-            transaction.restart();
-            transaction
-        }
-        None => core.services.store.begin(mode),
+fn first_transaction(core: &mut Core, is_short: bool) -> Box<Transaction> {
+    if is_short {
+        return core.begin_direct();
     }
+    let kept = core.optimistic.take();
+    core.begin_again(kept, Mode::Optimistic)
 }
 
 impl Script {
@@ -102,7 +95,7 @@ impl Script {
         let is_presumed_reader = flight.rules.is_presumed_reader && self.escalation.is_none();
         if flight.rules.is_read_only || is_presumed_reader {
             let held = core.held.take();
-            self.transaction = Some(held.unwrap_or_else(|| store.begin(Mode::Snapshot)));
+            self.transaction = Some(held.unwrap_or_else(|| Box::new(store.begin(Mode::Snapshot))));
             return true;
         }
         let escalation = match &mut self.escalation {
@@ -132,7 +125,7 @@ impl Script {
         } else if !escalation.poll(waker) {
             return false;
         }
-        self.transaction = Some(escalation.begin(Mode::Optimistic));
+        self.transaction = Some(Box::new(escalation.begin(Mode::Optimistic)));
         true
     }
 
@@ -234,7 +227,7 @@ impl Script {
                     Mode::Direct => core.direct = Some(transaction),
                     Mode::Exclusive => {
                         if let Some(since) = self.kept_since {
-                            kept_gate::keep(transaction, since);
+                            kept_gate::keep(*transaction, since);
                         }
                     }
                     Mode::Snapshot => {}

@@ -36,7 +36,7 @@ pub(super) fn begin(core: &mut Core, reply: &mut dyn Reply) {
     }
     let mut transaction = core.services.store.begin(Mode::Snapshot);
     transaction.unpin();
-    core.held = Some(transaction);
+    core.held = Some(Box::new(transaction));
     reply.status("OK");
 }
 

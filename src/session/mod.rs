@@ -38,6 +38,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bumpalo::Bump;
+use darter_storage::{Mode, Transaction};
 
 use crate::clients::{ClientState, Context, ReplyMode, SharedClient};
 use crate::commands::args::KeptArguments;
@@ -131,12 +132,13 @@ pub(crate) struct Core {
     pub(crate) client: ClientState,
     multi: Option<Multi>,
     watches: Vec<Watch>,
-    /// A transaction that is used again for each command that runs by itself.
-    direct: Option<darter_storage::Transaction>,
+    /// A transaction that is used again for each command that runs by itself. In a box, as those
+    /// below: it is handed to and fro for each command, and is large.
+    direct: Option<Box<Transaction>>,
     /// As `direct`, for scripts.
-    optimistic: Option<darter_storage::Transaction>,
+    optimistic: Option<Box<Transaction>>,
     /// SNAPSHOT BEGIN: what the connection reads at. Without a pin while nothing is read.
-    held: Option<darter_storage::Transaction>,
+    held: Option<Box<Transaction>>,
     /// The place in the table of the command that counts as running; `None` once it is refused.
     running: Option<usize>,
     /// When the command that runs began, or its slice.
@@ -192,13 +194,18 @@ impl Core {
     }
 
     /// A transaction that reads the newest, the one that is kept if there is one.
-    fn begin_direct(&mut self) -> darter_storage::Transaction {
-        match self.direct.take() {
+    fn begin_direct(&mut self) -> Box<Transaction> {
+        let kept = self.direct.take();
+        self.begin_again(kept, Mode::Direct)
+    }
+
+    fn begin_again(&self, kept: Option<Box<Transaction>>, mode: Mode) -> Box<Transaction> {
+        match kept {
             Some(mut transaction) => {
                 transaction.restart();
                 transaction
             }
-            None => self.services.store.begin(darter_storage::Mode::Direct),
+            None => Box::new(self.services.store.begin(mode)),
         }
     }
 

@@ -238,7 +238,7 @@ fn run_deferring(
     let mode = mode_of(command);
     let mut transaction = match mode {
         Mode::Direct => core.begin_direct(),
-        _ => core.services.store.begin(mode),
+        _ => Box::new(core.services.store.begin(mode)),
     };
     if !command.has(flag::WRITE) {
         transaction.skip_comparison();
