@@ -6,7 +6,7 @@ use std::mem::take;
 use super::Type;
 use super::body::{Body, OwnForm};
 use super::flat::FlatBuffer;
-use super::tree::{MAIN, OwnTree, TreeState};
+use super::tree::{LONG_HEAD_BYTES, MAIN, OwnTree, TreeState};
 use super::view::{EntryIter, Form, View};
 use crate::error::Error;
 
@@ -14,8 +14,9 @@ use crate::error::Error;
 const RAW: u8 = 1;
 /// A string beyond is kept in chunks.
 const FLAT_BYTES_MAX: usize = 64 * 1024;
-/// Every chunk but the last is as large.
-const CHUNK_BYTES: usize = 16 * 1024;
+/// Every chunk but the last is as large: with the head of its block 4 KiB, a size of which the allocator
+/// has blocks. A write copies one.
+const CHUNK_BYTES: usize = 4096 - LONG_HEAD_BYTES;
 
 /// A string to be read.
 ///
@@ -84,7 +85,7 @@ impl<'a> StringRef<'a> {
     }
 
     /// The bytes, if they lie together: always up to 64 KiB in a value that is stored, and up to
-    /// 16 KiB in one that is being changed. O(1); never copies.
+    /// 4 KiB in one that is being changed. O(1); never copies.
     ///
     /// ```
     /// # use darter_storage::StringValue;
@@ -426,7 +427,6 @@ fn fill(state: &mut TreeState, len: usize) {
 /// Puts bytes over those from `offset`, at most the length, on.
 fn overwrite(state: &mut TreeState, offset: usize, bytes: &[u8]) {
     let (mut offset, mut bytes) = (offset, bytes);
-    let mut buffer = Vec::new();
     while !bytes.is_empty() {
         let (index, from) = (offset / CHUNK_BYTES, offset % CHUNK_BYTES);
         let count = bytes.len().min(CHUNK_BYTES - from);
@@ -439,11 +439,9 @@ fn overwrite(state: &mut TreeState, offset: usize, bytes: &[u8]) {
         if from == 0 && old.len() <= count {
             put_chunk(state, index, now);
         } else {
-            buffer.clear();
-            buffer.extend_from_slice(&old[..from.min(old.len())]);
-            buffer.extend_from_slice(now);
-            buffer.extend_from_slice(old.get(from + count..).unwrap_or_default());
-            put_chunk(state, index, &buffer);
+            let before = &old[..from.min(old.len())];
+            let behind = old.get(from + count..).unwrap_or_default();
+            put_chunk(state, index, &[before, now, behind].concat());
         }
         offset += count;
         state.string_bytes = state.string_bytes.max(offset);

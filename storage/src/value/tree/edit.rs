@@ -80,15 +80,16 @@ impl TreeState {
         }
         let (leaf, index) = path.step(path.depth() - 1);
         let removed = usize::from(replaces);
-        if replaces
-            && (leaf.birth() == self.id || fault!("shared node changed in place"))
-            && entry.long_size == 0
-            && leaf.long(index).is_none()
-            && leaf.stored(index, index + 1).len() == entry.stored().len()
-        {
-            // SAFETY: this version made the leaf, and `&mut self` says that nobody reads it.
-            unsafe { leaf.overwrite(index, entry.stored()) };
-            return;
+        if replaces && (leaf.birth() == self.id || fault!("shared node changed in place")) {
+            let old = leaf.long(index);
+            if old.is_some() == (entry.long_size > 0)
+                && leaf.stored(index, index + 1).len() == entry.stored().len()
+            {
+                // SAFETY: this version made the leaf, and `&mut self` says that nobody reads it.
+                unsafe { leaf.overwrite(index, entry.stored()) };
+                old.into_iter().for_each(|old| self.drop_long(old));
+                return;
+            }
         }
         self.splice(root, path, Piece::New(&entry), removed);
     }

@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 pub(crate) use dead::Garbage;
 pub(crate) use ends::PartsIter;
+pub(crate) use node::LONG_HEAD_BYTES;
 pub(crate) use search::{Path, Tree, TreeIter};
 
 use super::Type;

@@ -42,6 +42,8 @@ pub(crate) struct Long {
 }
 
 pub(super) const HEADER: usize = size_of::<Node>();
+/// What the block of a long entry takes besides key and value.
+pub(crate) const LONG_HEAD_BYTES: usize = size_of::<Long>();
 
 #[cfg(test)]
 thread_local! {
@@ -385,7 +387,7 @@ impl<'a> NodeRef<'a> {
     /// Puts an entry's stored bytes in the place of as many.
     ///
     /// # Safety
-    /// As for `set_child`; the entry there takes as many bytes, and neither is long.
+    /// As for `set_child`; the entry there takes as many bytes, and both are long or neither.
     pub(super) unsafe fn overwrite(self, index: usize, stored: &[u8]) {
         let (start, end) = self.span(index);
         debug_assert_eq!(end - start, stored.len());
