@@ -48,6 +48,8 @@ const HOUSEKEEPING: Duration = Duration::from_millis(100);
 const KEYS_PER_ROUND: usize = 2000;
 /// Rounds made at once when there is much to do.
 const ROUNDS_MAX: usize = 25;
+/// What lies between two of them.
+const BETWEEN_ROUNDS: Duration = Duration::from_micros(50);
 /// How many intervals of housekeeping lie between two calls of `trim_memory`.
 const ROUNDS_PER_TRIM: u32 = 10;
 /// Enough to be a page of its own for the allocator; none of it is touched.
@@ -137,8 +139,9 @@ fn keep_house(services: &Services) {
             if !maintain(&services.store, KEYS_PER_ROUND) {
                 break;
             }
-            // A data-plane thread that wants this core does not wait for all the rounds.
-            thread::yield_now();
+            // A data-plane thread that wants this core does not wait for all the rounds. One that yields
+            // is often left running.
+            thread::sleep(BETWEEN_ROUNDS);
         }
         // What has expired is shown, and let go of, although nobody writes.
         services.store.merge_effects();
