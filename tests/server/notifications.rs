@@ -3,6 +3,8 @@
 
 use std::net::SocketAddr;
 
+use darter::config::{Config, Debugging};
+
 use crate::support::check::{is_runnable, may_be_in_script, run_in_multi, script_of};
 use crate::support::client::Client;
 use crate::support::line::{Line, parse};
@@ -453,12 +455,21 @@ fn fields_that_expire_are_told_of_once() {
     assert_eq!(listened.heard(), [""; 0]);
 }
 
+/// What has expired stays until a command removes it: the housekeeping would be told of by chance.
+fn server_that_expires_nothing() -> Server {
+    let mut config = Config::new(16, 2);
+    config.startup.debugging = Debugging::Local;
+    let server = Server::start_with(config);
+    let mut client = Client::connect(server.address);
+    assert_eq!(client.run("DEBUG SET-ACTIVE-EXPIRE 0").render(), "OK");
+    server
+}
+
 /// Whatever the command does besides, what it removes because its time has passed is told before.
 #[test]
 fn a_write_that_meets_expired_fields_tells_of_them() {
-    let server = Server::start();
+    let server = server_that_expires_nothing();
     let mut listened = Listened::connect(server.address, "EA");
-    listened.client.run("DEBUG SET-ACTIVE-EXPIRE 0");
     for (line, told) in [
         ("HSET h c 3", &["hexpired h", "hset h"][..]),
         ("HDEL h b", &["hexpired h", "hdel h", "del h"]),
@@ -481,15 +492,13 @@ fn a_write_that_meets_expired_fields_tells_of_them() {
             .collect();
         assert_eq!(listened.heard(), told, "{line}");
     }
-    listened.client.run("DEBUG SET-ACTIVE-EXPIRE 1");
 }
 
 /// Nobody has removed anything until the commit that does.
 #[test]
 fn expired_fields_are_told_of_once_though_a_transaction_runs_again() {
-    let server = Server::start();
+    let server = server_that_expires_nothing();
     let mut listened = Listened::connect(server.address, "Eh");
-    listened.client.run("DEBUG SET-ACTIVE-EXPIRE 0");
     listened.client.run("HSET h a 1 b 2");
     listened.client.run("HPEXPIRE h 1 FIELDS 1 a");
     until(|| listened.client.run("HLEN h").render() == "1");
@@ -501,7 +510,6 @@ fn expired_fields_are_told_of_once_though_a_transaction_runs_again() {
     listened.client.run("EXEC");
     let told = ["hexpired h", "hset h", "hset h"].map(|text| format!("[__keyevent@0__:{text}]"));
     assert_eq!(listened.heard(), told);
-    listened.client.run("DEBUG SET-ACTIVE-EXPIRE 1");
 }
 
 /// The key's own deadline counts as such, though fields have some.
