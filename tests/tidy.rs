@@ -88,6 +88,42 @@ fn files_are_of_one_subject() {
     }
 }
 
+/// Whether the file at `path` is named as a module by the one above it, or is where a crate begins.
+fn is_compiled(path: &Path, files: &[(String, String)]) -> bool {
+    let stem = |path: &Path| path.file_stem()?.to_str().map(String::from);
+    let own_folder = path.parent().unwrap_or(Path::new(""));
+    let (Some(name), folder) = (match stem(path).as_deref() {
+        Some("main" | "lib") => return true,
+        Some("mod") => (stem(own_folder), own_folder.parent()),
+        _ => (stem(path), Some(own_folder)),
+    }) else {
+        return false;
+    };
+    let folder = folder.unwrap_or(Path::new(""));
+    let above = ["mod.rs", "lib.rs", "main.rs"].map(|file| folder.join(file));
+    files.iter().any(|(file, text)| {
+        let file = Path::new(file);
+        let is_above =
+            above.iter().any(|above| above == file) || folder.with_extension("rs") == file;
+        is_above && text.contains(&format!("mod {name};"))
+    })
+}
+
+#[test]
+fn no_file_is_left_out() {
+    let files: Vec<_> = ["src", "storage/src", "bench-compare/src"]
+        .into_iter()
+        .flat_map(sources)
+        .collect();
+    assert!(!is_compiled(Path::new("src/stray.rs"), &files));
+    for (file, _) in &files {
+        assert!(
+            is_compiled(Path::new(file), &files),
+            "{file} is not compiled"
+        );
+    }
+}
+
 #[test]
 fn functions_fit_on_a_screen() {
     for (name, text) in production() {
