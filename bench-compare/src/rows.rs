@@ -15,6 +15,9 @@ const LONG_READS: &str = include_str!("../../benches/scripts/long_reads.lua");
 const KEYS: u64 = 1_000_000;
 const LARGE: u64 = 1_000_000;
 const FILL_KEYS: &str = "SET key:{seq} {v64}";
+const FILL_HASH: &str = "HSET big field:{seq} {v16}";
+const FILL_SORTED_SET: &str = "ZADD big {seq} member:{seq}";
+const FILL_LIST: &str = "RPUSH big {v16}";
 const RATE_LIMITER_CALL: &str =
     "EVALSHA {sha} 2 window:{10000} counts:{10000} 1000 100 {1000000000}";
 
@@ -261,22 +264,17 @@ fn long_scripts(rows: &mut Vec<Row>) {
 /// Values of a million elements.
 fn large(rows: &mut Vec<Row>) {
     let writes = [
-        (
-            "hash",
-            "HSET big field:{1000000} {v16}",
-            "HSET big field:{seq} {v16}",
-            400_000,
-        ),
+        ("hash", "HSET big field:{1000000} {v16}", FILL_HASH, 400_000),
         (
             "sorted set",
             "ZADD big {1000000} member:{1000000}",
-            "ZADD big {seq} member:{seq}",
+            FILL_SORTED_SET,
             200_000,
         ),
         (
             "list",
             "LSET big {100000-1000000} {v16}",
-            "RPUSH big {v16}",
+            FILL_LIST,
             100_000,
         ),
     ];
@@ -292,13 +290,13 @@ fn large(rows: &mut Vec<Row>) {
         (
             "ZRANGE of 100 amid 1 M",
             "ZRANGE big 500000 500099",
-            "ZADD big {seq} member:{seq}",
+            FILL_SORTED_SET,
             LARGE,
         ),
         (
             "LRANGE of 100 from 1 M",
             "LRANGE big 0 99",
-            "RPUSH big {v16}",
+            FILL_LIST,
             LARGE,
         ),
         (
@@ -348,7 +346,7 @@ const WHOLES: [Whole; 6] = [
     },
     Whole {
         what: "a list of 1 M",
-        fill: "RPUSH big {v16}",
+        fill: FILL_LIST,
         times: LARGE,
         operations: &[
             (
@@ -370,7 +368,7 @@ const WHOLES: [Whole; 6] = [
     },
     Whole {
         what: "a hash of 1 M",
-        fill: "HSET big field:{seq} {v16}",
+        fill: FILL_HASH,
         times: LARGE,
         operations: &[
             ("read from", "HGET big field:{1000000}", READ),
@@ -396,7 +394,7 @@ const WHOLES: [Whole; 6] = [
     },
     Whole {
         what: "a sorted set of 1 M",
-        fill: "ZADD big {seq} member:{seq}",
+        fill: FILL_SORTED_SET,
         times: LARGE,
         operations: &[
             ("read from", "ZSCORE big member:{1000000}", READ),
@@ -457,13 +455,9 @@ fn memory(rows: &mut Vec<Row>) {
     let fills = [
         ("1 M keys (16 + 64 bytes)", FILL_KEYS, (1.15, 0.9)),
         ("1 M hashes of 10 fields", &hash, (1.5, 1.0)),
-        ("a hash of 1 M", "HSET big field:{seq} {v16}", (1.5, 1.0)),
-        (
-            "a sorted set of 1 M",
-            "ZADD big {seq} member:{seq}",
-            (1.5, 1.0),
-        ),
-        ("a list of 1 M", "RPUSH big {v16}", (1.5, 1.0)),
+        ("a hash of 1 M", FILL_HASH, (1.5, 1.0)),
+        ("a sorted set of 1 M", FILL_SORTED_SET, (1.5, 1.0)),
+        ("a list of 1 M", FILL_LIST, (1.5, 1.0)),
         (
             "1,000 streams of about 1,000",
             "XADD stream:{1000} * field {v16}",

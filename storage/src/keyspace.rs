@@ -222,30 +222,29 @@ impl Keyspace {
         }
     }
 
-    /// Asks the cache for the record that a lookup of `hash` will probably find.
-    pub(crate) fn prefetch_record(space: &Space, hash: u64, guard: &Guard) {
-        if !cfg!(darter_no_directory)
-            && let Some(record) = space.directory.likely(hash, guard)
-        {
-            // It lies across two lines as a rule.
-            prefetch_line(record.cast());
-            prefetch_line(record.cast::<u8>().wrapping_add(size_of::<Record>() - 1));
+    /// Asks the cache for the record that a lookup of `hash` will probably find, and returns it.
+    pub(crate) fn prefetch_record<'g>(
+        space: &Space,
+        hash: u64,
+        guard: &'g Guard,
+    ) -> Option<&'g Record> {
+        if cfg!(darter_no_directory) {
+            return None;
         }
+        let record = space.directory.likely(hash, guard)?;
+        // It lies across two lines as a rule.
+        prefetch_line(record.cast());
+        prefetch_line(record.cast::<u8>().wrapping_add(size_of::<Record>() - 1));
+        // SAFETY: as for `find`.
+        Some(unsafe { &*record })
     }
 
-    /// Asks the cache for what lies behind the record that a lookup of `hash` will probably find: a
-    /// long key and the newest version.
-    pub(crate) fn prefetch_behind(space: &Space, hash: u64, guard: &Guard) {
-        if !cfg!(darter_no_directory)
-            && let Some(record) = space.directory.likely(hash, guard)
-        {
-            // SAFETY: as for `find`.
-            let record = unsafe { &*record };
-            prefetch_line(record.key().as_ptr());
-            let head = record.head.load(SeqCst).cast::<u8>();
-            // Null and `DEAD` are addresses too: nothing is read.
-            prefetch_line(head);
-            prefetch_line(head.wrapping_add(64));
-        }
+    /// Asks the cache for what lies behind a record: a long key and the newest version.
+    pub(crate) fn prefetch_behind(record: &Record) {
+        prefetch_line(record.key().as_ptr());
+        let head = record.head.load(SeqCst).cast::<u8>();
+        // Null and `DEAD` are addresses too: nothing is read.
+        prefetch_line(head);
+        prefetch_line(head.wrapping_add(64));
     }
 }

@@ -261,12 +261,14 @@ impl Store {
                 *hash = self.inner.hash(key);
                 Keyspace::prefetch(space, *hash, &guard);
             }
-            for &hash in &*hashes {
-                Keyspace::prefetch_record(space, hash, &guard);
+            let mut records = [None; PREFETCHED];
+            for (record, &hash) in records.iter_mut().zip(&*hashes) {
+                *record = Keyspace::prefetch_record(space, hash, &guard);
             }
-            for &hash in &*hashes {
-                Keyspace::prefetch_behind(space, hash, &guard);
-            }
+            records
+                .into_iter()
+                .flatten()
+                .for_each(Keyspace::prefetch_behind);
         }
     }
 

@@ -11,6 +11,16 @@ use darter_storage::{
     TimeSource, Type, Value, ValueMut,
 };
 
+/// A store whose time moves as it is told to.
+fn store_at(now_ms: u64) -> Store {
+    let store = Store::with_options(Options {
+        time: TimeSource::Manual,
+        ..Options::default()
+    });
+    store.set_time(now_ms);
+    store
+}
+
 fn listening(store: &Store) -> (Listener, Receiver<Effect>) {
     let (sender, receiver) = channel();
     let listener = store.listen(Box::new(move |effect| {
@@ -85,11 +95,7 @@ fn i8_what_was_given_up_is_not_shown() {
 
 #[test]
 fn expiry_is_shown_as_such() {
-    let store = Store::with_options(Options {
-        time: TimeSource::Manual,
-        ..Options::default()
-    });
-    store.set_time(1_000);
+    let store = store_at(1_000);
     let (_listener, effects) = listening(&store);
     store
         .transaction(|tx| {
@@ -114,11 +120,7 @@ fn expiry_is_shown_as_such() {
 /// What is removed because its time has passed is shown with the commit that removes it.
 #[test]
 fn expiry_of_fields_is_shown_as_such() {
-    let store = Store::with_options(Options {
-        time: TimeSource::Manual,
-        ..Options::default()
-    });
-    store.set_time(1_000);
+    let store = store_at(1_000);
     let (_listener, effects) = listening(&store);
     let mut hash = HashValue::new();
     for (field, deadline_ms) in [(b"a", 2_000), (b"b", 3_000), (b"c", 4_000)] {

@@ -10,10 +10,15 @@
 //! - array, set, map, push: `[a b c]`, a map's keys and values in turn;
 //! - error: its text in round brackets, `(ERR syntax error)`.
 
+#[path = "request.rs"]
+mod request;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+
+pub(crate) use request::encode;
 
 /// No reply takes longer, so no test hangs.
 const TIMEOUT: Duration = Duration::from_secs(match option_env!("SANITIZED") {
@@ -230,16 +235,4 @@ impl Client {
             _ => panic!("not a reply: {line}"),
         }
     }
-}
-
-/// A command as clients send it.
-pub(crate) fn encode(arguments: &[impl AsRef<[u8]>]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", arguments.len()).into_bytes();
-    for argument in arguments {
-        let argument = argument.as_ref();
-        bytes.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
-        bytes.extend_from_slice(argument);
-        bytes.extend_from_slice(b"\r\n");
-    }
-    bytes
 }

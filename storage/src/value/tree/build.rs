@@ -4,8 +4,8 @@ use std::ptr;
 
 use super::super::order::Order;
 use super::node::{
-    CHILD_BYTES, Child, HEADER, INLINE_BYTES_MAX, LONG_BYTES, LONG_MARK, Long, Node, NodeRef,
-    allocate,
+    CHILD_BYTES, Child, HEADER, INLINE_BYTES_MAX, LONG_BYTES, LONG_HEAD_BYTES, LONG_MARK, Long,
+    Node, NodeRef, allocate,
 };
 
 /// An entry as a leaf stores it.
@@ -33,7 +33,7 @@ impl Encoded {
                 long_size: 0,
             };
         }
-        let size = size_of::<Long>() + total;
+        let size = LONG_HEAD_BYTES + total;
         let block = allocate(size).cast::<Long>();
         bytes[0] = LONG_MARK;
         let at = bytes[1..].as_mut_ptr();

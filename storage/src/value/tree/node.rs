@@ -288,7 +288,7 @@ impl<'a> NodeRef<'a> {
             // SAFETY: a long entry lives as long as a leaf that names it.
             return unsafe {
                 let key_length = (*long.block).key_length;
-                let length = (*long.block).size - size_of::<Long>();
+                let length = (*long.block).size - LONG_HEAD_BYTES;
                 let bytes = long.block.add(1).cast::<u8>();
                 std::slice::from_raw_parts(bytes, length).split_at(key_length)
             };
