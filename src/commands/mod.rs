@@ -30,10 +30,10 @@ pub mod latency;
 pub mod lcs;
 pub mod list;
 pub mod memory;
+#[cfg(test)]
+mod misbehaving;
 pub mod monitor;
 pub mod object;
-#[cfg(test)]
-mod panicking;
 pub mod pubsub;
 mod ranges;
 pub mod replication;

@@ -48,7 +48,7 @@ const FAMILIES: &[&[Command]] = &[
     super::debug::COMMANDS,
     super::absent::COMMANDS,
     #[cfg(test)]
-    super::panicking::COMMANDS,
+    super::misbehaving::COMMANDS,
 ];
 
 /// Names are looked up in a buffer on the stack; no command's is longer.

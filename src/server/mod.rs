@@ -4,6 +4,7 @@
 mod acceptor;
 mod connection;
 pub mod descriptors;
+mod linger;
 mod worker;
 
 use std::io;

@@ -20,7 +20,7 @@ use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
 
 /// Writes that lose to somebody else so often go on by themselves: only then can they queue.
-const ATTEMPTS_MAX: usize = 3;
+const LOSSES_MAX: usize = 8;
 
 /// A request whose reply is written, and that has not committed.
 struct Member {
@@ -38,6 +38,8 @@ pub(super) struct Combined {
     members: Vec<Member>,
     /// Where the first one's reply begins in the output.
     reply_from: usize,
+    /// How often somebody else was in their way.
+    losses: usize,
     /// So many of the next requests run by themselves: together they could not.
     alone: usize,
 }
@@ -45,6 +47,12 @@ pub(super) struct Combined {
 impl Combined {
     fn is_open(&self) -> bool {
         self.transaction.is_some()
+    }
+
+    /// Whether those that have run are known not to commit.
+    fn has_lost(&self) -> bool {
+        let transaction = self.transaction.as_ref();
+        transaction.is_some_and(|transaction| transaction.has_lost())
     }
 
     /// Whether the next request goes to the key of those before it.
@@ -109,6 +117,14 @@ enum Ran {
     Failed,
 }
 
+/// How all of them ran again.
+enum Again {
+    Ran,
+    Lost,
+    /// One of them failed.
+    Failed,
+}
+
 impl Core {
     /// Runs a command in a transaction that it shares with others. `false` if it failed.
     fn run_member(
@@ -147,7 +163,12 @@ impl Session {
             }
         }
         match self.run_next() {
-            Ran::Member => true,
+            Ran::Member => {
+                if self.combined.has_lost() {
+                    self.catch_up();
+                }
+                true
+            }
             Ran::Apart => !self.commit_combined(),
             Ran::Failed => {
                 self.combined
@@ -174,6 +195,7 @@ impl Session {
         };
         if combined.transaction.is_none() {
             combined.reply_from = output.len();
+            combined.losses = 0;
         }
         let transaction = combined
             .transaction
@@ -200,36 +222,52 @@ impl Session {
     /// Commits what waits to be committed together. `false` if that cannot be: then each of them is
     /// one of the next requests again.
     pub(super) fn commit_combined(&mut self) -> bool {
-        for attempt in 1.. {
-            // Taken while it commits: one that panics there may have committed, and is not run again.
-            let Some(mut transaction) = self.combined.transaction.take() else {
-                return true;
-            };
-            let committed = self.core.services.commit(&mut transaction);
-            let may_try_again = match committed {
+        // Taken while it commits: one that panics there may have committed, and is not run again.
+        while let Some(mut transaction) = self.combined.transaction.take() {
+            match self.core.services.commit(&mut transaction) {
                 Ok(_) => {
                     self.core.direct = Some(transaction);
                     self.count_combined();
                     return true;
                 }
-                Err(CommitError::Conflict(_)) => attempt < ATTEMPTS_MAX,
-                Err(CommitError::GateClosed) => false,
-            };
-            if !may_try_again {
-                break;
-            }
-            self.combined.transaction = Some(transaction);
-            if !self.run_again() {
-                break;
+                Err(CommitError::Conflict(_)) => {
+                    self.combined.transaction = Some(transaction);
+                    if !self.catch_up() {
+                        return false;
+                    }
+                }
+                Err(CommitError::GateClosed) => {
+                    self.take_back();
+                    return false;
+                }
             }
         }
-        self.combined
-            .take_back(&mut self.batch, &mut self.output, 0);
-        false
+        true
     }
 
-    /// Runs all of them again on what is there now. `false` if one fails.
-    fn run_again(&mut self) -> bool {
+    fn take_back(&mut self) {
+        self.combined
+            .take_back(&mut self.batch, &mut self.output, 0);
+    }
+
+    /// Somebody else was in the way: runs all of them again on what is there now, at once if it happens
+    /// again. `false` if they are taken back instead.
+    fn catch_up(&mut self) -> bool {
+        loop {
+            self.combined.losses += 1;
+            let may_go_on = self.combined.losses < LOSSES_MAX;
+            match may_go_on.then(|| self.run_again()) {
+                Some(Again::Ran) => return true,
+                Some(Again::Lost) => {}
+                Some(Again::Failed) | None => {
+                    self.take_back();
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn run_again(&mut self) -> Again {
         let Session {
             core,
             batch,
@@ -238,17 +276,24 @@ impl Session {
             ..
         } = self;
         let Some(transaction) = &mut combined.transaction else {
-            return false;
+            return Again::Failed;
         };
         transaction.restart();
         output.truncate(combined.reply_from);
-        combined.members.iter().all(|member| {
+        for member in &combined.members {
             let arguments = member.looked.request.arguments(batch.bytes());
             let found = (member.entry, member.handler);
-            dispatch::with_arguments(core, arguments, |core, args| {
+            let succeeded = dispatch::with_arguments(core, arguments, |core, args| {
                 core.run_member(transaction, found, args, output)
-            })
-        })
+            });
+            if !succeeded {
+                return Again::Failed;
+            }
+            if transaction.has_lost() {
+                return Again::Lost;
+            }
+        }
+        Again::Ran
     }
 
     /// They have committed: now they count.

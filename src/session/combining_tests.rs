@@ -84,6 +84,18 @@ fn what_lost_is_done_again_and_counted_once() {
 }
 
 #[test]
+fn what_has_lost_is_done_again_before_it_is_committed() {
+    let site = Site::new();
+    let mut client = site.connect();
+    client.run(&["SET", "n", "1"]);
+    assert_eq!(
+        pipeline(&mut client, &["INCR n", "INTERFERE n", "INCR n"]),
+        ":11\r\n+OK\r\n:12\r\n"
+    );
+    assert_eq!(figure(&mut client, "conflicts"), "0");
+}
+
+#[test]
 fn behind_a_closed_gate_nothing_is_told_or_lost() {
     let site = Site::new();
     let mut client = site.connect();

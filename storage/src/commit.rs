@@ -133,6 +133,40 @@ impl Transaction {
         Ok(result?)
     }
 
+    /// Whether it has lost already: somebody else has changed a key that it read, or is about to. For
+    /// whoever would go on for long; `false` promises nothing. O(keys).
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// store.set("n", "1");
+    /// let mut tx = store.begin(Mode::Direct);
+    /// let n = tx.integer(0, b"n")?.unwrap_or(0);
+    /// assert!(!tx.has_lost());
+    /// store.set("n", "10"); // somebody else
+    /// assert!(tx.has_lost());
+    /// tx.set_integer(0, b"n", n + 1)?;
+    /// assert!(tx.commit().is_err());
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
+    pub fn has_lost(&self) -> bool {
+        self.mode != Mode::Exclusive
+            && self.records_reads
+            && (0..self.entries.len()).any(|index| {
+                let entry = self.entries.get(index);
+                let Seen::Alive(seen) = entry.seen.get() else {
+                    return false;
+                };
+                if entry.found.get().pin != self.pin {
+                    return false;
+                }
+                // SAFETY: found under the pin that still is, so it has not been freed.
+                let record = unsafe { entry.found.get().record.as_ref() };
+                // Relaxed: a hint. What is there is not looked into.
+                record.is_some_and(|record| !ptr::eq(record.head.load(Relaxed), seen))
+            })
+    }
+
     /// Whether there is anything to make part of history or to compare.
     fn wants_commit(&self, writes: &[usize]) -> bool {
         if !writes.is_empty() || self.new_table.is_some() {

@@ -1,4 +1,4 @@
-//! Commands that panic, for tests alone.
+//! Commands that panic, or come into each other's way, for tests alone.
 
 use std::cell::Cell;
 
@@ -20,6 +20,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::client("PANICCLIENT", 1, Group::Generic, |_, _, _| {
         panic!("on purpose")
     }),
+    Command::write("INTERFERE", 2, Group::Generic, interfere_once).keys(Keys::FIRST),
 ];
 
 fn panic_after_write(
@@ -35,6 +36,20 @@ fn panic_after_write(
 
 thread_local! {
     static HAS_RUN: Cell<bool> = const { Cell::new(false) };
+    static HAS_INTERFERED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Somebody else sets the key meanwhile, the first time.
+fn interfere_once(
+    view: &mut View<'_>,
+    args: &Args<'_>,
+    reply: &mut dyn Reply,
+) -> Result<(), CommandError> {
+    if !HAS_INTERFERED.replace(true) {
+        view.services.store.set(&args[1], "10");
+    }
+    reply.status("OK");
+    Ok(())
 }
 
 fn panic_the_second_time(
