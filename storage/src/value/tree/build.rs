@@ -95,7 +95,7 @@ impl Piece<'_> {
 /// What a leaf is built of, in order.
 pub(super) type Pieces<'a> = [Piece<'a>; 3];
 
-fn entry_overhead(keyed: bool) -> usize {
+pub(super) fn entry_overhead(keyed: bool) -> usize {
     if keyed { 8 + 2 } else { 2 }
 }
 
@@ -148,11 +148,11 @@ pub(super) fn middle(pieces: &Pieces<'_>, keyed: bool) -> usize {
     count
 }
 
-/// Makes a leaf.
-pub(super) fn build_leaf(birth: u64, order: Order, pieces: &Pieces<'_>) -> *mut Node {
+/// Makes a leaf, with room for more entries.
+pub(super) fn build_leaf(birth: u64, order: Order, pieces: &Pieces<'_>, room: usize) -> *mut Node {
     let keyed = order != Order::Position;
     let length: usize = pieces.iter().map(Piece::len).sum();
-    let size = HEADER + leaf_bytes(pieces, keyed);
+    let size = HEADER + leaf_bytes(pieces, keyed) + room;
     let has_long = pieces.iter().any(|piece| match piece {
         Piece::Range(leaf, from, to) => leaf.has_long() && from < to,
         Piece::New(entry) => entry.long_size > 0,

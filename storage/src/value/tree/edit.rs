@@ -6,6 +6,7 @@ use super::build::{
     Encoded, Piece, Pieces, build_inner, build_leaf, copy_inner, leaf_bytes, middle, split_pieces,
 };
 use super::dead::Dead;
+use super::in_place::ROOM_BYTES;
 use super::node::{
     CHILDREN_MAX, Child, LEAF_BYTES_MAX, Link, LongRef, Node, NodeRef, free_long, free_node,
 };
@@ -102,6 +103,9 @@ impl TreeState {
     fn splice(&mut self, root: usize, path: &Path, new: Piece<'_>, removed: usize) {
         let level = path.depth() - 1;
         let (leaf, index) = path.step(level);
+        if leaf.birth() == self.id && self.splice_in_place(root, path, new, removed) {
+            return;
+        }
         let pieces = [
             Piece::Range(leaf, 0, index),
             new,
@@ -129,14 +133,56 @@ impl TreeState {
         self.replace_up(&change, level, became);
     }
 
+    /// As `splice`, in a leaf of this version. `false`, with nothing done, if it has to be made anew.
+    fn splice_in_place(
+        &mut self,
+        root: usize,
+        path: &Path,
+        new: Piece<'_>,
+        removed: usize,
+    ) -> bool {
+        let level = path.depth() - 1;
+        let (leaf, index) = path.step(level);
+        let entry = match new {
+            Piece::New(entry) => Some(entry),
+            _ => None,
+        };
+        let dropped = (removed > 0).then(|| leaf.long(index)).flatten();
+        // SAFETY: this version made the leaf, and `&mut self` says that nobody reads it.
+        if !unsafe { leaf.splice(index, entry, removed) } {
+            return false;
+        }
+        dropped
+            .into_iter()
+            .for_each(|dropped| self.drop_long(dropped));
+        let delta = new.len() as i64 - removed as i64;
+        self.counts[root] = self.counts[root].wrapping_add_signed(delta);
+        let change = Change {
+            root,
+            path,
+            shrunk: false,
+            delta,
+            edges: Edges::default(),
+        };
+        self.adjust_up(&change, level);
+        true
+    }
+
     fn build_leaves(&mut self, root: usize, path: &Path, pieces: &Pieces<'_>) -> Became {
         let keyed = self.order(root) != Order::Position;
         let count: usize = pieces.iter().map(Piece::len).sum();
         if count == 0 {
             return Became::Nothing;
         }
-        if count == 1 || leaf_bytes(pieces, keyed) <= LEAF_BYTES_MAX {
-            return Became::One(Child::made(self.make_leaf(root, pieces)));
+        let bytes = leaf_bytes(pieces, keyed);
+        if count == 1 || bytes <= LEAF_BYTES_MAX {
+            let is_own = path.step(path.depth() - 1).0.birth() == self.id;
+            let room = if is_own && matches!(pieces[1], Piece::New(_)) {
+                ROOM_BYTES.min(LEAF_BYTES_MAX.saturating_sub(bytes))
+            } else {
+                0
+            };
+            return Became::One(Child::made(self.make_leaf_with_room(root, pieces, room)));
         }
         // What grows at one end fills its leaves.
         let left_count = if pieces[2].len() == 0 && path.is_on_edge(true) {
@@ -153,7 +199,11 @@ impl TreeState {
     }
 
     pub(super) fn make_leaf(&mut self, root: usize, pieces: &Pieces<'_>) -> *mut Node {
-        let node = build_leaf(self.id, self.order(root), pieces);
+        self.make_leaf_with_room(root, pieces, 0)
+    }
+
+    fn make_leaf_with_room(&mut self, root: usize, pieces: &Pieces<'_>, room: usize) -> *mut Node {
+        let node = build_leaf(self.id, self.order(root), pieces, room);
         // SAFETY: just built.
         self.memory_bytes += unsafe { NodeRef::new(node) }.size();
         node

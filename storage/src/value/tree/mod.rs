@@ -19,6 +19,7 @@ mod cut;
 mod dead;
 mod edit;
 mod ends;
+mod in_place;
 mod lending;
 mod node;
 mod range;

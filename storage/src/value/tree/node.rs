@@ -1,13 +1,15 @@
 //! Nodes and long elements: blocks of memory that are built once, and changed only by the version
 //! that made them, while it is private.
 //!
-//! Leaf: a word for each entry (keyed trees only), where each entry ends, the entries. Inner node:
+//! Leaf: a word for each entry (keyed trees only), where each entry ends, the entries, room. Inner node:
 //! a word, a link and a count of entries for each child. An entry is the length of its key, the
 //! key, the value; one that is too long lies in a block of its own, named with its birth.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr;
+
+use super::build::entry_overhead;
 
 /// What a node may take, its header apart.
 pub(super) const LEAF_BYTES_MAX: usize = 1000;
@@ -26,6 +28,7 @@ pub(super) const CHILD_BYTES: usize = 24;
 pub(crate) struct Node {
     /// The id of the version that made it.
     pub(super) birth: u64,
+    /// What the block takes; a leaf may have room for more entries.
     pub(super) size: u32,
     pub(super) length: u16,
     pub(super) level: u8,
@@ -175,7 +178,7 @@ impl<'a> NodeRef<'a> {
     }
 
     fn header(self) -> &'a Node {
-        // SAFETY: by the promise of `new`. Headers are never changed.
+        // SAFETY: by the promise of `new`.
         unsafe { &*self.node }
     }
 
@@ -205,6 +208,10 @@ impl<'a> NodeRef<'a> {
         self.header().level == 0
     }
 
+    pub(super) fn keyed(self) -> bool {
+        self.header().keyed
+    }
+
     pub(super) fn has_long(self) -> bool {
         self.header().has_long
     }
@@ -216,7 +223,7 @@ impl<'a> NodeRef<'a> {
     /// The words of the entries or children; none in a leaf of a tree by position.
     #[inline]
     pub(super) fn words(self) -> &'a [u64] {
-        let count = if self.is_leaf() && !self.header().keyed {
+        let count = if self.is_leaf() && !self.keyed() {
             0
         } else {
             self.len()
@@ -345,14 +352,15 @@ impl<'a> NodeRef<'a> {
         }
     }
 
-    fn body_bytes(self) -> usize {
-        self.size() - HEADER
+    /// What the entries of a leaf take.
+    fn used_bytes(self) -> usize {
+        self.len() * entry_overhead(self.keyed()) + self.stored(0, self.len()).len()
     }
 
     /// Whether it should be joined with a neighbour.
     pub(super) fn is_underfull(self) -> bool {
         if self.is_leaf() {
-            self.body_bytes() < LEAF_BYTES_MIN
+            self.used_bytes() < LEAF_BYTES_MIN
         } else {
             self.len() < CHILDREN_MIN
         }
@@ -361,7 +369,7 @@ impl<'a> NodeRef<'a> {
     /// Whether it and `other` make one node that is not full.
     pub(super) fn fits_with(self, other: NodeRef<'_>) -> bool {
         if self.is_leaf() {
-            self.body_bytes() + other.body_bytes() <= LEAF_BYTES_MAX * 7 / 8
+            self.used_bytes() + other.used_bytes() <= LEAF_BYTES_MAX * 7 / 8
         } else {
             self.len() + other.len() <= CHILDREN_MAX * 7 / 8
         }
