@@ -13,6 +13,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::rounds::{self, Place};
 use crate::client_memory;
 use crate::clients::SharedClient;
 use crate::config::OutputLimit;
@@ -48,6 +49,8 @@ pub(super) struct Connection<S> {
     /// When the output first was over the soft limit.
     over_soft_limit_since: Option<Instant>,
     has_input: bool,
+    /// Where it stands in line for its next turn.
+    place: Option<Place>,
     has_ended: bool,
     is_closing: bool,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
@@ -81,6 +84,7 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
             send_bytes: *SEND_BYTES.end(),
             over_soft_limit_since: None,
             has_input: false,
+            place: None,
             has_ended: false,
             is_closing: false,
             timer: None,
@@ -302,7 +306,11 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
     /// Lets the session work.
     fn process(&mut self, context: &mut Context<'_>) -> Step {
         self.has_input = false;
+        let went_on = self.place.take().map(|_| Instant::now());
         let progress = self.session.process(context.waker());
+        if let Some(since) = went_on {
+            rounds::note_went_on(since.elapsed());
+        }
         let waiting = self.session.waiting_bytes();
         // Relaxed: shown to people, nothing depends on it.
         let shared = self.session.shared();
@@ -315,7 +323,7 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
             Progress::Idle | Progress::Suspended => Step::Waits,
             Progress::Yielded => {
                 self.has_input = true;
-                let_others(context);
+                self.place = Some(rounds::stand_in_line(context.waker()));
                 Step::Waits
             }
             Progress::Closing => {
@@ -395,6 +403,10 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Future for Connection<S> {
                 // Those who have to go come first: nothing is begun before they have.
                 client_memory::enforce(&own.services);
                 let_others(context);
+                return Poll::Pending;
+            }
+            if own.place.as_ref().is_some_and(|place| !place.is_called()) {
+                own.poll_timer(context);
                 return Poll::Pending;
             }
             if !has_run && own.has_left(context) {

@@ -5,6 +5,7 @@ mod acceptor;
 mod connection;
 pub mod descriptors;
 mod linger;
+mod rounds;
 mod worker;
 
 use std::io;

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
 
 use super::connection::Connection;
-use super::linger;
+use super::rounds;
 use crate::clients::SharedClient;
 use crate::services::Services;
 use crate::session::kept_gate;
@@ -107,7 +107,7 @@ impl<C: Future<Output = ()> + Unpin> Future for Watched<C> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let own = self.get_mut();
-        linger::note_turn();
+        rounds::note_turn();
         let _turn = Turn::begin(&own.stats.pulse, own.client_id);
         Pin::new(&mut own.connection).poll(context)
     }
@@ -136,7 +136,7 @@ async fn serve(
     connections: Arc<AtomicUsize>,
 ) {
     tokio::task::spawn_local(kept_gate::attend());
-    tokio::task::spawn_local(linger::linger());
+    tokio::task::spawn_local(rounds::attend());
     // The acceptor drops its end when the server stops.
     while let Some(arrival) = receiver.recv().await {
         let (services, stats) = (Arc::clone(&services), Arc::clone(&stats));
