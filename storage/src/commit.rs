@@ -134,7 +134,7 @@ impl Transaction {
     }
 
     /// Whether it has lost already: somebody else has changed a key that it read, or is about to. For
-    /// whoever would go on for long; `false` promises nothing. O(keys).
+    /// whoever would go on for long; `false` promises nothing, and is the answer while there is no pin. O(keys).
     ///
     /// ```
     /// use darter_storage::{Mode, Store};
@@ -150,7 +150,9 @@ impl Transaction {
     /// # Ok::<(), darter_storage::Error>(())
     /// ```
     pub fn has_lost(&self) -> bool {
-        self.mode != Mode::Exclusive
+        // `unpin` leaves the pin's count as it is.
+        self.guard.is_some()
+            && self.mode != Mode::Exclusive
             && self.records_reads
             && (0..self.entries.len()).any(|index| {
                 let entry = self.entries.get(index);

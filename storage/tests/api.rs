@@ -101,6 +101,19 @@ fn a_transaction_without_a_pin_refuses_everything_but_keeps_what_it_did() {
     );
 }
 
+/// Without a pin the record that was read may have been freed: it is not looked at.
+#[test]
+fn a_transaction_without_a_pin_does_not_look_whether_it_has_lost() {
+    let store = Store::new();
+    store.set("a", "0");
+    let mut tx = store.begin(Mode::Optimistic);
+    assert_eq!(tx.integer(0, b"a"), Ok(Some(0)));
+    store.set("a", "1");
+    assert!(tx.has_lost());
+    tx.unpin();
+    assert!(!tx.has_lost());
+}
+
 /// What protected a transaction's reads ends with its commit.
 #[test]
 fn a_transaction_that_is_over_refuses_everything_until_it_is_restarted() {

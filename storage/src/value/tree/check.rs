@@ -53,6 +53,16 @@ impl TreeState {
         }
     }
 
+    /// What the blocks take that it reaches.
+    pub(crate) fn block_bytes(&self) -> usize {
+        self.roots
+            .iter()
+            .filter(|root| !root.is_null())
+            // SAFETY: a state's root is kept with it.
+            .map(|root| block_bytes(unsafe { NodeRef::new(root.node()) }))
+            .sum()
+    }
+
     /// How many children each inner node of the main tree has, but for the last of each level.
     pub(crate) fn children_of_inner_nodes(&self) -> Vec<usize> {
         let mut counts = Vec::new();
@@ -61,6 +71,20 @@ impl TreeState {
         count_children(root, true, &mut counts);
         counts
     }
+}
+
+fn block_bytes(node: NodeRef<'_>) -> usize {
+    let below: usize = if node.is_leaf() {
+        (0..node.len())
+            .filter_map(|index| node.long(index))
+            .map(|long| long.size())
+            .sum()
+    } else {
+        (0..node.len())
+            .map(|index| block_bytes(node.child(index)))
+            .sum()
+    };
+    node.size() + below
 }
 
 fn count_children(node: NodeRef<'_>, is_last: bool, into: &mut Vec<usize>) {
