@@ -29,4 +29,5 @@ pub mod services;
 pub mod session;
 pub mod slow_log;
 pub mod stats;
+mod wakers;
 pub mod watchdog;

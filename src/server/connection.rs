@@ -21,6 +21,7 @@ use crate::fault::fault;
 use crate::services::Services;
 use crate::session::{Progress, Session, kept_gate};
 use crate::stats::{ThreadStats, count};
+use crate::wakers::wake_after_sockets;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -108,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
                         self.note_active();
                     }
                     if was_slow && self.sent < self.session.output.len() {
-                        let_others(context);
+                        wake_after_sockets(context.waker());
                         return Step::Waits;
                     }
                 }
@@ -337,7 +338,7 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
     /// more of them. A large one goes piece by piece: sockets are looked at between.
     fn send_soon(&self, context: &mut Context<'_>) {
         if self.session.is_suspended() {
-            let_others(context);
+            wake_after_sockets(context.waker());
         } else {
             context.waker().wake_by_ref();
         }
@@ -369,11 +370,6 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
     }
 }
 
-/// Wakes the task after the runtime has looked at its other tasks, its sockets and timers.
-fn let_others(context: &mut Context<'_>) {
-    let _ = std::pin::pin!(tokio::task::yield_now()).poll(context);
-}
-
 impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Future for Connection<S> {
     type Output = ();
 
@@ -402,7 +398,7 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Future for Connection<S> {
             if client_memory::must_wait(&own.services) {
                 // Those who have to go come first: nothing is begun before they have.
                 client_memory::enforce(&own.services);
-                let_others(context);
+                wake_after_sockets(context.waker());
                 return Poll::Pending;
             }
             if own.place.as_ref().is_some_and(|place| !place.is_called()) {

@@ -4,13 +4,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
-use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::linger::{Habit, LINGER};
 use crate::fault::fault;
 use crate::session::kept_gate;
+use crate::wakers::wake_after_sockets;
 
 /// For so much time that a round took besides, one more of those goes on that yielded: about a slice.
 const SHARE: Duration = Duration::from_micros(250);
@@ -118,7 +118,7 @@ pub(super) fn attend() -> impl Future<Output = ()> {
             std::thread::yield_now();
         }
         // It runs again after the runtime has looked at the sockets.
-        let _ = pin!(tokio::task::yield_now()).poll(context);
+        wake_after_sockets(context.waker());
         Poll::Pending
     })
 }

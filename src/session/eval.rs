@@ -38,6 +38,8 @@ struct Script {
     gate_since: Option<Instant>,
     /// Since when its thread has, perhaps for others before it.
     kept_since: Option<Instant>,
+    /// Where it waits for the gate.
+    place: Option<kept_gate::Place>,
 }
 
 /// Runs a script. `Some` if it could not be finished at once.
@@ -67,6 +69,7 @@ pub(super) fn run(
             tally: Tally::default(),
             gate_since: None,
             kept_since: None,
+            place: None,
         })),
         Err(error) => {
             dispatch::fail(core, &error, output);
@@ -117,7 +120,8 @@ impl Script {
             }
         };
         if escalation.is_exclusive() {
-            self.kept_since = kept_gate::poll(escalation, waker);
+            let client = core.client.shared.id;
+            self.kept_since = kept_gate::poll(escalation, &mut self.place, client, waker);
             if self.kept_since.is_none() {
                 return false;
             }
@@ -227,7 +231,7 @@ impl Script {
                     Mode::Direct => core.direct = Some(transaction),
                     Mode::Exclusive => {
                         if let Some(since) = self.kept_since {
-                            kept_gate::keep(*transaction, since);
+                            kept_gate::keep(*transaction, core.client.shared.id, since);
                         }
                     }
                     Mode::Snapshot => {}

@@ -1,9 +1,8 @@
 //! A data-plane thread keeps the gate closed from one exclusive script to the next, while scripts
 //! are all that it does: others are woken once for all of them, not after each in vain.
 //!
-//! It lets go of the gate before it does anything else, when it is idle, and after `KEPT_MAX`. Those of
-//! its scripts that wait for the gate are one who waits for all: woken one by one from another thread,
-//! each would run after the reply of the one before it has been sent, and close the gate anew.
+//! It lets go of the gate before it does anything else, when it is idle, and after `KEPT_MAX` if others
+//! want it. Those of its scripts that must wait stand in line (`gate_line`).
 
 use std::cell::{Cell, RefCell};
 use std::task::{Context, Poll, Waker};
@@ -11,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use darter_storage::{ClosedGate, Escalation, Transaction};
 
+use super::gate_line::Line;
+pub(super) use super::gate_line::Place;
 use crate::fault::fault;
 
 /// Whoever waits for the gate waits no longer than this for several scripts of one thread.
@@ -20,56 +21,79 @@ thread_local! {
     /// Whether there is something in `KEPT`: asked before each command.
     static IS_KEPT: Cell<bool> = const { Cell::new(false) };
     static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
-    /// It has kept the gate for long enough: others get it first, if there are any.
-    static MUST_WAIT: Cell<bool> = const { Cell::new(false) };
-    /// Scripts that wait for the gate, and who is woken for all of them.
-    static WAITING: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
-    static ATTENDANT: RefCell<Option<Waker>> = const { RefCell::new(None) };
+    /// `None` in a thread that keeps no gate.
+    static LINE: RefCell<Option<Line>> = const { RefCell::new(None) };
 }
 
 struct Kept {
     gate: ClosedGate,
     since: Instant,
+    /// Whose script was the last.
+    client: u64,
 }
 
-fn is_late(since: Instant) -> bool {
-    since.elapsed() >= KEPT_MAX
+impl Kept {
+    fn is_over(&self) -> bool {
+        is_over(&self.gate, self.since)
+    }
+}
+
+/// Whether it is others' turn: those who do not want the gate do not wait for it.
+fn is_over(gate: &ClosedGate, since: Instant) -> bool {
+    since.elapsed() >= KEPT_MAX && gate.is_wanted()
 }
 
 /// A task that the calling thread runs for as long as it runs scripts: it allows the thread to keep the
 /// gate, and wakes its scripts when it may be had. The thread calls `release` whenever it is idle.
 pub(crate) fn attend() -> impl Future<Output = ()> {
     std::future::poll_fn(|context: &mut Context<'_>| {
-        ATTENDANT.set(Some(context.waker().clone()));
-        MUST_WAIT.set(false);
-        // All of them: one may have closed the gate, and wait for calls in flight.
-        WAITING.take().into_iter().for_each(Waker::wake);
+        LINE.with_borrow_mut(|line| {
+            line.get_or_insert_with(|| Line::new(context.waker().clone()))
+                .attend();
+        });
         Poll::Pending
     })
 }
 
 /// Since when the gate has been closed for the next attempt of an exclusive script, which may begin;
-/// `None` if others must go first: then `waker` is woken.
-pub(super) fn poll(escalation: &mut Escalation, waker: &Waker) -> Option<Instant> {
-    if let Some(Kept { gate, since }) = take() {
-        *escalation = Escalation::with_gate(gate);
-        return escalation.poll(waker).then_some(since);
-    }
-    let Some(attendant) = ATTENDANT.with_borrow(Clone::clone) else {
-        return escalation.poll(waker).then(Instant::now);
-    };
-    if MUST_WAIT.get() {
-        // It runs after all of the thread's tasks that are ready now.
-        attendant.wake_by_ref();
-    } else if escalation.poll(&attendant) {
-        return Some(Instant::now());
-    }
-    WAITING.with_borrow_mut(|waiting| {
-        if !waiting.iter().any(|known| known.will_wake(waker)) {
-            waiting.push(waker.clone());
+/// `None` if others must go first: then `waker` is woken. `place` is the script's, from call to call.
+pub(super) fn poll(
+    escalation: &mut Escalation,
+    place: &mut Option<Place>,
+    client: u64,
+    waker: &Waker,
+) -> Option<Instant> {
+    LINE.with_borrow_mut(|line| {
+        let Some(line) = line else {
+            return escalation.poll(waker).then(Instant::now);
+        };
+        // All others wait for one who has closed it.
+        let has_gate = escalation.has_gate();
+        if !has_gate && line.has(*place) {
+            return None;
         }
-    });
-    None
+        let kept = take();
+        let goes_on = kept.as_ref().is_some_and(|kept| kept.client == client);
+        if has_gate || line.may_ask(*place, goes_on) {
+            let since = kept.map(|Kept { gate, since, .. }| {
+                *escalation = Escalation::with_gate(gate);
+                since
+            });
+            if escalation.poll(line.gate_waker()) {
+                *place = None;
+                line.note_begins();
+                return Some(since.unwrap_or_else(Instant::now));
+            }
+            if escalation.has_gate() {
+                // Calls are in flight, for a moment.
+                waker.wake_by_ref();
+                return None;
+            }
+            line.wait_at_gate();
+        }
+        *place = Some(line.stand(*place, waker));
+        None
+    })
 }
 
 /// Opens the gate if the calling thread keeps it.
@@ -84,12 +108,14 @@ pub(crate) fn release() {
 /// scripts, and may take long.
 #[inline]
 pub(crate) fn release_if_late() {
-    if IS_KEPT.get()
-        && KEPT.with_borrow(|kept| kept.as_ref().is_some_and(|kept| is_late(kept.since)))
-    {
-        MUST_WAIT.set(true);
+    if IS_KEPT.get() && KEPT.with_borrow(|kept| kept.as_ref().is_some_and(Kept::is_over)) {
+        let_others_first();
         release();
     }
+}
+
+fn let_others_first() {
+    LINE.with_borrow_mut(|line| line.as_mut().map(Line::let_others_first));
 }
 
 fn take() -> Option<Kept> {
@@ -97,24 +123,34 @@ fn take() -> Option<Kept> {
     KEPT.take()
 }
 
-/// Ends an exclusive transaction. The thread has had the gate since `since`.
-pub(super) fn keep(transaction: Transaction, since: Instant) {
-    if ATTENDANT.with_borrow(Option::is_none) {
+/// Ends an exclusive transaction of a client's. The thread has had the gate since `since`.
+pub(super) fn keep(transaction: Transaction, client: u64, since: Instant) {
+    if LINE.with_borrow(Option::is_none) {
         return drop(transaction);
     }
-    if is_late(since) {
-        MUST_WAIT.set(true);
-        return drop(transaction);
+    let Some(gate) = transaction.keep_gate() else {
+        return;
+    };
+    if is_over(&gate, since) {
+        let_others_first();
+        return drop(gate);
     }
-    if let Some(gate) = transaction.keep_gate() {
-        KEPT.set(Some(Kept { gate, since }));
-        IS_KEPT.set(true);
-    }
+    KEPT.set(Some(Kept {
+        gate,
+        since,
+        client,
+    }));
+    IS_KEPT.set(true);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Wake;
+
     use super::super::Progress;
+    use super::super::gate_line::ROUND_MAX;
     use super::super::tests::{Client, Site};
     use super::*;
 
@@ -140,8 +176,19 @@ mod tests {
         (site, client)
     }
 
+    fn with_line<T>(look: impl FnOnce(&mut Line) -> T) -> T {
+        LINE.with_borrow_mut(|line| look(line.as_mut().expect("there is an attendant")))
+    }
+
     fn attendant_runs() {
-        MUST_WAIT.set(false);
+        with_line(Line::attend);
+    }
+
+    fn pass(time: Duration) {
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            std::hint::spin_loop();
+        }
     }
 
     fn is_open(site: &Site) -> bool {
@@ -173,15 +220,141 @@ mod tests {
     #[test]
     fn the_gate_is_kept_no_longer_because_no_script_comes() {
         let (site, mut client) = keeper();
-        let begun = Instant::now();
-        while !is_late(begun) {
-            std::hint::spin_loop();
-        }
+        pass(KEPT_MAX);
         release_if_late();
-        assert!(is_open(&site) && MUST_WAIT.get());
+        assert!(is_open(&site) && with_line(|line| line.must_wait()));
         client.send(&["EVAL", SCRIPT, "0"]);
         assert_eq!(client.0.process(Waker::noop()), Progress::Suspended);
         attendant_runs();
         assert_eq!(client.finish().0, Progress::Idle);
+    }
+
+    #[test]
+    fn it_is_kept_for_longer_where_nobody_wants_it() {
+        let site = Site::new();
+        let mut escalation = Escalation::exclusive(&site.services.store);
+        assert!(escalation.poll(Waker::noop()));
+        let transaction = escalation.begin(darter_storage::Mode::Optimistic);
+        let gate = transaction.keep_gate().expect("it is exclusive");
+        let since = Instant::now();
+        pass(KEPT_MAX);
+        assert!(!is_over(&gate, since));
+        assert!(!is_open(&site), "and asks to be woken");
+        assert!(is_over(&gate, since));
+    }
+
+    /// Tells whether it was woken since it was asked.
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    struct Waiter(Client, Arc<Woken>);
+
+    impl Waiter {
+        /// One whose script has to wait.
+        fn new(site: &Site) -> Waiter {
+            let mut waiter = Waiter(site.connect(), Arc::default());
+            waiter.0.send(&["EVAL", SCRIPT, "0"]);
+            assert_eq!(waiter.process(), Progress::Suspended);
+            waiter
+        }
+
+        fn process(&mut self) -> Progress {
+            self.0.0.process(&Waker::from(Arc::clone(&self.1)))
+        }
+
+        fn is_woken(&self) -> bool {
+            self.1.0.swap(false, Ordering::SeqCst)
+        }
+    }
+
+    /// A thread that has kept the gate for too long, so that all its scripts wait.
+    fn waiters(site: &Site, count: usize) -> Vec<Waiter> {
+        assert!(!is_open(site), "and asks to be woken");
+        pass(KEPT_MAX);
+        release_if_late();
+        (0..count).map(|_| Waiter::new(site)).collect()
+    }
+
+    #[test]
+    fn scripts_that_wait_go_on_in_order_and_before_newcomers() {
+        let (site, _client) = keeper();
+        let mut waiters = waiters(&site, 3);
+        with_line(|line| line.set_batch(2));
+        attendant_runs();
+        let woken: Vec<bool> = waiters.iter().map(Waiter::is_woken).collect();
+        assert_eq!(woken, [true, true, false]);
+        for waiter in &mut waiters[..2] {
+            let _newcomer = Waiter::new(&site);
+            // However long the test has taken.
+            with_line(Line::begin_round);
+            assert_eq!(waiter.process(), Progress::Idle);
+        }
+        attendant_runs();
+        assert!(waiters[2].is_woken());
+        assert_eq!(waiters[2].process(), Progress::Idle);
+    }
+
+    #[test]
+    fn one_who_is_called_and_does_not_come_holds_nobody_up() {
+        let (site, _client) = keeper();
+        let mut waiters = waiters(&site, 2);
+        with_line(|line| line.set_batch(1));
+        attendant_runs();
+        assert!(waiters[0].is_woken() && !waiters[1].is_woken());
+        attendant_runs();
+        assert!(waiters[1].is_woken());
+        assert_eq!(waiters[1].process(), Progress::Idle);
+        attendant_runs();
+        assert_eq!(waiters[0].process(), Progress::Idle);
+    }
+
+    #[test]
+    fn after_some_time_clients_that_run_no_scripts_have_a_turn() {
+        let (site, mut client) = keeper();
+        release();
+        attendant_runs();
+        client.run(&["EVAL", SCRIPT, "0"]);
+        assert!(!with_line(|line| line.must_wait()));
+        pass(ROUND_MAX);
+        let mut waiter = Waiter::new(&site);
+        assert!(is_open(&site));
+        attendant_runs();
+        assert!(waiter.is_woken());
+        assert_eq!(waiter.process(), Progress::Idle);
+    }
+
+    #[test]
+    fn one_who_has_closed_the_gate_goes_ahead_of_all() {
+        let (site, _client) = keeper();
+        let _waiters = waiters(&site, 2);
+        let mut escalation = Escalation::exclusive(&site.services.store);
+        let mut place = None;
+        assert!(poll(&mut escalation, &mut place, 0, Waker::noop()).is_none());
+        assert!(escalation.poll(Waker::noop()), "as if it had been its turn");
+        assert!(poll(&mut escalation, &mut place, 0, Waker::noop()).is_some());
+    }
+
+    #[test]
+    fn the_first_in_line_waits_until_the_gate_opens() {
+        let (site, _client) = keeper();
+        let mut waiters = waiters(&site, 2);
+        with_line(|line| line.set_batch(1));
+        let mut others = Escalation::exclusive(&site.services.store);
+        assert!(others.poll(Waker::noop()));
+        attendant_runs();
+        assert!(waiters[0].is_woken());
+        assert_eq!(waiters[0].process(), Progress::Suspended);
+        attendant_runs();
+        assert!(!waiters.iter().any(Waiter::is_woken));
+        drop(others);
+        attendant_runs();
+        assert!(waiters[0].is_woken() && !waiters[1].is_woken());
+        assert_eq!(waiters[0].process(), Progress::Idle);
     }
 }

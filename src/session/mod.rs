@@ -14,6 +14,7 @@ mod eval;
 mod exec;
 mod explain;
 mod function_load;
+mod gate_line;
 mod held_snapshot;
 pub(crate) mod kept_gate;
 mod large_reply;

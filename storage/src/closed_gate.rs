@@ -37,6 +37,23 @@ impl ClosedGate {
     pub(crate) fn into_parts(mut self) -> (Store, Option<u64>) {
         (self.store.clone(), self.ticket.take())
     }
+
+    /// Whether somebody waits for it to open. Takes a lock that those who wait for it take too.
+    ///
+    /// ```
+    /// use darter_storage::{Escalation, Mode, Store};
+    /// let store = Store::new();
+    /// let mut escalation = Escalation::exclusive(&store);
+    /// assert!(escalation.poll(std::task::Waker::noop()));
+    /// let gate = escalation.begin(Mode::Optimistic).keep_gate().expect("it is exclusive");
+    /// assert!(!gate.is_wanted());
+    /// assert!(!store.poll_open(std::task::Waker::noop()));
+    /// assert!(gate.is_wanted());
+    /// ```
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.store.inner.gate.is_wanted()
+    }
 }
 
 impl Drop for ClosedGate {

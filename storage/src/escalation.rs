@@ -262,6 +262,26 @@ impl Escalation {
         matches!(self.stage, Stage::Gate { .. })
     }
 
+    /// Whether it has closed the gate, perhaps without being alone behind it yet: nobody commits
+    /// before it has gone on, or is dropped.
+    ///
+    /// ```
+    /// use darter_storage::{Escalation, Store};
+    /// let store = Store::new();
+    /// let mut escalation = Escalation::exclusive(&store);
+    /// assert!(!escalation.has_gate());
+    /// assert!(escalation.poll(std::task::Waker::noop()) && escalation.has_gate());
+    /// ```
+    pub fn has_gate(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Gate {
+                ticket: Some(_),
+                ..
+            }
+        )
+    }
+
     /// Whether the next attempt may begin. If not, `waker` is woken when it is worth asking again.
     ///
     /// ```

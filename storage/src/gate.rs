@@ -122,6 +122,11 @@ impl Gate {
         !fault!("gate's wake-up lost") && !self.is_closed()
     }
 
+    /// Whether somebody waits for it to open.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Waker>> {
         // A waker that panicked while it was cloned leaves a list that is still good.
         self.waiting
