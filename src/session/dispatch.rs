@@ -319,6 +319,8 @@ fn refuse(
 
 /// Replies an error, and counts it.
 pub(super) fn fail(core: &mut Core, error: &CommandError, output: &mut Vec<u8>) {
+    // A script that is refused does not go on with it, and there may be many of those.
+    kept_gate::release();
     let text = error.to_string();
     core.ended(true, false);
     core.services.stats.count_error(text.as_bytes());

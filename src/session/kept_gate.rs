@@ -146,13 +146,14 @@ pub(super) fn keep(transaction: Transaction, client: u64, since: Instant) {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::task::Wake;
 
     use super::super::Progress;
     use super::super::gate_line::ROUND_MAX;
     use super::super::tests::{Client, Site};
     use super::*;
+    use crate::services::Services;
 
     const SCRIPT: &str = "#!lua flags=allow-undeclared-keys\nreturn redis.call('INCR', 'n')";
 
@@ -203,6 +204,10 @@ mod tests {
             &["NOSUCHCOMMAND"],
             &["GET"],
             &["CLIENT", "NOSUCHSUBCOMMAND"],
+            &["EVALSHA", "unknown", "0"],
+            &["EVAL", "no Lua", "0"],
+            &["EVAL", SCRIPT, "1"],
+            &["FCALL", "unknown", "0"],
         ] {
             let (site, mut client) = keeper();
             client.run(words);
@@ -215,6 +220,26 @@ mod tests {
         attendant_runs();
         assert_eq!(other.run(&["SET", "k", "v"]), "+QUEUED\r\n");
         assert!(is_open(&site));
+    }
+
+    /// How many scripts there were when it was woken.
+    struct Scripts(Arc<Services>, AtomicUsize);
+
+    impl Wake for Scripts {
+        fn wake(self: Arc<Self>) {
+            self.1.store(self.0.scripts.size().0, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn the_gate_is_open_while_a_script_is_compiled() {
+        let (site, mut client) = keeper();
+        let woken = Arc::new(Scripts(Arc::clone(&site.services), AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&woken));
+        assert!(!site.services.store.poll_open(&waker));
+        client.run(&["EVAL", &format!("{SCRIPT} + 1"), "0"]);
+        release();
+        assert_eq!(woken.1.load(Ordering::SeqCst), 1, "the one that was known");
     }
 
     #[test]

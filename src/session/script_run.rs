@@ -11,6 +11,7 @@ use darter_storage::Escalation;
 
 use super::Core;
 use super::explain::Recorder;
+use super::kept_gate;
 use super::multi::Item;
 use super::script_host::{Effects, ScriptHost, Target};
 use super::suspended::Suspended;
@@ -81,7 +82,11 @@ fn find_script(core: &Core, control: Control, named: &[u8]) -> Result<Arc<Cached
             found.ok_or(CommandError::text("ERR Function not found"))
         }
         _ => scripts
-            .load(named, Kept::WhileUsed, script::check)
+            .load(named, Kept::WhileUsed, |body| {
+                // A long text takes long to compile.
+                kept_gate::release();
+                script::check(body)
+            })
             .map_err(|error| CommandError::err(error.to_string())),
     }
 }
