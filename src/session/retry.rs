@@ -226,6 +226,25 @@ pub(super) fn run(
     run_deferring(core, (command, run), args, output, defers)
 }
 
+/// The transaction of a command's first attempt: the one that is kept, if there is one that will do.
+pub(super) fn first_transaction(core: &mut Core, command: &Command) -> Box<Transaction> {
+    let mut transaction = match mode_of(command) {
+        Mode::Direct => core.begin_direct(),
+        mode => Box::new(core.services.store.begin(mode)),
+    };
+    if !command.has(flag::WRITE) {
+        transaction.skip_comparison();
+    }
+    transaction
+}
+
+/// Keeps a transaction that is over for the next command.
+pub(super) fn keep(core: &mut Core, transaction: Box<Transaction>) {
+    if transaction.mode() == Mode::Direct {
+        core.direct = Some(transaction);
+    }
+}
+
 /// As `run`; a reply that is a large string is fetched piece by piece if it `defers`.
 fn run_deferring(
     core: &mut Core,
@@ -235,14 +254,7 @@ fn run_deferring(
     defers: bool,
 ) -> Option<Box<dyn Pending>> {
     let database = core.client.database;
-    let mode = mode_of(command);
-    let mut transaction = match mode {
-        Mode::Direct => core.begin_direct(),
-        _ => Box::new(core.services.store.begin(mode)),
-    };
-    if !command.has(flag::WRITE) {
-        transaction.skip_comparison();
-    }
+    let mut transaction = first_transaction(core, command);
     let before = output.len();
     let meter = core.meter();
     let mut reply = Encoder::metered(output, core.client.protocol, &meter).deferring(defers);
@@ -256,9 +268,7 @@ fn run_deferring(
     let has_deferred = reply.has_deferred();
     match first {
         Attempt::Done { failed } => {
-            if mode == Mode::Direct {
-                core.direct = Some(transaction);
-            }
+            keep(core, transaction);
             if has_deferred {
                 let begun = large_reply::begin(core, args, output);
                 return begun.or_else(|| run_deferring(core, (command, run), args, output, false));

@@ -12,7 +12,7 @@ use super::retry::{self, Attempt};
 use super::script_run::Rules;
 use crate::commands::admission;
 use crate::commands::args::Args;
-use crate::commands::command::{Command, Run, flag};
+use crate::commands::command::{Command, DataHandler, Run, flag};
 use crate::commands::error::CommandError;
 use crate::commands::table::{self, Entry};
 use crate::commands::view::{KeyRules, View};
@@ -302,14 +302,30 @@ impl ScriptHost<'_, '_> {
     /// A call in direct mode: a transaction of its own, tried until it commits.
     fn run_directly(
         &mut self,
-        (entry, handler): (Entry, crate::commands::command::DataHandler),
+        run: (Entry, DataHandler),
         args: &Args<'_>,
         context: &CallContext,
         reply: &mut dyn Reply,
     ) -> Called {
-        let command = entry.command;
-        let store = &self.core.services.store;
+        let command = run.0.command;
+        if self.retry.is_none() && !command.has(flag::EXCLUSIVE) {
+            let mut transaction = retry::first_transaction(self.core, command);
+            match self.attempt_directly(&mut transaction, run, args, context, reply) {
+                Attempt::Done { .. } => {
+                    retry::keep(self.core, transaction);
+                    return Called::Done;
+                }
+                Attempt::Blocked(_) => return Called::Done,
+                Attempt::Conflict => {
+                    let mut escalation = Escalation::new(&self.core.services.store);
+                    escalation.failed(&transaction);
+                    *self.retry = Some(escalation);
+                }
+                Attempt::GateClosed => {}
+            }
+        }
         let mut escalation = self.retry.take().unwrap_or_else(|| {
+            let store = &self.core.services.store;
             if command.has(flag::EXCLUSIVE) {
                 Escalation::exclusive(store)
             } else {
@@ -317,6 +333,7 @@ impl ScriptHost<'_, '_> {
             }
         });
         loop {
+            let store = &self.core.services.store;
             if !store.poll_open(self.waker) && !escalation.is_exclusive()
                 || !escalation.poll(self.waker)
             {
@@ -324,24 +341,36 @@ impl ScriptHost<'_, '_> {
                 return Called::Wait;
             }
             let mut transaction = escalation.begin(retry::mode_of(command));
-            let keys = CallKeys::new(self.rules, entry, None);
-            let surroundings = retry::Surroundings {
-                rules: Some(&keys),
-                ..retry::Surroundings::new(self.core, self.rules.database)
-            };
-            let run = (command, handler);
-            let attempt = retry::attempt(&mut transaction, run, args, surroundings, reply);
-            let refusal = keys.refusal.into_inner();
-            match attempt {
-                Attempt::Done { .. } | Attempt::Blocked(_) => {
-                    self.note_refusal(refusal.as_ref(), context);
-                    self.core.has_committed |= !command.has(flag::READONLY);
-                    return Called::Done;
-                }
+            match self.attempt_directly(&mut transaction, run, args, context, reply) {
+                Attempt::Done { .. } | Attempt::Blocked(_) => return Called::Done,
                 Attempt::Conflict => escalation.failed(&transaction),
                 Attempt::GateClosed => {}
             }
         }
+    }
+
+    /// One attempt of a call in direct mode.
+    fn attempt_directly(
+        &mut self,
+        transaction: &mut Transaction,
+        (entry, handler): (Entry, DataHandler),
+        args: &Args<'_>,
+        context: &CallContext,
+        reply: &mut dyn Reply,
+    ) -> Attempt {
+        let command = entry.command;
+        let keys = CallKeys::new(self.rules, entry, None);
+        let surroundings = retry::Surroundings {
+            rules: Some(&keys),
+            ..retry::Surroundings::new(self.core, self.rules.database)
+        };
+        let attempt = retry::attempt(transaction, (command, handler), args, surroundings, reply);
+        if let Attempt::Done { .. } | Attempt::Blocked(_) = attempt {
+            let refusal = keys.refusal.into_inner();
+            self.note_refusal(refusal.as_ref(), context);
+            self.core.has_committed |= !command.has(flag::READONLY);
+        }
+        attempt
     }
 
     /// A command on the connection; what it does to the selected database lasts for the script.
