@@ -1,7 +1,7 @@
 //! A data-plane thread keeps the gate closed from one exclusive script to the next, while scripts
 //! are all that it does: others are woken once for all of them, not after each in vain.
 //!
-//! It lets go of the gate before it does anything else, when it is idle, and after `KEPT_MAX` if others
+//! It lets go of the gate before it does anything else, when it is idle, and after some time if others
 //! want it. Those of its scripts that must wait stand in line (`gate_line`).
 
 use std::cell::{Cell, RefCell};
@@ -14,8 +14,11 @@ use super::gate_line::Line;
 pub(super) use super::gate_line::Place;
 use crate::fault::fault;
 
-/// Whoever waits for the gate waits no longer than this for several scripts of one thread.
+/// Whoever writes otherwise waits no longer than this for several scripts of one thread.
 const KEPT_MAX: Duration = Duration::from_micros(200);
+/// Other threads' scripts wait no longer than this: to hand the gate over costs both as much as several
+/// scripts.
+const KEPT_FROM_SCRIPTS_MAX: Duration = Duration::from_millis(1);
 
 thread_local! {
     /// Whether there is something in `KEPT`: asked before each command.
@@ -40,7 +43,12 @@ impl Kept {
 
 /// Whether it is others' turn: those who do not want the gate do not wait for it.
 fn is_over(gate: &ClosedGate, since: Instant) -> bool {
-    since.elapsed() >= KEPT_MAX && gate.is_wanted()
+    let elapsed = since.elapsed();
+    if elapsed < KEPT_MAX {
+        return false;
+    }
+    let (by_writers, by_scripts) = gate.is_wanted();
+    by_writers || by_scripts && elapsed >= KEPT_FROM_SCRIPTS_MAX
 }
 
 /// A task that the calling thread runs for as long as it runs scripts: it allows the thread to keep the
@@ -264,8 +272,26 @@ mod tests {
         let since = Instant::now();
         pass(KEPT_MAX);
         assert!(!is_over(&gate, since));
-        assert!(!is_open(&site), "and asks to be woken");
+        let store = &site.services.store;
+        assert!(!Escalation::exclusive(store).poll(Waker::noop()));
+        assert_eq!(gate.is_wanted(), (false, true));
+        pass(KEPT_FROM_SCRIPTS_MAX);
         assert!(is_over(&gate, since));
+    }
+
+    #[test]
+    fn those_who_write_wait_for_a_shorter_time_than_scripts() {
+        let site = Site::new();
+        let mut escalation = Escalation::exclusive(&site.services.store);
+        assert!(escalation.poll(Waker::noop()));
+        let transaction = escalation.begin(darter_storage::Mode::Optimistic);
+        let gate = transaction.keep_gate().expect("it is exclusive");
+        let since = Instant::now();
+        assert!(!is_open(&site), "and asks to be woken");
+        pass(KEPT_MAX);
+        assert!(is_over(&gate, since));
+        let just_now = Instant::now();
+        assert!(!is_over(&gate, just_now) || just_now.elapsed() >= KEPT_MAX);
     }
 
     /// Tells whether it was woken since it was asked.

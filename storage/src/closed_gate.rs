@@ -38,20 +38,24 @@ impl ClosedGate {
         (self.store.clone(), self.ticket.take())
     }
 
-    /// Whether somebody waits for it to open. Takes a lock that those who wait for it take too.
+    /// Whether somebody waits for it to open: one who writes, and one who will close it. Takes a lock
+    /// that those who wait for it take too.
     ///
     /// ```
+    /// use std::task::Waker;
     /// use darter_storage::{Escalation, Mode, Store};
     /// let store = Store::new();
     /// let mut escalation = Escalation::exclusive(&store);
-    /// assert!(escalation.poll(std::task::Waker::noop()));
+    /// assert!(escalation.poll(Waker::noop()));
     /// let gate = escalation.begin(Mode::Optimistic).keep_gate().expect("it is exclusive");
-    /// assert!(!gate.is_wanted());
-    /// assert!(!store.poll_open(std::task::Waker::noop()));
-    /// assert!(gate.is_wanted());
+    /// assert_eq!(gate.is_wanted(), (false, false));
+    /// assert!(!store.poll_open(Waker::noop()));
+    /// assert_eq!(gate.is_wanted(), (true, false));
+    /// assert!(!Escalation::exclusive(&store).poll(Waker::noop()));
+    /// assert_eq!(gate.is_wanted(), (true, true));
     /// ```
     #[must_use]
-    pub fn is_wanted(&self) -> bool {
+    pub fn is_wanted(&self) -> (bool, bool) {
         self.store.inner.gate.is_wanted()
     }
 }

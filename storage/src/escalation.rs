@@ -387,7 +387,7 @@ impl Inner {
     fn poll_closed(&self, ticket: &mut Option<u64>, waker: &Waker) -> bool {
         while ticket.is_none() {
             *ticket = self.gate.try_close();
-            if ticket.is_none() && !self.gate.poll_open(waker) {
+            if ticket.is_none() && !self.gate.poll_open_to_close(waker) {
                 return false;
             }
         }

@@ -38,13 +38,20 @@ impl Drop for Inside<'_> {
     }
 }
 
+#[derive(Default)]
+struct Waiting {
+    writers: Vec<Waker>,
+    /// Those who will close it.
+    takers: Vec<Waker>,
+}
+
 /// See the module's text.
 pub(crate) struct Gate {
     /// 0 = open, else the owner's ticket.
     owner: AtomicU64,
     tickets: AtomicU64,
     /// Who waits for it to open. A lock, but one that only waiters and the opener touch.
-    waiting: Mutex<Vec<Waker>>,
+    waiting: Mutex<Waiting>,
     cheap_enter: bool,
 }
 
@@ -53,7 +60,7 @@ impl Gate {
         Gate {
             owner: AtomicU64::new(0),
             tickets: AtomicU64::new(1),
-            waiting: Mutex::new(Vec::new()),
+            waiting: Mutex::default(),
             cheap_enter: register_membarrier(),
         }
     }
@@ -103,31 +110,42 @@ impl Gate {
         // SeqCst: a waiter that has just enlisted sees it open, or is seen in the list below.
         self.owner.store(0, Ordering::SeqCst);
         let woken = std::mem::take(&mut *self.lock());
-        for waker in woken {
+        for waker in woken.writers.into_iter().chain(woken.takers) {
             waker.wake();
         }
     }
 
     /// Enlists `waker` unless the gate is open; `true` if it is open.
     pub(crate) fn poll_open(&self, waker: &Waker) -> bool {
+        self.poll(waker, |waiting| &mut waiting.writers)
+    }
+
+    /// As `poll_open`, for one who will close it.
+    pub(crate) fn poll_open_to_close(&self, waker: &Waker) -> bool {
+        self.poll(waker, |waiting| &mut waiting.takers)
+    }
+
+    fn poll(&self, waker: &Waker, list: fn(&mut Waiting) -> &mut Vec<Waker>) -> bool {
         if !self.is_closed() {
             return true;
         }
         {
             let mut waiting = self.lock();
-            if !waiting.iter().any(|known| known.will_wake(waker)) {
-                waiting.push(waker.clone());
+            let list = list(&mut waiting);
+            if !list.iter().any(|known| known.will_wake(waker)) {
+                list.push(waker.clone());
             }
         }
         !fault!("gate's wake-up lost") && !self.is_closed()
     }
 
-    /// Whether somebody waits for it to open.
-    pub(crate) fn is_wanted(&self) -> bool {
-        !self.lock().is_empty()
+    /// Whether somebody waits for it to open: who writes, and who will close it.
+    pub(crate) fn is_wanted(&self) -> (bool, bool) {
+        let waiting = self.lock();
+        (!waiting.writers.is_empty(), !waiting.takers.is_empty())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Waker>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         // A waker that panicked while it was cloned leaves a list that is still good.
         self.waiting
             .lock()
