@@ -193,6 +193,13 @@ mod tests {
         with_line(Line::attend);
     }
 
+    fn closed_gate(site: &Site) -> ClosedGate {
+        let mut escalation = Escalation::exclusive(&site.services.store);
+        assert!(escalation.poll(Waker::noop()));
+        let transaction = escalation.begin(darter_storage::Mode::Optimistic);
+        transaction.keep_gate().expect("it is exclusive")
+    }
+
     fn pass(time: Duration) {
         let begun = Instant::now();
         while begun.elapsed() < time {
@@ -265,10 +272,7 @@ mod tests {
     #[test]
     fn it_is_kept_for_longer_where_nobody_wants_it() {
         let site = Site::new();
-        let mut escalation = Escalation::exclusive(&site.services.store);
-        assert!(escalation.poll(Waker::noop()));
-        let transaction = escalation.begin(darter_storage::Mode::Optimistic);
-        let gate = transaction.keep_gate().expect("it is exclusive");
+        let gate = closed_gate(&site);
         let since = Instant::now();
         pass(KEPT_MAX);
         assert!(!is_over(&gate, since));
@@ -282,10 +286,7 @@ mod tests {
     #[test]
     fn those_who_write_wait_for_a_shorter_time_than_scripts() {
         let site = Site::new();
-        let mut escalation = Escalation::exclusive(&site.services.store);
-        assert!(escalation.poll(Waker::noop()));
-        let transaction = escalation.begin(darter_storage::Mode::Optimistic);
-        let gate = transaction.keep_gate().expect("it is exclusive");
+        let gate = closed_gate(&site);
         let since = Instant::now();
         assert!(!is_open(&site), "and asks to be woken");
         pass(KEPT_MAX);
