@@ -99,6 +99,7 @@ impl Line {
         }
     }
 
+    /// What took time before counts no more; as many are called as could begin.
     pub(super) fn begin_round(&mut self) {
         if self.was_late {
             self.batch = self.begun.max(1);
@@ -134,13 +135,13 @@ impl Line {
         if is_called {
             self.awaited = self.awaited.saturating_sub(1);
         }
+        if goes_on {
+            return true;
+        }
         let has_nobody = self.waiting.is_empty() && self.awaited == 0;
         let is_first = is_called
             || has_nobody
             || fault!("a newcomer goes ahead of those who wait for the gate");
-        if goes_on {
-            return true;
-        }
         if !is_first || self.must_wait || self.is_at_gate {
             return false;
         }

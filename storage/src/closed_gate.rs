@@ -38,8 +38,7 @@ impl ClosedGate {
         (self.store.clone(), self.ticket.take())
     }
 
-    /// Whether somebody waits for it to open: one who writes, and one who will close it. Takes a lock
-    /// that those who wait for it take too.
+    /// Whether somebody waits for it to open. Takes a lock that those who wait for it take too.
     ///
     /// ```
     /// use std::task::Waker;
@@ -48,15 +47,32 @@ impl ClosedGate {
     /// let mut escalation = Escalation::exclusive(&store);
     /// assert!(escalation.poll(Waker::noop()));
     /// let gate = escalation.begin(Mode::Optimistic).keep_gate().expect("it is exclusive");
-    /// assert_eq!(gate.is_wanted(), (false, false));
-    /// assert!(!store.poll_open(Waker::noop()));
-    /// assert_eq!(gate.is_wanted(), (true, false));
+    /// assert!(!gate.is_wanted());
     /// assert!(!Escalation::exclusive(&store).poll(Waker::noop()));
-    /// assert_eq!(gate.is_wanted(), (true, true));
+    /// assert!(gate.is_wanted());
     /// ```
     #[must_use]
-    pub fn is_wanted(&self) -> (bool, bool) {
+    pub fn is_wanted(&self) -> bool {
         self.store.inner.gate.is_wanted()
+    }
+
+    /// As [`ClosedGate::is_wanted`], by somebody who will write without closing it.
+    ///
+    /// ```
+    /// use std::task::Waker;
+    /// use darter_storage::{Escalation, Mode, Store};
+    /// let store = Store::new();
+    /// let mut escalation = Escalation::exclusive(&store);
+    /// assert!(escalation.poll(Waker::noop()));
+    /// let gate = escalation.begin(Mode::Optimistic).keep_gate().expect("it is exclusive");
+    /// assert!(!Escalation::exclusive(&store).poll(Waker::noop()));
+    /// assert!(!gate.is_wanted_by_writers());
+    /// assert!(!store.poll_open(Waker::noop()));
+    /// assert!(gate.is_wanted_by_writers());
+    /// ```
+    #[must_use]
+    pub fn is_wanted_by_writers(&self) -> bool {
+        self.store.inner.gate.is_wanted_by_writers()
     }
 }
 

@@ -139,10 +139,15 @@ impl Gate {
         !fault!("gate's wake-up lost") && !self.is_closed()
     }
 
-    /// Whether somebody waits for it to open: who writes, and who will close it.
-    pub(crate) fn is_wanted(&self) -> (bool, bool) {
+    /// Whether somebody waits for it to open.
+    pub(crate) fn is_wanted(&self) -> bool {
         let waiting = self.lock();
-        (!waiting.writers.is_empty(), !waiting.takers.is_empty())
+        !waiting.writers.is_empty() || !waiting.takers.is_empty()
+    }
+
+    /// Whether somebody waits who will not close it.
+    pub(crate) fn is_wanted_by_writers(&self) -> bool {
+        !self.lock().writers.is_empty()
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
