@@ -13,7 +13,7 @@ mod without_meaning;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    AtomicBool, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
 use std::sync::{PoisonError, RwLock};
 
@@ -117,7 +117,7 @@ pub struct Config {
     /// Whether redis.log does anything.
     pub scripts_log: AtomicBool,
     password: RwLock<Option<String>>,
-    default_flags: RwLock<Flags>,
+    default_flags: AtomicU16,
     log_level: RwLock<String>,
     output_limits: RwLock<[OutputLimit; 3]>,
     /// Redis's options without a meaning here, as they were set.
@@ -193,7 +193,7 @@ impl Config {
             scripts_log: AtomicBool::new(true),
             password: RwLock::new(None),
             undeclared_keys: AtomicU8::new(UndeclaredKeys::Exclusive as u8),
-            default_flags: RwLock::new(Flags::NONE),
+            default_flags: AtomicU16::new(Flags::NONE.bits()),
             log_level: RwLock::new("notice".into()),
             output_limits: RwLock::new([none, replicas, subscribers]),
             without_meaning: RwLock::default(),
@@ -242,12 +242,12 @@ impl Config {
 
     /// The flags of scripts that say nothing else.
     pub fn default_flags(&self) -> Flags {
-        read(&self.default_flags)
+        Flags::of_bits(self.default_flags.load(Ordering::Relaxed))
     }
 
     /// Changes the flags of scripts that say nothing else.
     pub fn set_default_flags(&self, flags: Flags) {
-        write(&self.default_flags, flags);
+        self.default_flags.store(flags.bits(), Ordering::Relaxed);
     }
 
     /// How much is logged: `debug`, `verbose`, `notice`, `warning` or `nothing`.

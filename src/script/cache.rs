@@ -8,6 +8,7 @@ use sha1::{Digest, Sha1};
 
 use super::engine::{Kind, Script};
 use super::flags::{Flags, FlagsError, Header};
+use super::found::State;
 use crate::fault::fault;
 
 /// A SHA-1 in lower-case hexadecimal digits.
@@ -43,6 +44,11 @@ impl Cached {
             reading_runs: AtomicU8::new(0),
             used_at: AtomicU64::new(0),
         }
+    }
+
+    /// Flags set by hand win over its header, and that over the defaults.
+    pub(super) fn flags_over(&self, set: Option<Flags>, defaults: Flags) -> Flags {
+        set.unwrap_or_else(|| self.header.over(defaults).with(self.extra))
     }
 
     /// Whether the script has changed nothing in its last runs.
@@ -117,6 +123,8 @@ pub struct ScriptCache {
     evaluations: AtomicU64,
     undeclared_shas: Vec<Sha>,
     evicted: AtomicU64,
+    /// Changes as a script goes and as flags are set by hand.
+    pub(super) state: State,
 }
 
 /// The SHA-1 of a body. O(length).
@@ -185,7 +193,7 @@ impl ScriptCache {
     }
 
     /// As `get`, for somebody who runs it: it counts as used.
-    pub fn get_to_run(&self, sha: &Sha) -> Option<Arc<Cached>> {
+    fn get_to_run(&self, sha: &Sha) -> Option<Arc<Cached>> {
         let cached = self.get(sha)?;
         self.note_use(&cached);
         Some(cached)
@@ -194,7 +202,7 @@ impl ScriptCache {
     /// Relaxed, as everything about what is used least: a guess that is off by a few does no harm.
     /// It is written only when scripts have come since, so that threads that share a script do not
     /// write to the same place with each run.
-    fn note_use(&self, cached: &Cached) {
+    pub(super) fn note_use(&self, cached: &Cached) {
         let now = self.evaluations.load(Ordering::Relaxed);
         if cached.used_at.load(Ordering::Relaxed) != now {
             cached.used_at.store(now, Ordering::Relaxed);
@@ -248,6 +256,7 @@ impl ScriptCache {
         }
         if kept == Kept::WhileUsed {
             if scripts.make_room() {
+                self.state.change();
                 self.evicted.fetch_add(1, Ordering::Relaxed);
             }
             let now = self.evaluations.fetch_add(1, Ordering::Relaxed) + 1;
@@ -265,7 +274,9 @@ impl ScriptCache {
 
     /// Forgets all scripts; flags set by hand stay.
     pub fn flush(&self) {
-        *self.write() = Scripts::default();
+        let mut scripts = self.write();
+        *scripts = Scripts::default();
+        self.state.change();
     }
 
     /// All scripts, by their SHA-1.
@@ -295,15 +306,15 @@ impl ScriptCache {
         let mut flags = self.flags.write().unwrap_or_else(PoisonError::into_inner);
         let known = flags.get(&sha).copied().unwrap_or_default();
         flags.insert(sha, known.with(added).checked()?);
+        self.state.change();
         Ok(())
     }
 
     /// Forgets the flags that were set by hand.
     pub fn forget_flags(&self, sha: &Sha) {
-        self.flags
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(sha);
+        let mut flags = self.flags.write().unwrap_or_else(PoisonError::into_inner);
+        flags.remove(sha);
+        self.state.change();
     }
 
     /// The flags that were set by hand.
@@ -336,8 +347,7 @@ impl ScriptCache {
 
     /// The flags that a run of a script has.
     pub fn flags_of(&self, cached: &Cached, defaults: Flags) -> Flags {
-        self.flags_set(&cached.script.sha)
-            .unwrap_or_else(|| cached.header.over(defaults).with(cached.extra))
+        cached.flags_over(self.flags_set(&cached.script.sha), defaults)
     }
 }
 

@@ -51,6 +51,15 @@ impl Flags {
         ),
     ];
 
+    pub(crate) const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// From what `bits` gave.
+    pub(crate) const fn of_bits(bits: u16) -> Flags {
+        Flags(bits)
+    }
+
     /// The flag of this name.
     pub fn of_name(name: &[u8]) -> Option<Flags> {
         Flags::NAMES

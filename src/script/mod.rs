@@ -14,6 +14,7 @@ mod error;
 mod error_handler;
 mod fiber;
 pub mod flags;
+pub mod found;
 pub mod functions;
 mod library;
 mod lua_reply;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use std::cell::OnceCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use darter_storage::{Mode, Snapshot, Store};
@@ -11,7 +12,7 @@ use super::Core;
 use crate::commands::args::{Args, KeptArguments};
 use crate::commands::table::Entry;
 use crate::resp::reply::Reply;
-use crate::script::cache::Cached;
+use crate::script::found::Found;
 
 /// A queued command.
 pub(super) struct Item {
@@ -19,7 +20,7 @@ pub(super) struct Item {
     pub(super) arguments: Arc<KeptArguments>,
     /// The script that an EVAL was found to mean: every attempt runs the same one, whatever is
     /// loaded or flushed meanwhile.
-    pub(super) script: OnceCell<Arc<Cached>>,
+    pub(super) script: OnceCell<Rc<Found>>,
 }
 
 impl Item {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
@@ -23,8 +24,9 @@ use crate::config::UndeclaredKeys;
 use crate::fault::fault;
 use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
-use crate::script::cache::{Cached, Kept, Sha, parse_sha};
+use crate::script::cache::{Cached, Sha, parse_sha};
 use crate::script::flags::Flags;
+use crate::script::found::{self, Found};
 use crate::script::{self, Kind, Limits, Run, Script, hash_tag};
 use crate::script_stats::{End, Tally};
 use crate::stats::{ScriptMode, count};
@@ -36,7 +38,7 @@ const KEYS_LINEAR_MAX: usize = 8;
 
 /// What a script may do.
 pub(super) struct Rules {
-    cached: Arc<Cached>,
+    cached: Rc<Found>,
     pub(super) flags: Flags,
     pub(super) is_read_only: bool,
     /// Each of its calls is applied at once.
@@ -63,31 +65,30 @@ pub(super) struct Rules {
 
 /// A script's arguments, found but not checked against each other.
 struct Call {
-    cached: Arc<Cached>,
+    cached: Rc<Found>,
     /// Where the keys are; whatever follows them is an argument of the script.
     keys: Range<usize>,
 }
 
-fn find_script(core: &Core, control: Control, named: &[u8]) -> Result<Arc<Cached>, CommandError> {
+fn find_script(core: &Core, control: Control, named: &[u8]) -> Result<Rc<Found>, CommandError> {
     let scripts = &core.services.scripts;
     match control {
         Control::EvalSha { .. } => {
-            let found = parse_sha(named).and_then(|sha| scripts.get_to_run(&sha));
+            let found = parse_sha(named).and_then(|sha| found::script(scripts, &sha));
             found.ok_or(CommandError::text(
                 "NOSCRIPT No matching script. Please use EVAL.",
             ))
         }
         Control::Fcall { .. } => {
-            let found = core.services.functions.function(named);
+            let found = found::function(scripts, &core.services.functions, named);
             found.ok_or(CommandError::text("ERR Function not found"))
         }
-        _ => scripts
-            .load(named, Kept::WhileUsed, |body| {
-                // A long text takes long to compile.
-                kept_gate::release();
-                script::check(body)
-            })
-            .map_err(|error| CommandError::err(error.to_string())),
+        _ => found::evaluated(scripts, named, |body| {
+            // A long text takes long to compile.
+            kept_gate::release();
+            script::check(body)
+        })
+        .map_err(|error| CommandError::err(error.to_string())),
     }
 }
 
@@ -95,7 +96,7 @@ fn find_call(core: &Core, control: Control, item: &Item) -> Result<Call, Command
     let all = &item.arguments;
     let is_function = matches!(control, Control::Fcall { .. });
     let cached = match item.script.get() {
-        Some(found) => Some(Arc::clone(found)),
+        Some(found) => Some(Rc::clone(found)),
         // Not kept yet: what is queued before it may load another one.
         None if is_function => Some(find_script(core, control, all.at(1))?),
         None => None,
@@ -118,7 +119,7 @@ fn find_call(core: &Core, control: Control, item: &Item) -> Result<Call, Command
         Some(found) => found,
         None => {
             let found = find_script(core, control, all.at(1))?;
-            Arc::clone(item.script.get_or_init(|| found))
+            Rc::clone(item.script.get_or_init(|| found))
         }
     };
     Ok(Call {
@@ -167,7 +168,7 @@ impl Rules {
         (database, in_exec): (usize, bool),
     ) -> Rules {
         let defaults = core.services.config.default_flags();
-        let flags = core.services.scripts.flags_of(&call.cached, defaults);
+        let flags = call.cached.flags(&core.services.scripts, defaults);
         let is_read_only = is_read_only(control, flags);
         let is_direct = !in_exec
             && !is_read_only
@@ -206,9 +207,8 @@ impl Rules {
             return Flags::NONE;
         };
         find_call(core, control, item).map_or(Flags::NONE, |call| {
-            core.services
-                .scripts
-                .flags_of(&call.cached, core.services.config.default_flags())
+            let defaults = core.services.config.default_flags();
+            call.cached.flags(&core.services.scripts, defaults)
         })
     }
 
@@ -220,7 +220,7 @@ impl Rules {
         find_call(core, control, item).is_ok_and(|call| {
             let config = &core.services.config;
             let scripts = &core.services.scripts;
-            let flags = scripts.flags_of(&call.cached, config.default_flags());
+            let flags = call.cached.flags(scripts, config.default_flags());
             declares_need(&call.cached, flags, is_read_only(control, flags))
         })
     }
@@ -428,7 +428,7 @@ impl Flight {
         let config = &core.services.config;
         check_function(control, rules.flags)?;
         // Every attempt runs the same one. An EVAL has kept it already.
-        item.script.get_or_init(|| Arc::clone(&rules.cached));
+        item.script.get_or_init(|| Rc::clone(&rules.cached));
         let needs_memory = declares_need(&rules.cached, rules.flags, rules.is_read_only);
         // An EXEC has been admitted as a whole.
         if !in_exec && needs_memory && config.is_out_of_memory() {

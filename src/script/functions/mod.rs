@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use super::cache::{Cached, digest_of};
 use super::engine::{Kind, Script};
 use super::flags::{Flags, Header};
+use super::found::State;
 use register::Registered;
 
 pub use register::RegisterError;
@@ -255,8 +256,9 @@ pub enum RegistryError {
 #[derive(Default)]
 pub struct Registry {
     current: RwLock<Arc<Libraries>>,
-    /// Held by whoever makes the next state.
+    /// Held by whoever makes the next one.
     change: Mutex<()>,
+    pub(in crate::script) state: State,
 }
 
 impl Registry {
@@ -286,6 +288,7 @@ impl Registry {
         let made = make(&mut next)?;
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *current, Arc::new(next));
+        self.state.change();
         // Freeing all that was there takes its time, and readers wait for the lock.
         drop(current);
         drop(before);
