@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hdrhistogram::Histogram;
 
-use crate::script::cache::Sha;
+use crate::script::cache::{Sha, ShaMap};
 
 /// Scripts that a thread counts apart; a flood of bodies made up one by one must not take memory.
 const SCRIPTS_MAX: usize = 512;
@@ -201,7 +201,7 @@ impl Counts {
     }
 }
 
-type Table = HashMap<Sha, Box<Counts>>;
+type Table = ShaMap<Box<Counts>>;
 
 /// One thread's counts of all scripts. The thread alone writes, so nobody waits but while somebody
 /// reads.

@@ -1,6 +1,7 @@
 //! Scripts by their SHA-1: bodies, flags, and what has become of their runs.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -13,6 +14,30 @@ use crate::fault::fault;
 
 /// A SHA-1 in lower-case hexadecimal digits.
 pub type Sha = [u8; 40];
+
+/// A map by SHA-1.
+pub type ShaMap<V> = HashMap<Sha, V, BuildHasherDefault<ShaHasher>>;
+
+/// A SHA-1 is a hash already: of its text two words are folded.
+#[derive(Default)]
+pub struct ShaHasher(u64);
+
+impl Hasher for ShaHasher {
+    fn finish(&self) -> u64 {
+        // The low bits choose a place, and a product's are those of its factors alone.
+        self.0 ^ (self.0 >> 32)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8).take(2) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 = (self.0 ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+}
 
 /// A script that has been seen.
 pub struct Cached {
@@ -86,7 +111,7 @@ const EVALUATED_MAX: usize = 500;
 /// The scripts that there are.
 #[derive(Default)]
 struct Scripts {
-    by_sha: HashMap<Sha, Arc<Cached>>,
+    by_sha: ShaMap<Arc<Cached>>,
     /// Those that came by EVAL alone.
     evaluated: Vec<Arc<Cached>>,
 }
@@ -118,7 +143,7 @@ impl Scripts {
 #[derive(Default)]
 pub struct ScriptCache {
     scripts: RwLock<Scripts>,
-    flags: RwLock<HashMap<Sha, Flags>>,
+    flags: RwLock<ShaMap<Flags>>,
     /// How many scripts have come by EVAL: the clock by which the least used one is found.
     evaluations: AtomicU64,
     undeclared_shas: Vec<Sha>,

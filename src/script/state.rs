@@ -1,8 +1,6 @@
 //! One Lua state: the interpreter of one run at a time.
 
-use std::collections::HashMap;
 use std::ffi::{CStr, c_int, c_void};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -10,7 +8,7 @@ use std::sync::Arc;
 use mlua::ffi;
 
 use super::arena::{self, Arena};
-use super::cache::Sha;
+use super::cache::{Sha, ShaMap};
 use super::call::Host;
 use super::convert::{field_text, text_at};
 use super::engine::Script;
@@ -51,25 +49,7 @@ pub(super) enum Outcome {
     Failed,
 }
 
-/// A script's SHA-1 is a hash already.
-#[derive(Default)]
-pub(super) struct PrefixHasher(u64);
-
-impl Hasher for PrefixHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8).take(2) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.0 = (self.0 ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
-    }
-    fn write_usize(&mut self, _length: usize) {}
-}
-
-type CompiledFunctions = HashMap<[u8; 40], c_int, BuildHasherDefault<PrefixHasher>>;
+type CompiledFunctions = ShaMap<c_int>;
 
 /// A Lua state, its memory, and what belongs to the run in it.
 ///
@@ -110,7 +90,7 @@ impl State {
         let mut state = Box::new(State {
             lua,
             arena: ManuallyDrop::new(arena),
-            compiled: HashMap::default(),
+            compiled: ShaMap::default(),
             callbacks: Callbacks::default(),
             registering: Registering::No,
             script: None,

@@ -22,7 +22,8 @@ struct Script {
     item: Item,
     control: Control,
     escalation: Option<Escalation>,
-    flight: Option<Flight>,
+    /// Boxed: it is handed on with each step.
+    flight: Option<Box<Flight>>,
     transaction: Option<Box<Transaction>>,
     effects: Effects,
     /// The script has run and only its commit is left; this is its reply.
@@ -60,7 +61,7 @@ pub(super) fn run(
             control,
             escalation: None,
             started: flight.started,
-            flight: Some(flight),
+            flight: Some(Box::new(flight)),
             transaction: None,
             effects: Effects::default(),
             reply: None,
@@ -180,7 +181,7 @@ impl Script {
     }
 
     /// Starts over after a conflict, or with the gate.
-    fn restart(&mut self, core: &mut Core, before: Flight) -> Result<(), CommandError> {
+    fn restart(&mut self, core: &mut Core, before: Box<Flight>) -> Result<(), CommandError> {
         self.transaction = None;
         self.leave_gate();
         if !fault!("log lines of a run that lost are written") {
@@ -190,7 +191,7 @@ impl Script {
         let database = core.client.database;
         let mut flight = Flight::begin(core, self.control, &self.item, database, false)?;
         flight.began_before(self.started);
-        self.flight = Some(flight);
+        self.flight = Some(Box::new(flight));
         // Only now, so that SCRIPT KILL finds the script at any moment.
         drop(before);
         Ok(())
@@ -267,7 +268,7 @@ impl Script {
     fn conclude(
         &mut self,
         core: &mut Core,
-        flight: Flight,
+        flight: Box<Flight>,
         output: &mut Vec<u8>,
         waker: &Waker,
     ) -> Option<Step> {

@@ -413,6 +413,23 @@ impl Drop for Registered {
     }
 }
 
+fn start(rules: &Rules, core: &Core) -> Result<Run, String> {
+    let config = &core.services.config;
+    let memory_bytes = config.lua_memory_bytes.load(Ordering::Relaxed);
+    let Rules {
+        cached,
+        arguments,
+        declared,
+        ..
+    } = rules;
+    let run = script::with_engine(|engine| {
+        let keys = arguments.range(declared.clone());
+        let others = arguments.range(declared.end..arguments.len());
+        engine.start(&cached.script, keys, others, Limits { memory_bytes })
+    });
+    run.and_then(|run| run)
+}
+
 impl Flight {
     /// Finds a script and prepares its run. Inside EXEC its flags decide only which keys it may
     /// touch and whether it may write.
@@ -468,9 +485,12 @@ impl Flight {
         {
             return Advanced::Ended(ended);
         }
-        let run = match self.run.take().map_or_else(|| self.start(core), Ok) {
-            Ok(run) => self.run.insert(run),
-            Err(text) => return Advanced::Ended(Ended::Unstarted(text)),
+        let run = match &mut self.run {
+            Some(run) => run,
+            none => match start(&self.rules, core) {
+                Ok(run) => none.insert(run),
+                Err(text) => return Advanced::Ended(Ended::Unstarted(text)),
+            },
         };
         let mut host = ScriptHost {
             core,
@@ -511,23 +531,6 @@ impl Flight {
             self.suspended = Some(Suspended::new(&core.services));
         }
         self.is_ended(core, waker).map_or(advanced, Advanced::Ended)
-    }
-
-    fn start(&self, core: &Core) -> Result<Run, String> {
-        let config = &core.services.config;
-        let memory_bytes = config.lua_memory_bytes.load(Ordering::Relaxed);
-        let Rules {
-            cached,
-            arguments,
-            declared,
-            ..
-        } = &self.rules;
-        let run = script::with_engine(|engine| {
-            let keys = arguments.range(declared.clone());
-            let others = arguments.range(declared.end..arguments.len());
-            engine.start(&cached.script, keys, others, Limits { memory_bytes })
-        });
-        run.and_then(|run| run)
     }
 
     /// Whether it has raised an error.

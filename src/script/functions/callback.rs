@@ -5,16 +5,14 @@
 //! immutable: then only the upvalues themselves can be assigned to, and are set back before each
 //! run. One that reaches a table, a coroutine or an iterator is made anew for each run.
 
-use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
-use std::hash::BuildHasherDefault;
 
 use mlua::ffi;
 
 use crate::fault::fault;
-use crate::script::cache::Sha;
+use crate::script::cache::ShaMap;
 use crate::script::sandbox::push_contents;
-use crate::script::state::{PrefixHasher, State};
+use crate::script::state::State;
 use crate::script::trampoline::Frame;
 
 /// A function that reaches more upvalues than this is not kept.
@@ -37,9 +35,7 @@ struct Kept {
 
 /// Functions by their digest; none for those that cannot be kept.
 #[derive(Debug, Default)]
-pub(in crate::script) struct Callbacks(
-    HashMap<Sha, Option<Kept>, BuildHasherDefault<PrefixHasher>>,
-);
+pub(in crate::script) struct Callbacks(ShaMap<Option<Kept>>);
 
 impl Callbacks {
     /// How many are known.
