@@ -10,7 +10,8 @@ use crate::client::{Answer, Client};
 use crate::error::Error;
 use crate::load::{self, Load, Outcome, Until};
 use crate::metric::Metric;
-use crate::rows::{Closed, Filled, Row, Work};
+use crate::open::{self, OpenLoad};
+use crate::rows::{Closed, Filled, Open, Row, Work};
 use crate::server::{Kind, Program, Server};
 use crate::template::Template;
 use crate::usage::{self, Meter};
@@ -53,6 +54,7 @@ pub(crate) fn measure(program: &Program, row: &Row, scale: f64) -> Result<Measur
             let server = program.start(&options)?;
             measure_closed(&server, closed, scale)
         }
+        Work::Open(open) => measure_open(&program.start(&options)?, open, scale),
         Work::Memory(filled) => measure_memory(&program.start(&options)?, filled),
         Work::Start => measure_start(program, &options),
     }
@@ -110,6 +112,30 @@ fn measure_closed(server: &Server, closed: &Closed, scale: f64) -> Result<Measur
             usage.server_seconds * 1e6 / outcome.operations.max(1) as f64,
         )),
     }
+    Ok(Measured {
+        values,
+        other_cores: usage.other_cores,
+    })
+}
+
+fn measure_open(server: &Server, open: &Open, scale: f64) -> Result<Measured, Error> {
+    let mut client = Client::new(server.address)?;
+    for (text, times) in &open.fill {
+        client.fill(text, 0, *times)?;
+    }
+    let together = vec![open.operation.as_str(); open.pipeline].join(" ; ");
+    let load = OpenLoad {
+        operation: Template::new(&together),
+        connections: open.connections,
+        rate: f64::from(open.rate) / open.pipeline as f64,
+        duration: open.duration.mul_f64(scale),
+    };
+    let meter = Meter::new(server.process())?;
+    let outcome = open::run(server.address, &load)?;
+    let usage = meter.read()?;
+    let count = (outcome.latencies_us.len() * open.pipeline as u64).max(1);
+    let mut values = vec![(Metric::CpuMicros, usage.server_seconds * 1e6 / count as f64)];
+    values.extend(percentiles(&outcome.latencies_us));
     Ok(Measured {
         values,
         other_cores: usage.other_cores,

@@ -34,6 +34,8 @@ const ONE_THREAD: &[&str] = &["--threads=1"];
 pub(crate) enum Work {
     /// Connections that wait for their replies.
     Closed(Closed),
+    /// Connections to which requests come on a schedule.
+    Open(Open),
     /// What entries take up.
     Memory(Filled),
     /// From the process's beginning to its first reply.
@@ -62,6 +64,19 @@ pub(crate) struct Closed {
     pub(crate) holds_snapshot: bool,
     /// Connections that run this script back to back meanwhile, and how many.
     pub(crate) long_scripts: Option<(usize, &'static str)>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Open {
+    /// As in [`Closed`].
+    pub(crate) operation: String,
+    /// So many of them come due at once, on one connection.
+    pub(crate) pipeline: usize,
+    pub(crate) fill: Vec<(String, u64)>,
+    pub(crate) connections: usize,
+    /// Operations that come due in a second.
+    pub(crate) rate: u32,
+    pub(crate) duration: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -126,6 +141,7 @@ fn cpu(must: f64, aim: f64) -> Bar {
 }
 
 const CPU: Bar = Bar::shown(Metric::CpuMicros);
+const TAIL_SHOWN: Bar = Bar::shown(Metric::P999);
 const TAIL: Bar = Bar::ratio(Metric::P999, 1.0, 0.7);
 
 /// Reads and writes of a million keys.
@@ -148,11 +164,36 @@ fn points(rows: &mut Vec<Row>) {
         rows.push(load.row(name, &[cpu(1.0, 0.8)]).with(ONE_THREAD));
     }
     rows.extend([
-        load(get, 16, 1_000_000).row("GET, P16", &[rate(1.5, 2.2), cpu(0.65, 0.4), TAIL]),
-        load(set, 16, 1_000_000).row("SET, P16", &[rate(1.4, 2.0), CPU, TAIL]),
+        load(get, 16, 1_000_000).row("GET, P16", &[rate(1.5, 2.2), cpu(0.65, 0.4), TAIL_SHOWN]),
+        load(set, 16, 1_000_000).row("SET, P16", &[rate(1.4, 2.0), CPU, TAIL_SHOWN]),
         load(get, 100, 2_000_000).row("GET, P100", &[rate(3.0, 5.0), CPU]),
         load(set, 100, 2_000_000).row("SET, P100", &[rate(2.0, 3.0), CPU]),
     ]);
+}
+
+/// As many as a server may be asked that is not full: its tail says nothing of one that is.
+const SCHEDULED_RATE: u32 = 200_000;
+
+/// The same reads and writes on a schedule.
+fn scheduled_points(rows: &mut Vec<Row>) {
+    for (name, operation) in [
+        ("GET", "GET key:{1000000}"),
+        ("SET", "SET key:{1000000} {v64}"),
+    ] {
+        rows.push(Row {
+            name: format!("{name}, P16, 200,000 a second come due"),
+            work: Work::Open(Open {
+                operation: operation.into(),
+                pipeline: 16,
+                fill: vec![(FILL_KEYS.into(), KEYS)],
+                connections: 50,
+                rate: SCHEDULED_RATE,
+                duration: Duration::from_secs(10),
+            }),
+            options: &[],
+            bars: vec![TAIL, Bar::shown(Metric::P50), CPU],
+        });
+    }
 }
 
 /// Name, operation, and operations for each reply of a pipeline: large replies want fewer.
@@ -481,6 +522,7 @@ fn memory(rows: &mut Vec<Row>) {
 pub(crate) fn all() -> Vec<Row> {
     let mut rows = Vec::new();
     points(&mut rows);
+    scheduled_points(&mut rows);
     defaults(&mut rows);
     scripts(&mut rows);
     long_scripts(&mut rows);
