@@ -7,6 +7,7 @@
 pub mod blocking;
 pub mod client_memory;
 pub mod clients;
+mod collection;
 pub mod commands;
 pub mod config;
 mod fault;

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
 }
 
 fn run(started: Instant) -> Result<(), String> {
+    darter::memory::collect_seldom();
     let mut config = Config::default();
     let without_meaning = configure(&mut config)?;
     start_log(&config)?;

@@ -8,7 +8,7 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_char, c_int, c_long, c_void};
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 use libmimalloc_sys::mi_malloc;
@@ -157,10 +157,40 @@ unsafe impl GlobalAlloc for Allocator {
 
 unsafe extern "C" {
     fn mi_collect(is_forced: bool);
+    fn mi_option_get(option: c_int) -> c_long;
+    fn mi_option_set(option: c_int, value: c_long);
     fn mi_stats_print_out(
         print: Option<unsafe extern "C" fn(*const c_char, *mut c_void)>,
         report: *mut c_void,
     );
+}
+
+/// mimalloc's `mi_option_generic_collect`: after how many allocations that its fast path could not serve a
+/// thread looks through all of its pages.
+const GENERIC_COLLECT: c_int = 34;
+const GENERIC_COLLECT_DEFAULT: c_long = 10_000;
+/// As seldom as mimalloc lets it be.
+const GENERIC_COLLECT_MAX: c_long = 1_000_000;
+
+/// From now on threads hardly ever look by themselves for what others have freed of what they allocated
+/// (see `collection`). To be called as the program starts; an option that has been set otherwise stays.
+/// Whether it is so now.
+pub fn collect_seldom() -> bool {
+    // SAFETY: options may be read and written at any time; of a number that is none mimalloc takes no
+    // notice. One that has another meaning in another version of mimalloc is not likely to have this value.
+    unsafe {
+        if mi_option_get(GENERIC_COLLECT) == GENERIC_COLLECT_DEFAULT {
+            mi_option_set(GENERIC_COLLECT, GENERIC_COLLECT_MAX);
+        }
+        mi_option_get(GENERIC_COLLECT) == GENERIC_COLLECT_MAX
+    }
+}
+
+/// Makes what others have freed of the calling thread's allocations free to be used again. O(all that it
+/// has allocated), a few microseconds for each 64 KiB of it.
+pub(crate) fn collect() {
+    // SAFETY: as in `give_back`.
+    unsafe { mi_collect(false) }
 }
 
 /// Gives back to the system what the calling thread, and threads that have ended, have freed.

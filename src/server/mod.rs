@@ -19,6 +19,7 @@ use std::time::Duration;
 use darter_storage::Store;
 
 use crate::client_memory;
+use crate::collection::{self, Fall};
 use crate::interest::Interest;
 use crate::memory;
 use crate::services::Services;
@@ -126,6 +127,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHan
 /// Removes expired keys, frees what may be freed, closes idle connections.
 fn keep_house(services: &Services) {
     let mut round = 0;
+    let mut fall = Fall::default();
     while !services.wait_for_stop(HOUSEKEEPING) {
         services.read_clock();
         let limits = services.config.snapshot_limits();
@@ -154,6 +156,8 @@ fn keep_house(services: &Services) {
         if round == 0 {
             trim_memory();
         }
+        fall.note(memory::used_bytes());
+        collection::collect_if_wanted();
         // The peak is the most that was looked at.
         memory::peak_bytes();
     }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::linger::{Habit, LINGER};
+use crate::collection;
 use crate::fault::fault;
 use crate::session::kept_gate;
 use crate::wakers::wake_after_sockets;
@@ -87,6 +88,7 @@ pub(super) fn attend() -> impl Future<Output = ()> {
         } else {
             began = None;
         }
+        collection::collect_if_wanted();
         state = match state {
             State::Lingers(_) if has_news => {
                 habit.note(true);
