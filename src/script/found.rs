@@ -16,6 +16,8 @@ use crate::fault::fault;
 /// The most that a thread remembers of each kind. Then it begins anew: a function has as many names as there
 /// are ways to write it in capitals and small letters.
 const REMEMBERED_MAX: usize = 1_024;
+/// The most bytes of names and bodies: a thread that runs no scripts any more keeps what others have flushed.
+const REMEMBERED_BYTES_MAX: usize = 16 << 20;
 
 /// The next state that any registry comes to: no two states of this process are the same number.
 static NEXT_STATE: AtomicU64 = AtomicU64::new(1);
@@ -85,6 +87,8 @@ impl Found {
 struct Memory {
     states: (u64, u64),
     found: HashMap<Box<[u8]>, Rc<Found>, ahash::RandomState>,
+    /// What the names and bodies come to; a body that several share counts for each.
+    bytes: usize,
 }
 
 impl Default for Memory {
@@ -92,11 +96,17 @@ impl Default for Memory {
         Memory {
             states: (0, 0),
             found: HashMap::with_hasher(ahash::RandomState::new()),
+            bytes: 0,
         }
     }
 }
 
 impl Memory {
+    fn clear(&mut self) {
+        self.found.clear();
+        self.bytes = 0;
+    }
+
     fn find(
         &mut self,
         states: (u64, u64),
@@ -104,15 +114,23 @@ impl Memory {
         look: impl FnOnce() -> Option<Rc<Found>>,
     ) -> Option<Rc<Found>> {
         let is_outdated = self.states != states && !fault!("a flushed script is still found");
-        if is_outdated || self.found.len() >= REMEMBERED_MAX {
-            self.found.clear();
+        if is_outdated {
+            self.clear();
             self.states = states;
         }
         if let Some(found) = self.found.get(name) {
             return Some(Rc::clone(found));
         }
         let found = look()?;
-        self.found.insert(name.into(), Rc::clone(&found));
+        let bytes = name.len() + found.script.body.len();
+        if self.found.len() >= REMEMBERED_MAX || self.bytes + bytes > REMEMBERED_BYTES_MAX {
+            self.clear();
+        }
+        // What is larger by itself is looked for each time.
+        if bytes <= REMEMBERED_BYTES_MAX {
+            self.found.insert(name.into(), Rc::clone(&found));
+            self.bytes += bytes;
+        }
         Some(found)
     }
 }
@@ -158,6 +176,8 @@ pub fn function(scripts: &ScriptCache, functions: &Registry, name: &[u8]) -> Opt
 
 #[cfg(test)]
 mod tests {
+    use super::super::engine::{Kind, Script};
+    use super::super::flags::Header;
     use super::*;
 
     const BODY: &[u8] = b"return 1";
@@ -235,6 +255,34 @@ mod tests {
             let look = || Some(Rc::clone(&found));
             assert!(memory.find((1, 1), name.as_bytes(), look).is_some());
             assert!(memory.found.len() <= REMEMBERED_MAX);
+        }
+    }
+
+    #[test]
+    fn a_thread_holds_on_to_so_many_bytes_and_no_more() {
+        let scripts = ScriptCache::new();
+        let found = |bytes: usize| {
+            let script = Script {
+                sha: sha_of(b""),
+                body: vec![0; bytes].into(),
+                kind: Kind::Script,
+            };
+            let cached = Cached::new(Arc::new(script), Header::None);
+            Found::new(&scripts, 0, Arc::new(cached))
+        };
+        let mut memory = Memory::default();
+        let part = REMEMBERED_BYTES_MAX / 4;
+        for (name_bytes, body_bytes) in [(1, part), (part, 1), (1, 5 * part), (5 * part, 1)] {
+            for number in 0..6 {
+                let look = || Some(found(body_bytes));
+                let name = vec![number; name_bytes];
+                assert!(memory.find((1, 1), &name, look).is_some());
+                let all = memory.found.iter();
+                let held: usize = all
+                    .map(|(name, found)| name.len() + found.script.body.len())
+                    .sum();
+                assert!(held <= REMEMBERED_BYTES_MAX);
+            }
         }
     }
 }
