@@ -78,7 +78,7 @@ fn run_checked(
 ) -> Option<Box<dyn Pending>> {
     let found = find(known, args);
     let is_script = |entry: &Entry| entry.command.runs_script().is_some();
-    if !found.as_ref().is_ok_and(is_script) {
+    if core.multi.is_some() || !found.as_ref().is_ok_and(is_script) {
         // Also for what is refused or queued: there may be many of that.
         kept_gate::release();
     }
