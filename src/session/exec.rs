@@ -11,8 +11,9 @@ use super::script_host::{Effects, EffectsMark, Target};
 use super::script_run::{Advanced, Ended, Flight, Registered, Rules, closes_gate};
 use super::{Core, Pending, Step, retry};
 use crate::commands::args::Args;
-use crate::commands::command::{Control, Run, flag};
+use crate::commands::command::{Command, Control, Run, flag};
 use crate::commands::error::CommandError;
+use crate::commands::table::Entry;
 use crate::commands::view::View;
 use crate::fault::fault;
 use crate::resp::encode::Encoder;
@@ -218,6 +219,9 @@ impl Exec {
                 Run::Client(_) => {
                     let ran = run_client(core, item, attempt.database);
                     count_item(core, item, &mut clock);
+                    if flushes_scripts(item.entry) {
+                        self.forget_scripts_from(attempt.next + 1);
+                    }
                     if fault!("exec calls its client's commands again") {
                         attempt.body.extend_from_slice(&ran.reply);
                         attempt.next += 1;
@@ -243,6 +247,14 @@ impl Exec {
             }
         }
         Tried::Whole
+    }
+
+    /// They were found when EXEC came, so that no other client's flush comes between them; but one
+    /// of its own has.
+    fn forget_scripts_from(&mut self, index: usize) {
+        for item in self.items.iter_mut().skip(index) {
+            item.script.take();
+        }
     }
 
     /// Runs the script that is next, or goes on with it. `None` when it has run, or when what is next
@@ -443,6 +455,11 @@ fn discard(core: &Core, why: &str, output: &mut Vec<u8>) -> Step {
     let text = discarded(why);
     Encoder::new(output, core.client.protocol).error(text.as_bytes());
     Step::Done
+}
+
+fn flushes_scripts(entry: Entry) -> bool {
+    let is_of_scripts = |container: &Command| container.name == "SCRIPT";
+    entry.container.is_some_and(is_of_scripts) && entry.command.name == "FLUSH"
 }
 
 /// Runs a command on the connection, once for all attempts.

@@ -129,6 +129,62 @@ fn script_list_shows_every_script_with_its_body() {
 }
 
 #[test]
+fn exec_finds_no_script_that_it_has_flushed_itself() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let loaded = sha(&mut client, "return 1");
+    client.run("MULTI");
+    for evaluates in [false, true] {
+        client.call(&["EVALSHA", &loaded, "0"]);
+        client.run("SCRIPT FLUSH");
+        if evaluates {
+            client.call(&["EVAL", "return 1", "0"]);
+        }
+        client.call(&["EVALSHA", &loaded, "0"]);
+    }
+    let missing = "(NOSCRIPT No matching script. Please use EVAL.)";
+    assert_eq!(
+        client.run("EXEC").render(),
+        format!("[1 OK {missing} {missing} OK 1 1]")
+    );
+}
+
+#[test]
+fn what_one_thread_changes_holds_for_all_at_once() {
+    let server = Server::start();
+    // One connection for each thread.
+    let [one, other] = &mut [(); 2].map(|()| Client::connect(server.address));
+    for round in 0..50 {
+        let (changes, runs) = if round % 2 == 0 {
+            (&mut *one, &mut *other)
+        } else {
+            (&mut *other, &mut *one)
+        };
+        let loaded = sha(changes, INCREMENT);
+        let run = |client: &mut Client| client.call(&["EVALSHA", &loaded, "1", "n"]).render();
+        assert_eq!(run(runs), (2 * round + 1).to_string());
+        changes.call(&["SCRIPT", "FLAGS", &loaded, "no-writes"]);
+        assert!(run(runs).contains("Write commands are not allowed"));
+        changes.call(&["SCRIPT", "FLAGS", &loaded, "NONE"]);
+        assert_eq!(run(runs), (2 * round + 2).to_string());
+        changes.run("SCRIPT FLUSH");
+        assert!(run(runs).starts_with("(NOSCRIPT"));
+        let library = format!(
+            "#!lua name=lib\nredis.register_function('Round', function() return {round} end)"
+        );
+        changes.call(&["FUNCTION", "LOAD", "REPLACE", &library]);
+        for name in ["Round", "round", "ROUND"] {
+            assert_eq!(runs.call(&["FCALL", name, "0"]).render(), round.to_string());
+        }
+        if round % 5 == 0 {
+            changes.run("FUNCTION DELETE lib");
+            let reply = runs.run("FCALL ROUND 0").render();
+            assert_eq!(reply, "(ERR Function not found)");
+        }
+    }
+}
+
+#[test]
 fn a_script_that_raises_keeps_or_leaves_its_writes_as_its_flags_say() {
     let server = Server::start();
     let mut client = Client::connect(server.address);
