@@ -246,10 +246,11 @@ impl ScriptCache {
     ) -> Result<Arc<Cached>, LoadError> {
         let sha = sha_of(body);
         if let Some(known) = self.get_to_run(&sha) {
-            if kept == Kept::Always {
-                self.write().keep_always(&sha);
-            }
-            return Ok(known);
+            // It may have been evicted since, and who loads it is told that it is kept.
+            return Ok(match kept {
+                Kept::Always => self.insert(known, kept),
+                Kept::WhileUsed => known,
+            });
         }
         let header = Header::of(body)?;
         check(body).map_err(LoadError::Compile)?;
