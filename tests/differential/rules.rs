@@ -264,11 +264,6 @@ pub(crate) const AVOIDED: &[(&str, &str, Way)] = &[
         Way::Plain,
     ),
     ("numbers-that-are-raised", "EVAL 'error(5)' 0", Way::Plain),
-    (
-        "scripts-of-transactions",
-        "EVAL 'return 1' 0; MULTI; SCRIPT FLUSH; EVALSHA e0e1f9fabfc9d4800c877a703b823ac0578ff8db 0; EXEC",
-        Way::Plain,
-    ),
 ];
 
 /// What XINFO says, without what Redis says only since 7.2.
