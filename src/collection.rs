@@ -2,7 +2,7 @@
 //!
 //! mimalloc does so by itself after so many allocations, in the middle of one: with a million keys it takes
 //! ten milliseconds and more, and all clients of the thread wait. It has to be done where much has been
-//! freed, or memory is not given back. So a thread does it between two rounds, and only then.
+//! freed, or memory is not given back. So a thread does it between two rounds, and by itself hardly ever.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};

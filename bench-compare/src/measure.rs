@@ -14,7 +14,7 @@ use crate::open::{self, OpenLoad};
 use crate::rows::{Closed, Filled, Open, Row, Work};
 use crate::server::{Kind, Program, Server};
 use crate::template::Template;
-use crate::usage::{self, Meter};
+use crate::usage::{self, Meter, Usage};
 
 /// Reads of one long script.
 const LONG_CALLS: &str = "20000";
@@ -60,6 +60,18 @@ pub(crate) fn measure(program: &Program, row: &Row, scale: f64) -> Result<Measur
     }
 }
 
+/// What is run before, each so many times.
+fn fill(client: &mut Client, operations: &[(String, u64)]) -> Result<(), Error> {
+    operations
+        .iter()
+        .try_for_each(|(text, times)| client.fill(text, 0, *times))
+}
+
+fn cpu_micros(usage: &Usage, operations: u64) -> (Metric, f64) {
+    let micros = usage.server_seconds * 1e6;
+    (Metric::CpuMicros, micros / operations.max(1) as f64)
+}
+
 /// The load of a row, its script loaded.
 pub(crate) fn prepare(client: &mut Client, closed: &Closed, scale: f64) -> Result<Load, Error> {
     let mut operation = closed.operation.clone();
@@ -68,9 +80,7 @@ pub(crate) fn prepare(client: &mut Client, closed: &Closed, scale: f64) -> Resul
         operation = operation.replace("{sha}", &sha);
     }
     let scaled = |operations: u64| ((operations as f64 * scale) as u64).max(1);
-    for (text, times) in &closed.fill {
-        client.fill(text, 0, *times)?;
-    }
+    fill(client, &closed.fill)?;
     Ok(Load {
         operation: Template::new(&operation),
         connections: closed.connections,
@@ -107,10 +117,7 @@ fn measure_closed(server: &Server, closed: &Closed, scale: f64) -> Result<Measur
     // Beside long scripts the processor is theirs.
     match script_rate {
         Some(rate) => values.push((Metric::ScriptRate, rate)),
-        None => values.push((
-            Metric::CpuMicros,
-            usage.server_seconds * 1e6 / outcome.operations.max(1) as f64,
-        )),
+        None => values.push(cpu_micros(&usage, outcome.operations)),
     }
     Ok(Measured {
         values,
@@ -120,9 +127,7 @@ fn measure_closed(server: &Server, closed: &Closed, scale: f64) -> Result<Measur
 
 fn measure_open(server: &Server, open: &Open, scale: f64) -> Result<Measured, Error> {
     let mut client = Client::new(server.address)?;
-    for (text, times) in &open.fill {
-        client.fill(text, 0, *times)?;
-    }
+    fill(&mut client, &open.fill)?;
     let together = vec![open.operation.as_str(); open.pipeline].join(" ; ");
     let load = OpenLoad {
         operation: Template::new(&together),
@@ -133,8 +138,8 @@ fn measure_open(server: &Server, open: &Open, scale: f64) -> Result<Measured, Er
     let meter = Meter::new(server.process())?;
     let outcome = open::run(server.address, &load)?;
     let usage = meter.read()?;
-    let count = (outcome.latencies_us.len() * open.pipeline as u64).max(1);
-    let mut values = vec![(Metric::CpuMicros, usage.server_seconds * 1e6 / count as f64)];
+    let operations = outcome.latencies_us.len() * open.pipeline as u64;
+    let mut values = vec![cpu_micros(&usage, operations)];
     values.extend(percentiles(&outcome.latencies_us));
     Ok(Measured {
         values,
