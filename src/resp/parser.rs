@@ -1,8 +1,8 @@
 //! Requests from bytes: arrays of bulk strings, or lines typed by hand.
 //!
 //! The parser is resumable: it keeps how far it has come in an unfinished request, so a request of
-//! a million arguments that arrives in small pieces is read once, not once per piece. It never
-//! allocates for what a header only announces.
+//! a million arguments that arrives in small pieces is read once, not once per piece. It allocates
+//! next to nothing for what a header only announces.
 
 use std::ops::Range;
 
@@ -10,6 +10,8 @@ use std::ops::Range;
 const INLINE_BYTES_MAX: usize = 64 * 1024;
 /// The most arguments of one request.
 const ARGUMENTS_MAX: i64 = 1024 * 1024;
+/// Room for so many is made as soon as they are announced.
+const ARGUMENTS_EXPECTED_MAX: usize = 16;
 /// What a client that has not authenticated may send.
 const UNAUTHENTICATED_ARGUMENTS_MAX: i64 = 10;
 const UNAUTHENTICATED_BULK_BYTES_MAX: i64 = 16 * 1024;
@@ -152,7 +154,12 @@ impl Parser {
                 None => return Ok(None),
                 Some(b'*') => match self.read_count(buffer, limits)? {
                     None => return Ok(None),
-                    Some(count) => self.missing = Some(count.max(0)),
+                    Some(count) => {
+                        let count = count.max(0);
+                        self.missing = Some(count);
+                        let expected = ARGUMENTS_EXPECTED_MAX.min(count as usize);
+                        self.request.arguments.reserve_exact(expected);
+                    }
                 },
                 Some(_) => return self.next_inline(buffer),
             }
@@ -173,7 +180,21 @@ impl Parser {
     }
 
     /// A header's number; `None` while its line is unfinished.
+    #[inline]
     fn read_number(
+        &mut self,
+        buffer: &[u8],
+        too_long: ProtocolError,
+    ) -> Result<Option<Option<i64>>, ProtocolError> {
+        if let Some((number, line_bytes)) = short_number(&buffer[self.position + 1..]) {
+            self.position += 1 + line_bytes;
+            return Ok(Some(Some(number)));
+        }
+        self.read_any_number(buffer, too_long)
+    }
+
+    #[inline(never)]
+    fn read_any_number(
         &mut self,
         buffer: &[u8],
         too_long: ProtocolError,
@@ -264,6 +285,20 @@ impl Parser {
         }
         self.request.inline = Some(bytes);
         Ok(Some(self.finish()))
+    }
+}
+
+/// What nearly all headers hold, a number of one or two digits, and the bytes of its line; `None` for
+/// what the long way has to judge.
+#[inline]
+fn short_number(line: &[u8]) -> Option<(i64, usize)> {
+    let digit = |byte: u8| i64::from(byte - b'0');
+    match *line {
+        [one @ b'0'..=b'9', b'\r', _, ..] => Some((digit(one), 3)),
+        [ten @ b'1'..=b'9', one @ b'0'..=b'9', b'\r', _, ..] => {
+            Some((10 * digit(ten) + digit(one), 4))
+        }
+        _ => None,
     }
 }
 

@@ -107,7 +107,9 @@ impl Transaction {
             self.base_table = ptr::null();
             return Err(Conflict.into());
         }
-        let inner = std::sync::Arc::clone(&self.inner);
+        // SAFETY: the transaction holds a reference of its own, and nothing replaces it. Counting
+        // another one would write to a line that every thread's commits write to.
+        let inner = unsafe { &*std::sync::Arc::as_ptr(&self.inner) };
         let local = std::rc::Rc::clone(&self.local);
         inner.keep_ring_short(&local);
         let owns_gate =
@@ -119,7 +121,7 @@ impl Transaction {
         }
         self.pin();
         let guard = local.pin();
-        let result = self.commit_inside(&inner, &local, &guard, &writes);
+        let result = self.commit_inside(inner, &local, &guard, &writes);
         drop(inside);
         match result {
             Ok(Committed::At(_)) => count(&local.state().counters.commits, 1),

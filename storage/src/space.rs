@@ -17,7 +17,7 @@ use crate::sync::Guard;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize};
 use crate::thread::Local;
-use crate::value::{Type, ValueRef};
+use crate::value::Type;
 use crate::version::{Number, Version};
 
 /// Databases of one store.
@@ -173,15 +173,15 @@ pub(crate) fn table_version(spaces: &[*const Space]) -> *mut Version {
     Version::flat(Type::String, 0, &bytes, 0, ptr::null_mut())
 }
 
+/// What `table_version` has put into a version.
+#[inline]
+fn table_words(version: &Version) -> &[[u8; 8]] {
+    version.bytes().as_chunks().0
+}
+
 /// The keyspaces that a table's version names.
 pub(crate) fn table_spaces(version: &Version) -> impl Iterator<Item = *const Space> {
-    let bytes = match version.value() {
-        Some(ValueRef::String(string)) => string.as_slice().unwrap_or_default(),
-        _ => &[],
-    };
-    bytes
-        .as_chunks::<8>()
-        .0
+    table_words(version)
         .iter()
         .map(|word| ptr::with_exposed_provenance(u64::from_ne_bytes(*word) as usize))
 }
@@ -189,11 +189,7 @@ pub(crate) fn table_spaces(version: &Version) -> impl Iterator<Item = *const Spa
 /// The keyspace of one database.
 #[inline]
 pub(crate) fn table_space(version: &Version, database: usize) -> Option<*const Space> {
-    let bytes = match version.value() {
-        Some(ValueRef::String(string)) => string.as_slice()?,
-        _ => return None,
-    };
-    let word = bytes.as_chunks::<8>().0.get(database)?;
+    let word = table_words(version).get(database)?;
     Some(ptr::with_exposed_provenance(
         u64::from_ne_bytes(*word) as usize
     ))

@@ -133,6 +133,13 @@ pub struct Transaction {
     pub(crate) drawn: Cell<u64>,
 }
 
+/// Where a key's entry is, or would be made.
+struct Place<'t> {
+    space: &'t Space,
+    hash: u64,
+    entry: Option<usize>,
+}
+
 impl Transaction {
     pub(crate) fn begin(inner: &Arc<Inner>, local: Rc<Local>, mode: Mode) -> Transaction {
         let mut transaction = Transaction::unbegun(inner, local, mode);
@@ -481,21 +488,30 @@ impl Transaction {
         version.is_alive(self.now_ms).then_some(version)
     }
 
-    /// The entry of a key, with what is seen of it.
-    pub(crate) fn read_entry(&self, database: usize, key: &[u8]) -> Result<usize, Error> {
+    fn place(&self, database: usize, key: &[u8]) -> Result<Place<'_>, Error> {
         let space = self.space(database)?;
         let hash = self.hash(key);
-        let found = self.entries.find(space, hash, key);
-        if let Some(index) = found
+        let entry = self.entries.find(space, hash, key);
+        Ok(Place { space, hash, entry })
+    }
+
+    /// The entry of a key, with what is seen of it.
+    pub(crate) fn read_entry(&self, database: usize, key: &[u8]) -> Result<usize, Error> {
+        Ok(self.read_place(&self.place(database, key)?, key))
+    }
+
+    fn read_place(&self, place: &Place<'_>, key: &[u8]) -> usize {
+        if let Some(index) = place.entry
             && self.entries.get(index).seen.get() != Seen::Nothing
         {
-            return Ok(index);
+            return index;
         }
+        let &Place { space, hash, .. } = place;
         let lookup = Lookup { hash, key };
         let record = self.inner.keyspace.find(space, lookup, self.guard());
         let version = record.and_then(|record| self.alive(record));
         let seen = version.map_or(Seen::Absent, |version| Seen::Alive(version));
-        let index = match found {
+        let index = match place.entry {
             Some(index) => {
                 self.entries.get(index).seen.set(seen);
                 index
@@ -505,7 +521,16 @@ impl Transaction {
         let record = record.map_or(ptr::null(), ptr::from_ref);
         let pin = self.pin;
         self.entries.get(index).found.set(Found { record, pin });
-        Ok(index)
+        index
+    }
+
+    /// The entry that shows a key: what is written hides what was there, so that is not read.
+    fn shown_entry(&self, database: usize, key: &[u8]) -> Result<usize, Error> {
+        let place = self.place(database, key)?;
+        Ok(match place.entry {
+            Some(index) if !matches!(self.entries.get(index).written, Written::No) => index,
+            _ => self.read_place(&place, key),
+        })
     }
 
     /// The value of a key and its deadline, in milliseconds since 1970 (0: none); `None` if it is
@@ -546,14 +571,7 @@ impl Transaction {
                     .map(|value| (value.at(self.now_ms), v.key_deadline_ms()))
             }));
         }
-        let index = match self
-            .entries
-            .find(self.space(database)?, self.hash(key), key)
-        {
-            // A blind write hides what was there.
-            Some(index) if !matches!(self.entries.get(index).written, Written::No) => index,
-            _ => self.read_entry(database, key)?,
-        };
+        let index = self.shown_entry(database, key)?;
         Ok(self.show(index))
     }
 
@@ -649,12 +667,8 @@ impl Transaction {
 
     /// The entry of a key that is written without being read.
     pub(crate) fn write_entry(&self, database: usize, key: &[u8]) -> Result<usize, Error> {
-        let space: *const Space = self.space(database)?;
-        let hash = self.hash(key);
-        Ok(self
-            .entries
-            .find(space, hash, key)
-            .unwrap_or_else(|| self.entries.add(space, hash, key, Seen::Nothing)))
+        let Place { space, hash, entry } = self.place(database, key)?;
+        Ok(entry.unwrap_or_else(|| self.entries.add(space, hash, key, Seen::Nothing)))
     }
 
     /// The key's value, to be changed in place, its deadline kept; `None` if it is not there. What
@@ -683,15 +697,14 @@ impl Transaction {
     /// ```
     pub fn update(&mut self, database: usize, key: &[u8]) -> Result<Option<ValueMut<'_>>, Error> {
         self.check_writable()?;
-        let index = match self
-            .entries
-            .find(self.space(database)?, self.hash(key), key)
-        {
-            Some(index) if !matches!(self.entries.get(index).written, Written::No) => index,
-            _ => self.read_entry(database, key)?,
-        };
+        let index = self.shown_entry(database, key)?;
+        Ok(self.make_own(index).then(|| self.own_value(index)))
+    }
+
+    /// Makes an entry's value the transaction's own, to be changed. `false` if there is none.
+    fn make_own(&mut self, index: usize) -> bool {
         let fork = match (&self.entries.get(index).written, self.show(index)) {
-            (_, None) => return Ok(None),
+            (_, None) => return false,
             (Written::Value { .. }, Some(_)) => None,
             (_, Some((value, deadline_ms))) => Some((Value::fork(value), deadline_ms)),
         };
@@ -711,13 +724,10 @@ impl Transaction {
                 changed_deadline: moved,
             };
         }
-        match &mut entry.written {
-            Written::Value { value, .. } => {
-                entry.takes_past_fields |= value.remove_past(now_ms);
-                Ok(Some(value.to_mut()))
-            }
-            _ => Ok(None),
+        if let Written::Value { value, .. } = &mut entry.written {
+            entry.takes_past_fields |= value.remove_past(now_ms);
         }
+        true
     }
 
     /// The key's value, to be changed in place; `make()` if it is not there. What is left empty is
@@ -746,9 +756,9 @@ impl Transaction {
         key: &[u8],
         make: impl FnOnce() -> Value,
     ) -> Result<ValueMut<'_>, Error> {
-        if self.update(database, key)?.is_none() {
-            self.check_writable()?;
-            let index = self.write_entry(database, key)?;
+        self.check_writable()?;
+        let index = self.shown_entry(database, key)?;
+        if !self.make_own(index) {
             self.settle_move(index);
             self.entries.get_mut(index).written = Written::Value {
                 value: make(),
@@ -757,14 +767,14 @@ impl Transaction {
                 changed_deadline: true,
             };
         }
-        self.made_value(database, key)
+        Ok(self.own_value(index))
     }
 
-    fn made_value(&mut self, database: usize, key: &[u8]) -> Result<ValueMut<'_>, Error> {
-        let index = self.write_entry(database, key)?;
+    /// The value of an entry that has one of its own.
+    fn own_value(&mut self, index: usize) -> ValueMut<'_> {
         match &mut self.entries.get_mut(index).written {
-            Written::Value { value, .. } => Ok(value.to_mut()),
-            _ => unreachable!("found or just made by upsert"),
+            Written::Value { value, .. } => value.to_mut(),
+            _ => unreachable!("made its own before"),
         }
     }
 
@@ -812,10 +822,11 @@ impl Transaction {
         key: &[u8],
         deadline_ms: u64,
     ) -> Result<bool, Error> {
-        if self.update(database, key)?.is_none() {
+        self.check_writable()?;
+        let index = self.shown_entry(database, key)?;
+        if !self.make_own(index) {
             return Ok(false);
         }
-        let index = self.write_entry(database, key)?;
         if let Written::Value {
             deadline_ms: own,
             changed_deadline,

@@ -264,7 +264,9 @@ impl Version {
         };
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// A flat value's bytes.
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
         let start = self
             .optional(self.present.count_ones() as usize)
             .cast::<u8>();

@@ -38,6 +38,13 @@ pub(crate) fn put_entry(buffer: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     buffer.extend_from_slice(value);
 }
 
+/// Whether two keys are the same. Those of one collection are often as long as each other and
+/// differ at their ends, so that is looked at before the whole is compared.
+#[inline]
+fn is_same(own: &[u8], key: &[u8]) -> bool {
+    own.len() == key.len() && own.last() == key.last() && own == key
+}
+
 /// Entries without a count before them, from the first on.
 #[derive(Clone, Copy)]
 pub(crate) struct FlatIter<'a> {
@@ -103,7 +110,7 @@ impl<'a> FlatRef<'a> {
     pub(crate) fn find(self, key: &[u8]) -> Option<(usize, &'a [u8])> {
         self.iter()
             .enumerate()
-            .find(|(_, entry)| entry.0 == key)
+            .find(|(_, entry)| is_same(entry.0, key))
             .map(|(rank, entry)| (rank, entry.1))
     }
 
