@@ -329,6 +329,8 @@ pub struct Command {
     pub flags: u32,
     /// Its keys.
     pub keys: Keys,
+    /// Where the element stands that is looked up in the first key's collection, if that is so.
+    pub element: Option<usize>,
     /// Its family.
     pub group: Group,
     /// The version of Redis that first had it.
@@ -350,6 +352,7 @@ impl Command {
             arity,
             flags: 0,
             keys: Keys::None,
+            element: None,
             group,
             since: "",
             complexity: "",
@@ -410,6 +413,13 @@ impl Command {
     /// Says which arguments are keys.
     pub const fn keys(mut self, keys: Keys) -> Command {
         self.keys = keys;
+        self
+    }
+
+    /// Says where the element stands that is looked up in the first key's collection. A hint: one of
+    /// several elements, or an option in its place, does no harm.
+    pub const fn element(mut self, position: usize) -> Command {
+        self.element = Some(position);
         self
     }
 

@@ -15,6 +15,7 @@ use crate::resp::reply::Reply;
 pub const COMMANDS: &[Command] = &[
     Command::write("HSET", -4, Group::Hash, hset)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::DENYOOM | flag::FAST)
         .doc(
             "2.0.0",
@@ -23,6 +24,7 @@ pub const COMMANDS: &[Command] = &[
         ),
     Command::write("HMSET", -4, Group::Hash, hmset)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::DENYOOM | flag::FAST)
         .doc(
             "2.0.0",
@@ -31,6 +33,7 @@ pub const COMMANDS: &[Command] = &[
         ),
     Command::write("HSETNX", 4, Group::Hash, hsetnx)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::DENYOOM | flag::FAST)
         .doc(
             "2.0.0",
@@ -39,10 +42,12 @@ pub const COMMANDS: &[Command] = &[
         ),
     Command::read("HGET", 3, Group::Hash, hget)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::FAST)
         .doc("2.0.0", "O(1)", "Returns the value of a field of a hash."),
     Command::read("HMGET", -3, Group::Hash, hmget)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::FAST)
         .doc(
             "2.0.0",
@@ -51,6 +56,7 @@ pub const COMMANDS: &[Command] = &[
         ),
     Command::write("HDEL", -3, Group::Hash, hdel)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::FAST)
         .doc("2.0.0", "O(N), with N fields", "Removes fields of a hash."),
     Command::read("HLEN", 2, Group::Hash, hlen)
@@ -59,10 +65,12 @@ pub const COMMANDS: &[Command] = &[
         .doc("2.0.0", "O(1)", "Returns how many fields a hash has."),
     Command::read("HEXISTS", 3, Group::Hash, hexists)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::FAST)
         .doc("2.0.0", "O(1)", "Says whether a hash has a field."),
     Command::read("HSTRLEN", 3, Group::Hash, hstrlen)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::FAST)
         .doc("3.2.0", "O(1)", "Returns the length of a field's value."),
     Command::read("HKEYS", 2, Group::Hash, hkeys)
@@ -88,6 +96,7 @@ pub const COMMANDS: &[Command] = &[
         ),
     Command::write("HINCRBY", 4, Group::Hash, hincrby)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::DENYOOM | flag::FAST)
         .doc(
             "2.0.0",
@@ -96,6 +105,7 @@ pub const COMMANDS: &[Command] = &[
         ),
     Command::write("HINCRBYFLOAT", 4, Group::Hash, hincrbyfloat)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::DENYOOM | flag::FAST)
         .doc(
             "2.6.0",

@@ -185,16 +185,19 @@ impl Batch {
     }
 
     fn prefetch(&mut self, core: &Core) {
-        let keys: Vec<&[u8]> = self
+        let lookups: Vec<(&[u8], Option<&[u8]>)> = self
             .requests
             .iter_mut()
             .filter_map(|looked| {
                 let mut arguments = looked.request.arguments(&self.input);
                 let entry = table::find(arguments.next()?)?;
                 looked.entry = Some(entry);
-                arguments.nth(entry.command.keys.hint()?.checked_sub(1)?)
+                let (key, element) = (entry.command.keys.hint()?, entry.command.element);
+                let found = arguments.nth(key.checked_sub(1)?)?;
+                let between = element.and_then(|element| element.checked_sub(key + 1));
+                Some((found, between.and_then(|between| arguments.nth(between))))
             })
             .collect();
-        core.services.store.prefetch(core.client.database, &keys);
+        core.services.store.prefetch(core.client.database, &lookups);
     }
 }

@@ -1,5 +1,6 @@
 //! The store: what all its parts share, and its face for embedding programs.
 
+use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,13 +12,13 @@ use crate::gate::Gate;
 use crate::keyspace::Keyspace;
 use crate::limits::Limits;
 use crate::queue::Queues;
-use crate::record::{DEAD, SpaceId};
+use crate::record::{DEAD, Record, SpaceId};
 use crate::registry::KeyStack;
 use crate::removals::Removals;
 use crate::space::{DATABASES_MAX, Spaces, table_version};
 use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
-use crate::sync::{Collector, RandomState, random_state};
+use crate::sync::{Collector, Guard, RandomState, random_state};
 use crate::thread::{Counts, Local, Threads, local};
 use crate::transaction::{Mode, Transaction};
 use crate::version::{ABORTED, Stamp, Version, committed_word, read_stamp};
@@ -238,14 +239,15 @@ impl Store {
         Transaction::begin(&self.inner, self.local(), mode)
     }
 
-    /// Asks the cache for what reading these keys will touch, in stages, so that their misses
-    /// overlap. A hint without effect on what is read.
+    /// Asks the cache for what looking up these keys will touch, in stages, so that their misses
+    /// overlap; and for that of an element (a field, a member) in a large collection that several of
+    /// them go to. A hint without effect on what is read.
     ///
     /// ```
     /// let store = darter_storage::Store::new();
-    /// store.prefetch(0, &[b"a", b"b"]);
+    /// store.prefetch(0, &[(b"a", None), (b"hash", Some(b"field"))]);
     /// ```
-    pub fn prefetch(&self, database: usize, keys: &[&[u8]]) {
+    pub fn prefetch(&self, database: usize, lookups: &[(&[u8], Option<&[u8]>)]) {
         let local = self.local();
         let guard = local.pin();
         let table = self.inner.table(None, &guard);
@@ -254,10 +256,10 @@ impl Store {
         };
         // SAFETY: named by the newest table, under the pin.
         let space = unsafe { &*space };
-        for keys in keys.chunks(PREFETCHED) {
+        for lookups in lookups.chunks(PREFETCHED) {
             let mut hashes = [0; PREFETCHED];
-            let hashes = &mut hashes[..keys.len()];
-            for (hash, key) in hashes.iter_mut().zip(keys) {
+            let hashes = &mut hashes[..lookups.len()];
+            for (hash, (key, _)) in hashes.iter_mut().zip(lookups) {
                 *hash = self.inner.hash(key);
                 Keyspace::prefetch(space, *hash, &guard);
             }
@@ -269,6 +271,34 @@ impl Store {
                 .into_iter()
                 .flatten()
                 .for_each(Keyspace::prefetch_behind);
+            self.prefetch_elements(lookups, &records, &guard);
+        }
+    }
+
+    /// The last stage of `prefetch`, for records that the lookup before or behind goes to as well: of
+    /// others, what says where to go on has hardly arrived.
+    fn prefetch_elements(
+        &self,
+        lookups: &[(&[u8], Option<&[u8]>)],
+        records: &[Option<&Record>],
+        guard: &Guard,
+    ) {
+        let mut last: Option<&Record> = None;
+        for (at, (_, element)) in lookups.iter().enumerate() {
+            let record = records[at];
+            let next = records.get(at + 1).copied().flatten();
+            let is_shared = record.is_some_and(|own| {
+                [last, next]
+                    .into_iter()
+                    .flatten()
+                    .any(|other| ptr::eq(own, other))
+            });
+            last = record;
+            if let (true, Some(record), Some(element)) = (is_shared, record, element)
+                && let Some(version) = self.inner.newest(record, guard)
+            {
+                version.prefetch(element);
+            }
         }
     }
 

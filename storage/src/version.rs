@@ -335,6 +335,14 @@ impl Version {
         ))
     }
 
+    /// Asks the cache for what a lookup of an element in a large collection will touch.
+    pub(crate) fn prefetch(&self, element: &[u8]) {
+        // SAFETY: a version's tree lives as long as the version.
+        if let Some(state) = unsafe { self.tree().as_ref() } {
+            state.prefetch(element);
+        }
+    }
+
     fn kind(&self) -> Type {
         match self.kind {
             1 => Type::String,

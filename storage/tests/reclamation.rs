@@ -4,7 +4,9 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 
-use darter_storage::{Options, Store, TimeSource};
+use darter_storage::{
+    Deadline, HashValue, ListValue, Mode, Options, Store, TimeSource, Value, ValueRef,
+};
 
 fn settled(store: &Store) -> u64 {
     while store.maintain(10_000) {}
@@ -175,4 +177,47 @@ fn sweeping_leaves_the_databases_that_a_flush_has_just_made() {
         is_done.store(true, SeqCst);
         assert_eq!(lost, None);
     });
+}
+
+/// Found by the sanitizers, if what is looked at has been freed.
+#[test]
+fn looking_ahead_into_collections_that_are_replaced_meets_nothing_freed() {
+    const ROUNDS: u8 = 20;
+    let store = Store::new();
+    let is_over = AtomicBool::new(false);
+    let lookups: Vec<(&[u8], Option<&[u8]>)> = [&b"hash"[..], b"list"]
+        .into_iter()
+        .flat_map(|key| (0..8).map(move |_| (key, Some(&b"element"[..]))))
+        .collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(SeqCst) {
+                store.prefetch(0, &lookups);
+            }
+        });
+        for round in 0..ROUNDS {
+            let mut hash = HashValue::new();
+            let mut list = ListValue::new();
+            for element in 0..1_000_u32 {
+                hash.insert(&element.to_be_bytes(), &[round; 16]);
+                list.push_back(&[round; 16]);
+            }
+            let mut tx = store.begin(Mode::Optimistic);
+            for (key, value) in [
+                (&b"hash"[..], Value::Hash(hash)),
+                (b"list", Value::List(list)),
+            ] {
+                tx.set(0, key, value, Deadline::Never).expect("database 0");
+            }
+            tx.commit().expect("blind writes");
+            while store.maintain(10_000) {}
+        }
+        is_over.store(true, SeqCst);
+    });
+    let last = store.view("hash", |value| match value {
+        Some(ValueRef::Hash(hash)) => hash.get(&7_u32.to_be_bytes()) == Some(&[ROUNDS - 1; 16]),
+        _ => false,
+    });
+    assert_eq!(last, Ok(true));
+    assert_eq!(settled(&store), 2);
 }

@@ -16,6 +16,7 @@ use crate::resp::reply::Reply;
 pub const COMMANDS: &[Command] = &[
     Command::write("SADD", -3, Group::Set, sadd)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::DENYOOM | flag::FAST)
         .doc(
             "1.0.0",
@@ -24,6 +25,7 @@ pub const COMMANDS: &[Command] = &[
         ),
     Command::write("SREM", -3, Group::Set, srem)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::FAST)
         .doc(
             "1.0.0",
@@ -32,10 +34,12 @@ pub const COMMANDS: &[Command] = &[
         ),
     Command::read("SISMEMBER", 3, Group::Set, sismember)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::FAST)
         .doc("1.0.0", "O(1)", "Says whether a set has a member."),
     Command::read("SMISMEMBER", -3, Group::Set, smismember)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::FAST)
         .doc(
             "6.2.0",

@@ -47,14 +47,17 @@ const fn form(by: By, is_reverse: bool) -> Form {
 pub const COMMANDS: &[Command] = &[
     Command::write("ZADD", -4, Group::SortedSet, write::zadd)
         .keys(Keys::FIRST)
+        .element(3)
         .flag(flag::DENYOOM | flag::FAST)
         .doc("1.2.0", "O(log(N)) per member", "Gives members scores."),
     Command::write("ZINCRBY", 4, Group::SortedSet, write::zincrby)
         .keys(Keys::FIRST)
+        .element(3)
         .flag(flag::DENYOOM | flag::FAST)
         .doc("1.2.0", "O(log(N))", "Adds to a member's score."),
     Command::write("ZREM", -3, Group::SortedSet, write::zrem)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::FAST)
         .doc("1.2.0", "O(log(N)) per member", "Removes members."),
     Command::read("ZCARD", 2, Group::SortedSet, read::zcard)
@@ -63,10 +66,12 @@ pub const COMMANDS: &[Command] = &[
         .doc("1.2.0", "O(1)", "Counts the members of a sorted set."),
     Command::read("ZSCORE", 3, Group::SortedSet, read::zscore)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::FAST)
         .doc("1.2.0", "O(log(N))", "Returns a member's score."),
     Command::read("ZMSCORE", -3, Group::SortedSet, read::zmscore)
         .keys(Keys::FIRST)
+        .element(2)
         .flag(flag::FAST)
         .doc(
             "6.2.0",
@@ -77,12 +82,14 @@ pub const COMMANDS: &[Command] = &[
         read::rank(view, args, reply, false)
     })
     .keys(Keys::FIRST)
+    .element(2)
     .flag(flag::FAST)
     .doc("2.0.0", "O(log(N))", "Counts the elements before a member."),
     Command::read("ZREVRANK", -3, Group::SortedSet, |view, args, reply| {
         read::rank(view, args, reply, true)
     })
     .keys(Keys::FIRST)
+    .element(2)
     .flag(flag::FAST)
     .doc("2.0.0", "O(log(N))", "Counts the elements behind a member."),
     Command::read("ZRANDMEMBER", -2, Group::SortedSet, read::zrandmember)

@@ -35,8 +35,8 @@ pub(crate) use ends::PartsIter;
 pub(crate) use node::LONG_HEAD_BYTES;
 pub(crate) use search::{Path, Tree, TreeIter};
 
-use super::Type;
 use super::stream::StreamHead;
+use super::{Type, order};
 use dead::Dead;
 use lending::Loan;
 use node::{Link, NodeRef, free_long, free_node};
@@ -191,6 +191,13 @@ impl TreeState {
         } else {
             MAIN
         })
+    }
+
+    /// Asks the cache for what a lookup of an element will touch, where elements are found by hash.
+    pub(crate) fn prefetch(&self, element: &[u8]) {
+        if matches!(self.kind, Type::Hash | Type::Set | Type::SortedSet) {
+            self.hash_tree().prefetch(order::hash(element));
+        }
     }
 
     fn root_entries(&self) -> impl Iterator<Item = Dead> {

@@ -181,6 +181,26 @@ impl<'a> Tree<'a> {
         found.then(|| node.entry(index).1)
     }
 
+    /// Asks the cache for the leaf that holds the entries with a word, or would.
+    pub(crate) fn prefetch(self, word: u64) {
+        let Some(mut node) = self.root() else {
+            return;
+        };
+        while !node.is_leaf() {
+            let (low, high) = equal_range(node.words(), word);
+            let child = node.child(if low < high {
+                low
+            } else {
+                low.saturating_sub(1)
+            });
+            if node.level() == 1 {
+                child.prefetch();
+                return;
+            }
+            node = child;
+        }
+    }
+
     pub(crate) fn iter_at(self, path: Path) -> TreeIter<'a> {
         TreeIter {
             path,
