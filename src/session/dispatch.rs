@@ -482,10 +482,10 @@ fn paused(core: &Core, entry: Entry, args: &Args<'_>) -> Option<Box<dyn Pending>
         return None;
     }
     let until_ms = paused_until(core, entry)?;
-    let wait_ms = until_ms.saturating_sub(core.services.store.now_ms());
     Some(Box::new(Paused {
         item: Item::new(entry, args),
-        until: Instant::now() + Duration::from_millis(wait_ms),
+        until: instant_of(core, until_ms),
+        until_ms,
     }))
 }
 
@@ -510,17 +510,32 @@ fn paused_until(core: &Core, entry: Entry) -> Option<u64> {
         .paused_until_ms(may_write, core.services.store.now_ms())
 }
 
+/// When the store's clock will say so, if nobody stops it.
+fn instant_of(core: &Core, at_ms: u64) -> Instant {
+    let wait_ms = at_ms.saturating_sub(core.services.store.now_ms());
+    Instant::now() + Duration::from_millis(wait_ms)
+}
+
 /// A command that waits for the end of CLIENT PAUSE.
 struct Paused {
     item: Item,
     until: Instant,
+    /// The same on the store's clock, which may stand still meanwhile.
+    until_ms: u64,
 }
 
 impl Pending for Paused {
     fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
         core.services.clients.wake_after_pause(waker);
-        if Instant::now() < self.until && paused_until(core, self.item.entry).is_some() {
-            return Step::Waits;
+        if let Some(until_ms) = paused_until(core, self.item.entry) {
+            // It has been made longer, or another one has begun.
+            if until_ms != self.until_ms {
+                self.until_ms = until_ms;
+                self.until = instant_of(core, until_ms);
+            }
+            if Instant::now() < self.until {
+                return Step::Waits;
+            }
         }
         let arguments = self.item.arguments.to_vec();
         match run_entry(core, self.item.entry, &Args::new(&arguments), output) {
@@ -531,5 +546,38 @@ impl Pending for Paused {
 
     fn deadline(&self) -> Option<Instant> {
         Some(self.until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Progress;
+    use super::super::tests::Site;
+    use super::*;
+    use crate::clients::Pause;
+
+    #[test]
+    fn what_waits_for_a_pause_waits_also_for_what_it_is_made_longer_by() {
+        let site = Site::new();
+        let pause = |timeout_ms| {
+            let now_ms = site.services.store.now_ms();
+            site.services.clients.pause(now_ms, timeout_ms, Pause::Writes);
+        };
+        let mut client = site.connect();
+        // Whoever loses the processor for as long as that has not been paused.
+        let waits = (0..100).any(|_| {
+            pause(20);
+            client.send(&["SET", "k", "v"]);
+            client.0.process(Waker::noop()) == Progress::Suspended
+        });
+        assert!(waits);
+        pause(60_000);
+        let until = client.0.deadline().unwrap();
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        assert_eq!(client.0.process(Waker::noop()), Progress::Suspended);
+        site.services.clients.unpause();
+        assert_eq!(client.0.process(Waker::noop()), Progress::Idle);
     }
 }
