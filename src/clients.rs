@@ -188,6 +188,8 @@ struct RunningScript {
     function: Option<Call>,
     started_ms: u64,
     is_killed: bool,
+    /// It has come to its end, and waits for its transaction's.
+    is_over: bool,
 }
 
 /// The call of a function.
@@ -305,7 +307,8 @@ impl SharedClient {
     fn begin(&self, sha: Sha, function: Option<Call>, now_ms: u64) -> u64 {
         let mut scripts = lock(&self.scripts);
         scripts.last_number += 1;
-        let before = scripts.running.iter().find(|script| script.sha == sha);
+        let mut running = scripts.running.iter().filter(|script| !script.is_over);
+        let before = running.find(|script| script.sha == sha);
         let script = RunningScript {
             number: scripts.last_number,
             sha,
@@ -313,9 +316,18 @@ impl SharedClient {
             started_ms: before.map_or(now_ms, |before| before.started_ms),
             is_killed: before.is_some_and(|before| before.is_killed)
                 && !fault!("a script that starts over forgets its kill"),
+            is_over: false,
         };
         scripts.running.push(script);
         scripts.last_number
+    }
+
+    /// A script has come to its end, and nobody need end it; or it may have to run again after all.
+    pub(crate) fn note_script_over(&self, number: u64, is_over: bool) {
+        let mut scripts = lock(&self.scripts);
+        let own = scripts.running.iter_mut();
+        own.filter(|script| script.number == number)
+            .for_each(|script| script.is_over = is_over);
     }
 
     /// A script has ended.
@@ -353,7 +365,8 @@ impl SharedClient {
     fn kill_script(&self, sha: &Sha) -> bool {
         let mut scripts = lock(&self.scripts);
         let mut is_running = false;
-        for script in scripts.running.iter_mut().filter(|own| own.sha == *sha) {
+        let running = scripts.running.iter_mut();
+        for script in running.filter(|own| own.sha == *sha && !own.is_over) {
             script.is_killed = true;
             is_running = true;
         }
@@ -563,7 +576,10 @@ impl Clients {
     /// The scripts and functions that run, those first that began first.
     fn running(&self) -> Vec<(RunningScript, Arc<SharedClient>)> {
         let running = |client: Arc<SharedClient>| {
-            let script = lock(&client.scripts).running.last().cloned();
+            let scripts = lock(&client.scripts);
+            let script = scripts.running.iter().rfind(|script| !script.is_over);
+            let script = script.cloned();
+            drop(scripts);
             script.map(|script| (script, client))
         };
         let mut all: Vec<_> = self.all().into_iter().filter_map(running).collect();
@@ -576,12 +592,9 @@ impl Clients {
         !self.running().is_empty()
     }
 
-    /// The function that has run longest, but for those of whoever asks: a client that asks within
-    /// EXEC has some that are over.
-    pub fn running_function(&self, asking: u64) -> Option<RunningFunction> {
-        let others = self.running().into_iter();
-        let mut others = others.filter(|(_, client)| client.id != asking);
-        others.find_map(|(script, _)| {
+    /// The function that has run longest.
+    pub fn running_function(&self) -> Option<RunningFunction> {
+        self.running().into_iter().find_map(|(script, _)| {
             Some(RunningFunction {
                 call: script.function?,
                 started_ms: script.started_ms,

@@ -237,7 +237,7 @@ fn stats(
     let services = context.services;
     reply.map(2);
     reply.bulk(b"running_script");
-    match services.clients.running_function(context.client.shared.id) {
+    match services.clients.running_function() {
         Some(running) => write_running(&running, services.store.now_ms(), reply),
         None => reply.null(),
     }

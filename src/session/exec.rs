@@ -54,6 +54,16 @@ struct Ran {
 }
 
 impl Ran {
+    fn new(at: usize, flight: Flight, ended: Option<Ended>, is_undone: bool) -> Ran {
+        flight.note_over();
+        Ran {
+            at,
+            flight,
+            ended,
+            is_undone,
+        }
+    }
+
     /// Counts it as a run of a script, and as a call of the command at `index` of the table.
     fn account(&self, core: &Core, index: usize) {
         match &self.ended {
@@ -272,7 +282,11 @@ impl Exec {
                 let item = &self.items[attempt.next];
                 attempt.before_script = attempt.effects.mark();
                 match Flight::begin(core, control, item, attempt.database, true) {
-                    Ok(flight) => flight,
+                    Ok(flight) => {
+                        // Only now, so that SCRIPT KILL finds the script at any moment.
+                        self.lost.retain(|(at, _)| *at != attempt.next);
+                        flight
+                    }
                     Err(error) => {
                         let mut reply = Encoder::new(&mut attempt.body, core.client.protocol);
                         let mark = reply.mark();
@@ -322,12 +336,8 @@ impl Exec {
             let reply = attempt.body.split_off(before);
             return self.undo(core, attempt, (flight, None), reply);
         }
-        attempt.ran.push(Ran {
-            at: attempt.next,
-            flight,
-            ended: None,
-            is_undone: false,
-        });
+        let ran = Ran::new(attempt.next, flight, None, false);
+        attempt.ran.push(ran);
         attempt.next += 1;
         None
     }
@@ -351,12 +361,7 @@ impl Exec {
         if is_killed {
             flight.account_ended(core, &Ended::Killed, &Tally::default());
         } else {
-            attempt.ran.push(Ran {
-                at,
-                flight,
-                ended,
-                is_undone: true,
-            });
+            attempt.ran.push(Ran::new(at, flight, ended, true));
         }
         if !has_changed {
             attempt.effects.rewind(attempt.before_script);

@@ -405,6 +405,10 @@ impl Registered {
     pub(super) fn is_killed(&self) -> bool {
         self.client.is_script_killed(self.number)
     }
+
+    fn note_over(&self, is_over: bool) {
+        self.client.note_script_over(self.number, is_over);
+    }
 }
 
 impl Drop for Registered {
@@ -608,8 +612,14 @@ impl Flight {
         });
     }
 
-    /// Gives the run up, but for that SCRIPT KILL still finds it.
+    /// It has come to its end within EXEC: SCRIPT KILL finds it no longer.
+    pub(super) fn note_over(&self) {
+        self.registered.note_over(true);
+    }
+
+    /// Gives the run up, but for that SCRIPT KILL finds it, as it will run again.
     pub(super) fn into_registered(self) -> Registered {
+        self.registered.note_over(false);
         self.registered
     }
 

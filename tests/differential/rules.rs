@@ -221,11 +221,6 @@ pub(crate) const AVOIDED: &[(&str, &str, Way)] = &[
     ),
     ("kill-by-name", "SCRIPT KILL x", Way::Plain),
     (
-        "kill-in-transactions",
-        "MULTI; EVAL 'return 1' 0; SCRIPT KILL; EXEC",
-        Way::Plain,
-    ),
-    (
         "zero-bytes-in-sort",
         "RPUSH l 'x\\x00y' x; SORT l ALPHA",
         Way::Plain,

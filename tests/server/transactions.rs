@@ -241,3 +241,23 @@ fn a_command_that_fails_in_exec_has_changed_nothing() {
         assert_eq!(left, expected, "{line}");
     }
 }
+
+#[test]
+fn a_script_that_is_over_is_not_killed_in_exec_nor_is_the_next_run_of_it() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let idle = "(NOTBUSY No scripts in execution right now.)";
+    for has_conflict in [false, true] {
+        client.run("MULTI");
+        for line in ["first", "last"] {
+            client.call(&["EVAL", "return ARGV[1]", "0", line]);
+            client.run("SCRIPT KILL");
+            client.run("FUNCTION KILL");
+        }
+        if has_conflict {
+            server.services.force_conflict();
+        }
+        let expected = format!("[first {idle} {idle} last {idle} {idle}]");
+        assert_eq!(client.run("EXEC").render(), expected);
+    }
+}
