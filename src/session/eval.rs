@@ -173,6 +173,24 @@ impl Script {
         Step::Done
     }
 
+    /// Whether it has been ended while its commit waited for the gate.
+    fn end_at_commit(
+        &mut self,
+        core: &mut Core,
+        output: &mut Vec<u8>,
+        waker: &Waker,
+    ) -> Option<Step> {
+        self.reply.as_ref()?;
+        let mut flight = self.flight.take()?;
+        match flight.is_ended(core, waker) {
+            Some(ended) => Some(self.end(core, &flight, ended, output)),
+            None => {
+                self.flight = Some(flight);
+                None
+            }
+        }
+    }
+
     /// Its transaction is over, and with it its hold of the gate.
     fn leave_gate(&mut self) {
         if let Some(since) = self.gate_since.take() {
@@ -283,7 +301,8 @@ impl Script {
             }
             Some(Step::Waits) => {
                 self.flight = Some(flight);
-                Some(Step::Waits)
+                self.end_at_commit(core, output, waker)
+                    .or(Some(Step::Waits))
             }
             Some(_) => match self.restart(core, flight) {
                 Ok(()) => None,

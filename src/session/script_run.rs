@@ -550,10 +550,11 @@ impl Flight {
     /// Whether somebody or a limit has ended the script.
     pub(super) fn is_ended(&mut self, core: &Core, waker: &Waker) -> Option<Ended> {
         self.is_new = false;
+        // Before the look, so that no kill comes between them and wakes nobody.
+        core.client.shared.set_waker(waker);
         if self.registered.is_killed() {
             return Some(Ended::Killed);
         }
-        core.client.shared.set_waker(waker);
         let elapsed_ms = self.started.elapsed().as_millis() as u64;
         let config = &core.services.config;
         let slow_ms = config.lua_time_limit_ms.load(Ordering::Relaxed);

@@ -1,12 +1,15 @@
 //! Scripts: modes, flags, undeclared keys, retries, escalation.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Waker;
 use std::thread;
 use std::time::Instant;
 
+use darter_storage::{Escalation, Mode};
+
 use crate::support::client::{Client, Reply};
 use crate::support::log;
-use crate::support::server::Server;
+use crate::support::server::{Server, until};
 
 const INCREMENT: &str = "return redis.call('INCR', KEYS[1])";
 
@@ -490,4 +493,22 @@ fn what_a_script_selects_is_its_own() {
     }
     client.run("SELECT 1");
     assert_eq!(client.run("GET k").render(), "v");
+}
+
+#[test]
+fn a_script_whose_commit_waits_for_the_gate_can_be_killed() {
+    let server = Server::start();
+    let store = &server.services.store;
+    let mut gate = Escalation::exclusive(store);
+    until(|| gate.poll(Waker::noop()));
+    let owner = gate.begin(Mode::Optimistic);
+    let mut client = Client::connect(server.address);
+    let body = "return redis.call('INCR', KEYS[1])";
+    client.send(&["EVAL", body, "2", "n", "other"]);
+    let mut killer = Client::connect(server.address);
+    until(|| killer.run("SCRIPT KILL").render() == "OK");
+    let reply = client.read().render();
+    assert!(reply.contains("killed by user"), "{reply}");
+    drop(owner);
+    assert_eq!(client.run("EXISTS n").render(), "0");
 }
