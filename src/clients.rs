@@ -65,6 +65,14 @@ impl ClientState {
         self.channels.len() + self.patterns.len() + self.shard_channels.len()
     }
 
+    /// Its replies have this form from here on.
+    pub fn speak(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+        // Relaxed: shown to people, nothing depends on it.
+        let is_resp3 = protocol == Protocol::Resp3;
+        self.shared.is_resp3.store(is_resp3, Ordering::Relaxed);
+    }
+
     /// Lets others see how many of which kind.
     pub fn show_subscriptions(&self) {
         // Relaxed: see `SharedClient::subscriptions`.

@@ -171,14 +171,8 @@ fn hello(
         set_name(context.client, name)?;
     }
     if let Some(protocol) = hello.protocol {
-        context.client.protocol = protocol;
-        let is_resp3 = protocol == Protocol::Resp3;
-        context
-            .client
-            .shared
-            .is_resp3
-            .store(is_resp3, Ordering::Relaxed);
-        reply.set_protocol(if is_resp3 { 3 } else { 2 });
+        context.client.speak(protocol);
+        reply.set_protocol(if protocol == Protocol::Resp3 { 3 } else { 2 });
     }
     reply.map(7);
     reply.bulk(b"server");

@@ -431,8 +431,7 @@ fn reset(core: &mut Core, output: &mut Vec<u8>) {
     pushes::end_monitoring(&services, &mut core.client);
     core.client.database = 0;
     core.client.shared.database.store(0, Ordering::Relaxed);
-    core.client.protocol = Protocol::Resp2;
-    core.client.shared.is_resp3.store(false, Ordering::Relaxed);
+    core.client.speak(Protocol::Resp2);
     core.client.reply_mode = Default::default();
     core.client.is_authenticated = services.config.password().is_none();
     core.client.shared.names().name.clear();
@@ -561,7 +560,9 @@ mod tests {
         let site = Site::new();
         let pause = |timeout_ms| {
             let now_ms = site.services.store.now_ms();
-            site.services.clients.pause(now_ms, timeout_ms, Pause::Writes);
+            site.services
+                .clients
+                .pause(now_ms, timeout_ms, Pause::Writes);
         };
         let mut client = site.connect();
         // Whoever loses the processor for as long as that has not been paused.

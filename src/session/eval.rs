@@ -165,6 +165,7 @@ impl Script {
         }
         self.give_back(core);
         self.leave_gate();
+        self.effects.count_calls(core);
         flight.account_ended(core, &ended, &self.tally);
         let text = ended.error(flight.rules.is_direct);
         core.services.stats.count_error(text.as_bytes());
@@ -230,19 +231,19 @@ impl Script {
     /// Commits what the script did. `None` when it has happened.
     fn commit(&mut self, core: &mut Core, rolls_back: bool, waker: &Waker) -> Option<Step> {
         self.give_back(core);
-        let Some(mut transaction) = self.transaction.take() else {
-            if !rolls_back {
-                self.effects.happen(&core.services);
-            }
-            return None;
-        };
         if rolls_back && !fault!("an error keeps its script's writes") {
+            self.effects.count_calls(core);
+            self.transaction = None;
             return None;
         }
+        let Some(mut transaction) = self.transaction.take() else {
+            self.effects.happen(core);
+            return None;
+        };
         transaction.pin();
         match core.services.commit(&mut transaction) {
             Ok(_) => {
-                self.effects.happen(&core.services);
+                self.effects.happen(core);
                 core.has_committed = true;
                 transaction.rest();
                 match transaction.mode() {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use darter_storage::{CommitError, Error, Escalation, Mode, Transaction};
 
+use super::exec_counts::{Counts, count_run, lap};
 use super::function_load::Load;
 use super::multi::{Item, Watch};
 use super::script_host::{Effects, EffectsMark, Target};
@@ -16,7 +17,7 @@ use crate::commands::error::CommandError;
 use crate::commands::table::Entry;
 use crate::commands::view::View;
 use crate::fault::fault;
-use crate::resp::encode::Encoder;
+use crate::resp::encode::{Encoder, Protocol};
 use crate::resp::reply::{Mark, Reply};
 use crate::script_stats::Tally;
 
@@ -28,6 +29,8 @@ struct Cached {
     reply: Vec<u8>,
     /// What it selected.
     database: Option<usize>,
+    /// What it agreed on with HELLO.
+    protocol: Option<Protocol>,
     /// It holds for this attempt only: a script gave up because of what it read.
     is_of_attempt: bool,
 }
@@ -37,41 +40,9 @@ impl Cached {
         Cached {
             reply,
             database: None,
+            protocol: None,
             is_of_attempt: false,
         }
-    }
-}
-
-/// A script that has run.
-struct Ran {
-    /// Its place in the queue.
-    at: usize,
-    flight: Flight,
-    /// Why, if it did not come to its end by itself.
-    ended: Option<Ended>,
-    /// Nothing of it is left.
-    is_undone: bool,
-}
-
-impl Ran {
-    fn new(at: usize, flight: Flight, ended: Option<Ended>, is_undone: bool) -> Ran {
-        flight.note_over();
-        Ran {
-            at,
-            flight,
-            ended,
-            is_undone,
-        }
-    }
-
-    /// Counts it as a run of a script, and as a call of the command at `index` of the table.
-    fn account(&self, core: &Core, index: usize) {
-        match &self.ended {
-            None => self.flight.account_end(core, &Tally::default()),
-            Some(ended) => self.flight.account_ended(core, ended, &Tally::default()),
-        }
-        let elapsed = self.flight.started.elapsed();
-        core.stats.commands[index].record(elapsed.as_nanos() as u64);
     }
 }
 
@@ -79,8 +50,9 @@ impl Ran {
 pub(super) struct Exec {
     items: Vec<Item>,
     watches: Vec<Watch>,
-    /// The database that every attempt starts in.
+    /// The database that every attempt starts in, and the form of its replies.
     database: usize,
+    protocol: Protocol,
     cached: Vec<Option<Cached>>,
     mode: Mode,
     escalation: Escalation,
@@ -100,8 +72,7 @@ struct Attempt {
     next: usize,
     body: Vec<u8>,
     script: Option<Flight>,
-    /// To be counted when the transaction has happened.
-    ran: Vec<Ran>,
+    counts: Counts,
     effects: Effects,
     /// Where `effects` stood before the script.
     before_script: EffectsMark,
@@ -112,7 +83,7 @@ struct Attempt {
 impl Attempt {
     fn into_lost(self) -> Vec<(usize, Registered)> {
         let running = self.script.map(|flight| (self.next, flight));
-        let ran = self.ran.into_iter().map(|ran| (ran.at, ran.flight));
+        let ran = self.counts.into_scripts();
         ran.chain(running)
             .map(|(at, flight)| (at, flight.into_registered()))
             .collect()
@@ -128,7 +99,7 @@ impl Attempt {
         self.next = 0;
         self.body.clear();
         self.effects = Effects::default();
-        self.ran.retain(|ran| ran.is_undone);
+        self.counts.go_back();
     }
 }
 
@@ -164,6 +135,7 @@ impl Exec {
             items,
             watches,
             database: core.client.database,
+            protocol: core.client.protocol,
             // A script may be suspended, which only a transaction that reads at a number bears.
             mode: if has_script {
                 Mode::Optimistic
@@ -203,6 +175,9 @@ impl Exec {
             if let Some(cached) = &self.cached[attempt.next] {
                 attempt.body.extend_from_slice(&cached.reply);
                 attempt.database = cached.database.unwrap_or(attempt.database);
+                if let Some(protocol) = cached.protocol {
+                    core.client.speak(protocol);
+                }
                 attempt.next += 1;
                 continue;
             }
@@ -222,13 +197,16 @@ impl Exec {
                     if reply.is_cut() {
                         return Tried::Discarded(Ended::ReplyTooLarge.error(false));
                     }
-                    finish_item(core, result, &mut reply, mark);
-                    count_item(core, item, &mut clock);
+                    if item.entry.command.has(flag::READONLY) {
+                        attempt.counts.note_reads(view.hits_and_misses());
+                    }
+                    let error = finish_item(result, &mut reply, mark);
+                    attempt.counts.note(attempt.next, lap(&mut clock), error);
                     attempt.next += 1;
                 }
                 Run::Client(_) => {
                     let ran = run_client(core, item, attempt.database);
-                    count_item(core, item, &mut clock);
+                    count_run(core, item, lap(&mut clock));
                     if flushes_scripts(item.entry) {
                         self.forget_scripts_from(attempt.next + 1);
                     }
@@ -243,6 +221,7 @@ impl Exec {
                     if !self.run_load(core, attempt, control) {
                         return Tried::Yields;
                     }
+                    lap(&mut clock);
                 }
                 Run::Control(Control::Unwatch) => {
                     Encoder::new(&mut attempt.body, core.client.protocol).status("OK");
@@ -252,6 +231,7 @@ impl Exec {
                     if let Some(tried) = self.run_script(core, attempt, control, waker) {
                         return tried;
                     }
+                    lap(&mut clock);
                 }
                 Run::Container => attempt.next += 1,
             }
@@ -290,7 +270,8 @@ impl Exec {
                     Err(error) => {
                         let mut reply = Encoder::new(&mut attempt.body, core.client.protocol);
                         let mark = reply.mark();
-                        finish_item(core, Err(error), &mut reply, mark);
+                        let error = finish_item(Err(error), &mut reply, mark);
+                        attempt.counts.note(attempt.next, 0, error);
                         attempt.next += 1;
                         return None;
                     }
@@ -320,7 +301,7 @@ impl Exec {
     /// A script has come to its end by itself.
     fn finish_script(
         &mut self,
-        core: &Core,
+        core: &mut Core,
         attempt: &mut Attempt,
         mut flight: Flight,
     ) -> Option<Tried> {
@@ -336,8 +317,9 @@ impl Exec {
             let reply = attempt.body.split_off(before);
             return self.undo(core, attempt, (flight, None), reply);
         }
-        let ran = Ran::new(attempt.next, flight, None, false);
-        attempt.ran.push(ran);
+        attempt
+            .counts
+            .note_script(attempt.next, flight, None, false);
         attempt.next += 1;
         None
     }
@@ -346,7 +328,7 @@ impl Exec {
     /// where the transaction began: a transaction has no other place to go back to. `None` to go on.
     fn undo(
         &mut self,
-        core: &Core,
+        core: &mut Core,
         attempt: &mut Attempt,
         (flight, ended): (Flight, Option<Ended>),
         reply: Vec<u8>,
@@ -361,7 +343,7 @@ impl Exec {
         if is_killed {
             flight.account_ended(core, &Ended::Killed, &Tally::default());
         } else {
-            attempt.ran.push(Ran::new(at, flight, ended, true));
+            attempt.counts.note_script(at, flight, ended, true);
         }
         if !has_changed {
             attempt.effects.rewind(attempt.before_script);
@@ -372,6 +354,7 @@ impl Exec {
             return Some(Tried::Discarded(text.to_owned()));
         }
         attempt.go_back(self.database);
+        core.client.speak(self.protocol);
         None
     }
 
@@ -409,7 +392,9 @@ impl Exec {
             Ok(Some(load)) => load.write_reply(&mut encoder),
             Err(error) => {
                 let mark = encoder.mark();
-                finish_item(core, Err(error), &mut encoder, mark);
+                if let Some(text) = finish_item(Err(error), &mut encoder, mark) {
+                    core.services.stats.count_error(text.as_bytes());
+                }
             }
         }
         self.cached[at] = Some(Cached::for_all_attempts(reply));
@@ -418,7 +403,8 @@ impl Exec {
     }
 
     /// An attempt is given up; another will be made.
-    fn lose(&mut self, attempt: Attempt) {
+    fn lose(&mut self, core: &mut Core, attempt: Attempt) {
+        core.client.speak(self.protocol);
         self.lost = attempt.into_lost();
         for cached in &mut self.cached {
             cached.take_if(|cached| cached.is_of_attempt);
@@ -432,7 +418,7 @@ impl Exec {
             next: 0,
             body: Vec::new(),
             script: None,
-            ran: Vec::new(),
+            counts: Counts::default(),
             effects: Effects::default(),
             before_script: EffectsMark::default(),
             run_again: 0,
@@ -495,31 +481,25 @@ fn run_client(core: &mut Core, item: &Item, database: usize) -> Cached {
     let database = std::mem::replace(&mut core.client.database, own);
     Cached {
         database: Some(database),
+        protocol: Some(core.client.protocol),
         ..Cached::for_all_attempts(reply)
     }
 }
 
-/// Counts a command that began at `clock`, which is set to now.
-fn count_item(core: &Core, item: &Item, clock: &mut Instant) {
-    let now = Instant::now();
-    let began = std::mem::replace(clock, now);
-    let elapsed_ns = now.saturating_duration_since(began).as_nanos() as u64;
-    core.stats.commands[item.entry.index].record(elapsed_ns);
-    if core.is_slow(elapsed_ns) {
-        core.note_slow(item.entry.index, elapsed_ns, &item.arguments.to_vec());
-    }
-}
-
-/// Writes a command's error as its element, or leaves its reply.
-fn finish_item(core: &Core, result: Result<(), CommandError>, reply: &mut Encoder<'_>, mark: Mark) {
+/// Writes a command's error as its element, which is returned, or leaves its reply.
+fn finish_item(
+    result: Result<(), CommandError>,
+    reply: &mut Encoder<'_>,
+    mark: Mark,
+) -> Option<String> {
     match result {
         // One who cannot wait has its reply already.
-        Ok(()) | Err(CommandError::WouldBlock(_)) => {}
+        Ok(()) | Err(CommandError::WouldBlock(_)) => None,
         Err(error) => {
             let text = error.to_string();
             reply.rewind(mark);
             reply.error(text.as_bytes());
-            core.services.stats.count_error(text.as_bytes());
+            Some(text)
         }
     }
 }
@@ -555,7 +535,7 @@ impl Pending for Exec {
                     }
                     Tried::NeedsGate => {
                         self.escalation.take_gate();
-                        self.lose(attempt);
+                        self.lose(core, attempt);
                         continue;
                     }
                     Tried::Discarded(why) => return discard(core, &why, output),
@@ -568,10 +548,8 @@ impl Pending for Exec {
                     if !fault!("a selection in exec is lost") {
                         core.client.database = attempt.database;
                     }
-                    attempt.effects.happen(&core.services);
-                    for ran in &attempt.ran {
-                        ran.account(core, self.items[ran.at].entry.index);
-                    }
+                    attempt.effects.happen(core);
+                    attempt.counts.happen(core, &self.items);
                     core.has_committed = true;
                     return Step::Done;
                 }
@@ -588,7 +566,7 @@ impl Pending for Exec {
                 }
                 Err(CommitError::GateClosed) => self.waits_for_gate = true,
             }
-            self.lose(attempt);
+            self.lose(core, attempt);
         }
     }
 

@@ -12,6 +12,7 @@ mod combining_tests;
 mod dispatch;
 mod eval;
 mod exec;
+mod exec_counts;
 mod explain;
 mod function_load;
 mod gate_line;

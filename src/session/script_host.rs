@@ -1,6 +1,7 @@
 //! What a running script reaches: commands, within its mode's rules.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use darter_storage::{Escalation, Mode, Transaction};
@@ -20,7 +21,7 @@ use crate::fault::fault;
 use crate::monitor;
 use crate::resp::reply::Reply;
 use crate::script::{CallContext, Called, Host, LogLevel};
-use crate::services::Services;
+use crate::stats::{ThreadStats, count};
 
 /// Where a script's calls take effect.
 pub(super) enum Target<'t> {
@@ -38,6 +39,39 @@ pub(super) struct Effects {
     calls: Vec<Vec<u8>>,
     /// What log lines, calls and messages take.
     bytes: usize,
+    counts: CallCounts,
+}
+
+/// How often commands were called, and what those that read have found.
+#[derive(Default)]
+struct CallCounts {
+    /// By the command's place in the table, most scripts call few; the rest in `others`.
+    few: [(usize, u64); 4],
+    others: BTreeMap<usize, u64>,
+    hits: u64,
+    misses: u64,
+}
+
+impl CallCounts {
+    fn note(&mut self, index: usize) {
+        let known = |(known, calls): &&mut (usize, u64)| *calls == 0 || *known == index;
+        match self.few.iter_mut().find(known) {
+            Some((known, calls)) => {
+                *known = index;
+                *calls += 1;
+            }
+            None => *self.others.entry(index).or_default() += 1,
+        }
+    }
+
+    fn happen(&mut self, stats: &ThreadStats) {
+        let few = std::mem::take(&mut self.few);
+        for (index, calls) in few.into_iter().chain(std::mem::take(&mut self.others)) {
+            count(&stats.commands[index].calls, calls);
+        }
+        count(&stats.hits, std::mem::take(&mut self.hits));
+        count(&stats.misses, std::mem::take(&mut self.misses));
+    }
 }
 
 /// A place in `Effects`.
@@ -75,10 +109,16 @@ impl Effects {
         self.log.iter().map(|(_, message)| message.as_slice())
     }
 
+    /// Its calls have been made, whether or not anything is left of them, and are not made again.
+    pub(super) fn count_calls(&mut self, core: &Core) {
+        self.counts.happen(&core.stats);
+    }
+
     /// The script has become part of history.
-    pub(super) fn happen(&mut self, services: &Services) {
+    pub(super) fn happen(&mut self, core: &Core) {
+        self.count_calls(core);
         for line in self.calls.drain(..) {
-            monitored::feed(services, line);
+            monitored::feed(&core.services, line);
         }
         for (level, message) in self.log.drain(..) {
             write_log(level, &message);
@@ -216,6 +256,15 @@ impl ScriptHost<'_, '_> {
             .try_for_each(|position| keys.check(args.at(position)))
     }
 
+    /// Counts a call, once it will not be made again.
+    fn count_call(&mut self, entry: Entry) {
+        match self.target {
+            _ if self.recorder.is_some() => {}
+            Target::Direct => count(&self.core.stats.commands[entry.index].calls, 1),
+            Target::Transaction(_) => self.effects.counts.note(entry.index),
+        }
+    }
+
     /// Tells monitors of a call, once it is part of history.
     fn tell_monitors(&mut self, command: &Command, args: &Args<'_>) {
         let services = &self.core.services;
@@ -267,9 +316,15 @@ impl ScriptHost<'_, '_> {
                 let published_before = transaction.published_bytes();
                 let services = &*self.core.services;
                 let keys = CallKeys::new(self.rules, entry, self.recorder.as_deref_mut());
-                let view = View::new(transaction, self.rules.database, services)
+                let mut view = View::new(transaction, self.rules.database, services)
+                    .under(Some(&keys))
                     .telling_misses(!command.has(flag::WRITE));
-                let result = handler(&mut view.under(Some(&keys)), args, reply);
+                let result = handler(&mut view, args, reply);
+                if command.has(flag::READONLY) {
+                    let (hits, misses) = view.hits_and_misses();
+                    self.effects.counts.hits += u64::from(hits);
+                    self.effects.counts.misses += u64::from(misses);
+                }
                 self.effects.bytes += transaction.published_bytes() - published_before;
                 refusal = keys.refusal.into_inner();
                 result
@@ -401,12 +456,12 @@ impl Host for ScriptHost<'_, '_> {
         let args = Args::new(arguments);
         match self.check(&args) {
             Ok(entry) => {
-                match &mut self.recorder {
-                    Some(recorder) => recorder.note_call(entry, &args),
-                    None => crate::stats::count(&self.core.stats.commands[entry.index].calls, 1),
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.note_call(entry, &args);
                 }
                 let called = self.run(entry, &args, context, reply);
                 if called == Called::Done {
+                    self.count_call(entry);
                     self.tell_monitors(entry.command, &args);
                 }
                 called

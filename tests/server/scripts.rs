@@ -8,6 +8,7 @@ use std::time::Instant;
 use darter_storage::{Escalation, Mode};
 
 use crate::support::client::{Client, Reply};
+use crate::support::info::section;
 use crate::support::log;
 use crate::support::server::{Server, until};
 
@@ -511,4 +512,52 @@ fn a_script_whose_commit_waits_for_the_gate_can_be_killed() {
     assert!(reply.contains("killed by user"), "{reply}");
     drop(owner);
     assert_eq!(client.run("EXISTS n").render(), "0");
+}
+
+#[test]
+fn what_a_script_calls_is_counted_once_however_often_it_ran() {
+    const READS: [&str; 6] = ["EXISTS", "TYPE", "TTL", "STRLEN", "GET", "GET"];
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("SET text x");
+    client.run("CONFIG RESETSTAT");
+    for name in READS {
+        client.run(&format!("{name} text"));
+    }
+    let counts = |client: &mut Client| {
+        let all = section(client, "everything");
+        let mut counts = READS.map(|name| {
+            let text = &all[&format!("cmdstat_{}", name.to_lowercase())];
+            text.split(',').next().unwrap().to_owned()
+        });
+        counts.sort();
+        (counts, all["keyspace_hits"].clone())
+    };
+    let expected = counts(&mut client);
+    // Too long for the transaction that it begins in.
+    let long = "for i = 1, 3e6 do end";
+    for (flags, middle, has_conflict) in [
+        ("", "", false),
+        ("", "", true),
+        ("", long, true),
+        ("allow-undeclared-keys", "", true),
+        ("rollback-on-error", "error('x')", false),
+        ("disable-atomicity", "", false),
+        ("no-writes", long, false),
+    ] {
+        let mut body = format!("#!lua flags={flags}\n");
+        for name in READS {
+            body += &format!("redis.call('{name}', KEYS[1]) ");
+        }
+        body += middle;
+        // One that names a single key reads its newest version, others at a number.
+        for keys in [&["text"][..], &["text", "other"]] {
+            client.run("CONFIG RESETSTAT");
+            if has_conflict {
+                server.services.force_conflict();
+            }
+            eval(&mut client, &body, keys, &[]);
+            assert_eq!(counts(&mut client), expected, "{body}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! MULTI, EXEC, DISCARD, WATCH.
 
 use crate::support::client::{Client, Reply};
+use crate::support::info::section;
 use crate::support::server::{Server, until};
 
 #[test]
@@ -259,5 +260,75 @@ fn a_script_that_is_over_is_not_killed_in_exec_nor_is_the_next_run_of_it() {
         }
         let expected = format!("[first {idle} {idle} last {idle} {idle}]");
         assert_eq!(client.run("EXEC").render(), expected);
+    }
+}
+
+#[test]
+fn what_exec_ran_is_counted_once_however_often_it_ran() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("SET text x");
+    let body = "return redis.call('GET', KEYS[1])";
+    for has_conflict in [false, true] {
+        client.run("MULTI");
+        for line in ["APPEND log x", "INCR text", "GET text", "GET missing"] {
+            client.run(line);
+        }
+        client.call(&["EVAL", body, "1", "text"]);
+        client.run("EVALSHA 0123456789012345678901234567890123456789 0");
+        let mut other = Client::connect(server.address);
+        other.run("CONFIG SET slowlog-log-slower-than 0");
+        other.run("CONFIG RESETSTAT");
+        other.run("SLOWLOG RESET");
+        if has_conflict {
+            server.services.force_conflict();
+        }
+        client.run("EXEC");
+        other.run("CONFIG SET slowlog-log-slower-than -1");
+        let names: Vec<String> = other
+            .run("SLOWLOG GET")
+            .elements()
+            .into_iter()
+            .map(|entry| entry.elements()[3].clone().elements()[0].render())
+            .collect();
+        let once = ["EXEC", "EVALSHA", "GET", "GET", "INCR", "APPEND", "SLOWLOG"];
+        assert_eq!(names, once, "{has_conflict}");
+        let all = section(&mut other, "everything");
+        for (name, calls, failed) in [
+            ("append", 1, 0),
+            ("incr", 1, 1),
+            ("get", 3, 0),
+            ("evalsha", 1, 1),
+            ("exec", 1, 0),
+        ] {
+            let text = &all[&format!("cmdstat_{name}")];
+            let is_so = text.starts_with(&format!("calls={calls},"))
+                && text.ends_with(&format!("failed_calls={failed}"));
+            assert!(is_so, "{has_conflict}, {name}: {text}");
+        }
+        assert_eq!(all["errorstat_ERR"], "count=1", "{has_conflict}");
+        assert_eq!(all["errorstat_NOSCRIPT"], "count=1", "{has_conflict}");
+        assert_eq!(all["keyspace_hits"], "2", "{has_conflict}");
+        assert_eq!(all["keyspace_misses"], "1", "{has_conflict}");
+    }
+}
+
+#[test]
+fn replies_before_hello_in_exec_have_the_form_before_it() {
+    let server = Server::start();
+    for has_conflict in [false, true] {
+        let mut client = Client::connect(server.address);
+        client.run("HSET h f v");
+        for line in ["MULTI", "HGETALL h", "HELLO 3", "HGETALL h"] {
+            client.run(line);
+        }
+        if has_conflict {
+            server.services.force_conflict();
+        }
+        let replies = client.run("EXEC").elements();
+        assert!(matches!(replies[0], Reply::Array(_)), "{has_conflict}");
+        assert!(matches!(replies[2], Reply::Map(_)), "{has_conflict}");
+        assert!(matches!(client.run("HGETALL h"), Reply::Map(_)));
+        assert!(client.run("CLIENT INFO").render().contains("resp=3"));
     }
 }
