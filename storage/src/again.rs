@@ -21,7 +21,9 @@ impl Transaction {
     /// ```
     pub fn forget_writes(&mut self) {
         for index in 0..self.entries.len() {
-            self.entries.get_mut(index).written = Written::No;
+            let entry = self.entries.get_mut(index);
+            entry.written = Written::No;
+            entry.takes_past_fields = false;
         }
         self.messages.get_mut().clear();
         self.drop_table();
@@ -69,5 +71,21 @@ impl Transaction {
         let drawn = self.drawn.get() + 1;
         self.drawn.set(drawn);
         self.inner.random(self.seed.get().wrapping_add(drawn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Mode, Store};
+
+    #[test]
+    fn the_same_numbers_are_drawn_again_also_after_a_restart() {
+        let store = Store::new();
+        let mut tx = store.begin(Mode::Optimistic);
+        tx.random();
+        tx.restart();
+        let first = [tx.random(), tx.random()];
+        tx.start_over();
+        assert_eq!([tx.random(), tx.random()], first);
     }
 }

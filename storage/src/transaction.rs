@@ -287,6 +287,7 @@ impl Transaction {
         self.needs_gate.set(false);
         self.own_until_ms.set(u64::MAX);
         self.seed.set(0);
+        self.drawn.set(0);
         self.release_slot();
         self.guard = None;
     }

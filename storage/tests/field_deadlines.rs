@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::sync::mpsc;
+
 use darter_storage::{
-    CommitError, Conflict, Deadline, Error, HashValue, Mode, Options, Store, TimeSource,
-    Transaction, Value, ValueMut, ValueRef,
+    ChangeKind, CommitError, Conflict, Deadline, Error, HashValue, Mode, Options, Store,
+    TimeSource, Transaction, Value, ValueMut, ValueRef,
 };
 
 fn store_at(now_ms: u64) -> Store {
@@ -246,4 +248,25 @@ fn housekeeping_removes_fields_while_time_goes_on() {
     store.set_time(2_001);
     while store.maintain(10) {}
     assert_eq!(fields(&store, b"h"), ["c"]);
+}
+
+#[test]
+fn fields_that_went_with_what_was_given_up_are_told_of_by_nobody() {
+    let store = store_at(1_000);
+    put(&store, b"h", &[("a", 2_000), ("b", 0)], Deadline::Never);
+    store.set_time(2_000);
+    let (sender, effects) = mpsc::channel();
+    let _listener = store.listen(Box::new(move |effect| sender.send(effect.clone()).unwrap()));
+    let mut tx = store.begin(Mode::Optimistic);
+    assert!(matches!(tx.update(0, b"h"), Ok(Some(ValueMut::Hash(_)))));
+    tx.start_over();
+    assert_eq!(tx.delete(0, b"h"), Ok(true));
+    tx.commit().unwrap();
+    store.merge_effects();
+    let told: Vec<_> = effects
+        .try_iter()
+        .flat_map(|effect| effect.changes)
+        .map(|change| (change.kind, change.fields_expired))
+        .collect();
+    assert_eq!(told, [(ChangeKind::Deleted, false)]);
 }
