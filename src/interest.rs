@@ -67,6 +67,11 @@ impl Interest {
         self.interested.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// Whether somebody needs the stream.
+    pub fn is_wanted(&self) -> bool {
+        self.interested.load(Ordering::SeqCst) > 0
+    }
+
     /// Whether the stream goes, and has gone since before this call. If not, it is started, and
     /// `waker` woken when it goes. Call `add` before.
     pub fn poll_active(&self, waker: &Waker) -> bool {
@@ -94,8 +99,7 @@ impl Interest {
         let mut listener: Option<Listener> = None;
         let mut state = interest.lock();
         while !state.is_stopping {
-            let is_interesting = interest.interested.load(Ordering::SeqCst) > 0;
-            if listener.is_none() && (is_interesting || !state.waiting.is_empty()) {
+            if listener.is_none() && (interest.is_wanted() || !state.waiting.is_empty()) {
                 drop(state);
                 listener = Some(listen(services));
                 interest.is_active.store(true, Ordering::SeqCst);
@@ -111,12 +115,11 @@ impl Interest {
                 .wait_timeout(state, LINGER)
                 .unwrap_or_else(PoisonError::into_inner);
             state = next;
-            let is_needed =
-                !state.waiting.is_empty() || interest.interested.load(Ordering::SeqCst) > 0;
+            let is_needed = !state.waiting.is_empty() || interest.is_wanted();
             if timeout.timed_out() && !is_needed && listener.is_some() {
                 interest.is_active.store(false, Ordering::SeqCst);
                 // Who came in between saw it active, and stands in the count.
-                if interest.interested.load(Ordering::SeqCst) > 0 {
+                if interest.is_wanted() {
                     interest.is_active.store(true, Ordering::SeqCst);
                 } else {
                     drop(state);

@@ -327,18 +327,18 @@ pub(super) fn fail(core: &mut Core, error: &CommandError, output: &mut Vec<u8>) 
     Encoder::new(output, core.client.protocol).error(text.as_bytes());
 }
 
+/// Whether it subscribes.
+fn subscribes(command: &Command) -> bool {
+    command.has(flag::PUBSUB | flag::SUBSCRIBED)
+}
+
 /// Subscribing needs the stream of effects to go before it is confirmed.
 fn needs_stream(core: &Core, command: &Command) -> bool {
-    let subscribes = |command: &Command| command.has(flag::PUBSUB | flag::SUBSCRIBED);
+    let queued = core.multi.as_ref().map_or(&[][..], |multi| &multi.items);
     core.client.subscriptions() == 0
         && (subscribes(command)
             || matches!(command.run, Run::Control(Control::Exec))
-                && core.multi.as_ref().is_some_and(|multi| {
-                    multi
-                        .items
-                        .iter()
-                        .any(|item| subscribes(item.entry.command))
-                }))
+                && queued.iter().any(|item| subscribes(item.entry.command)))
 }
 
 fn run_control(
@@ -419,7 +419,12 @@ fn exec(
         }
         core.tell_monitors(entry.command, args.all());
     }
-    Some(Box::new(Exec::new(core, multi.items, watches)))
+    let subscribes = multi
+        .items
+        .iter()
+        .any(|item| subscribes(item.entry.command));
+    let interested = subscribes.then(|| Interested::new(&core.services));
+    Some(Box::new(Exec::new(core, multi.items, watches, interested)))
 }
 
 fn reset(core: &mut Core, output: &mut Vec<u8>) {
@@ -439,7 +444,7 @@ fn reset(core: &mut Core, output: &mut Vec<u8>) {
 }
 
 /// Interest in the stream of effects, until it is dropped.
-struct Interested(Arc<Services>);
+pub(super) struct Interested(Arc<Services>);
 
 impl Interested {
     fn new(services: &Arc<Services>) -> Interested {

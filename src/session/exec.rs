@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use darter_storage::{CommitError, Error, Escalation, Mode, Transaction};
 
+use super::dispatch::Interested;
 use super::exec_counts::{Counts, count_run, lap};
 use super::function_load::Load;
 use super::multi::{Item, Watch};
@@ -63,6 +64,8 @@ pub(super) struct Exec {
     /// The scripts of an attempt that lost, by their places: SCRIPT KILL finds them until they run
     /// again.
     lost: Vec<(usize, Registered)>,
+    #[expect(dead_code, reason = "held until what it subscribes to is confirmed")]
+    interested: Option<Interested>,
 }
 
 /// One try.
@@ -116,7 +119,12 @@ enum Tried {
 }
 
 impl Exec {
-    pub(super) fn new(core: &Core, items: Vec<Item>, watches: Vec<Watch>) -> Exec {
+    pub(super) fn new(
+        core: &Core,
+        items: Vec<Item>,
+        watches: Vec<Watch>,
+        interested: Option<Interested>,
+    ) -> Exec {
         let store = &core.services.store;
         let is_script = |item: &Item| item.entry.command.runs_script().is_some();
         let is_load = |item: &Item| item.entry.command.loads_functions();
@@ -147,6 +155,7 @@ impl Exec {
             attempt: None,
             load: None,
             lost: Vec::new(),
+            interested,
         }
     }
 
@@ -572,5 +581,29 @@ impl Pending for Exec {
 
     fn outlives_client(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Progress;
+    use super::super::tests::Site;
+    use super::*;
+
+    #[test]
+    fn the_stream_goes_on_until_what_exec_subscribes_to_is_confirmed() {
+        let site = Site::new();
+        let interest = &site.services.interest;
+        let mut client = site.connect();
+        client.run(&["MULTI"]);
+        client.run(&["EVAL", "for i = 1, 3e6 do end", "0"]);
+        client.run(&["SUBSCRIBE", "news"]);
+        client.send(&["EXEC"]);
+        while client.0.process(Waker::noop()) != Progress::Idle {
+            assert!(interest.is_wanted());
+        }
+        assert!(interest.is_wanted());
+        drop(client);
+        assert!(!interest.is_wanted());
     }
 }
