@@ -7,6 +7,7 @@ use crate::entry::Seen;
 use crate::error::Error;
 use crate::keyspace::Lookup;
 use crate::registry::Slot;
+use crate::space::Space;
 use crate::store::{Inner, Store};
 use crate::thread::{count, local};
 use crate::transaction::{Mode, Transaction};
@@ -289,14 +290,21 @@ impl Transaction {
     ) -> Result<bool, Error> {
         let space = self.space(database)?;
         let hash = self.hash(key);
-        let newest = self.newest(space, Lookup { hash, key });
-        let is_trace = newest.is_some_and(|version| {
-            let is_left = version.reason() == Reason::Command;
-            is_left
-                && version
-                    .number()
-                    .is_some_and(|number| number >= snapshot.number)
-        });
+        let is_trace_in = |space: &Space| {
+            let newest = self.newest(space, Lookup { hash, key });
+            newest.is_some_and(|version| {
+                let is_left = version.reason() == Reason::Command;
+                is_left
+                    && version
+                        .number()
+                        .is_some_and(|number| number >= snapshot.number)
+            })
+        };
+        let before = snapshot.read(|tx| tx.space(database).map(ptr::from_ref))?;
+        // SAFETY: the snapshot named it when it was asked, and this transaction's pin is older.
+        let is_trace_before = !ptr::eq(before, space) && is_trace_in(unsafe { &*before });
+        let is_trace = is_trace_in(space)
+            || is_trace_before && !fault!("watch blind to what went with its database");
         // After the look: what is no longer found has been noted before.
         let removals = &self.inner.removals;
         Ok(is_trace || removals.may_have_changed_since(hash, snapshot.number))

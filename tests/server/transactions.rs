@@ -163,9 +163,13 @@ fn a_watched_key_that_came_and_went_spoils_exec() {
     for (come, go) in [
         ("SET k v", "DEL k"),
         ("SET k v", "GETDEL k"),
+        ("SET k v", "FLUSHALL"),
+        ("SET k v", "SWAPDB 0 1"),
         ("SET k v PX 1", "EXISTS k"),
     ] {
         for cleans_up in [false, true] {
+            other.run("FLUSHALL");
+            housekeeping();
             client.run("WATCH k");
             other.run(come);
             other.run(go);
@@ -179,12 +183,16 @@ fn a_watched_key_that_came_and_went_spoils_exec() {
         }
     }
     // One that was gone before, and stays so, is unchanged.
-    housekeeping();
-    client.run("WATCH k");
-    housekeeping();
-    client.run("MULTI");
-    client.run("PING");
-    assert_eq!(client.run("EXEC").render(), "[PONG]");
+    for change in ["PING", "FLUSHALL", "SWAPDB 0 1"] {
+        other.run("FLUSHALL");
+        housekeeping();
+        client.run("WATCH k");
+        other.run(change);
+        housekeeping();
+        client.run("MULTI");
+        client.run("PING");
+        assert_eq!(client.run("EXEC").render(), "[PONG]", "{change}");
+    }
 }
 
 /// What commands on the connection do is done when they run, so they must run once.
