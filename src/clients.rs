@@ -681,7 +681,15 @@ impl Clients {
 
     /// Wakes `waker` when the pause is ended early.
     pub fn wake_after_pause(&self, waker: &Waker) {
-        lock(&self.paused).push(waker.clone());
+        let mut paused = lock(&self.paused);
+        if !paused.iter().any(|known| known.will_wake(waker)) {
+            paused.push(waker.clone());
+        }
+    }
+
+    /// Whoever `waker` wakes has gone.
+    pub fn forget_paused(&self, waker: &Waker) {
+        lock(&self.paused).retain(|known| !known.will_wake(waker));
     }
 }
 

@@ -490,6 +490,7 @@ fn paused(core: &Core, entry: Entry, args: &Args<'_>) -> Option<Box<dyn Pending>
         item: Item::new(entry, args),
         until: instant_of(core, until_ms),
         until_ms,
+        waker: None,
     }))
 }
 
@@ -526,11 +527,14 @@ struct Paused {
     until: Instant,
     /// The same on the store's clock, which may stand still meanwhile.
     until_ms: u64,
+    /// The one that is woken if it ends early.
+    waker: Option<Waker>,
 }
 
 impl Pending for Paused {
     fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
         core.services.clients.wake_after_pause(waker);
+        self.waker = Some(waker.clone());
         if let Some(until_ms) = paused_until(core, self.item.entry) {
             // It has been made longer, or another one has begun.
             if until_ms != self.until_ms {
@@ -551,10 +555,18 @@ impl Pending for Paused {
     fn deadline(&self) -> Option<Instant> {
         Some(self.until)
     }
+
+    fn abandon(&mut self, core: &mut Core) {
+        if let Some(waker) = &self.waker {
+            core.services.clients.forget_paused(waker);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::Wake;
+
     use super::super::Progress;
     use super::super::tests::Site;
     use super::*;
@@ -585,5 +597,32 @@ mod tests {
         assert_eq!(client.0.process(Waker::noop()), Progress::Suspended);
         site.services.clients.unpause();
         assert_eq!(client.0.process(Waker::noop()), Progress::Idle);
+    }
+
+    struct Nobody;
+
+    impl Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn who_is_paused_is_known_once_and_no_longer_than_it_is_there() {
+        let site = Site::new();
+        let now_ms = site.services.store.now_ms();
+        site.services.clients.pause(now_ms, 60_000, Pause::All);
+        let nobody = Arc::new(Nobody);
+        let waker = Waker::from(Arc::clone(&nobody));
+        let count = Arc::strong_count(&nobody);
+        let mut client = site.connect();
+        client.send(&["GET", "k"]);
+        assert_eq!(client.0.process(&waker), Progress::Suspended);
+        let paused = Arc::strong_count(&nobody);
+        assert!(paused > count);
+        for _ in 0..10 {
+            assert_eq!(client.0.process(&waker), Progress::Suspended);
+        }
+        assert_eq!(Arc::strong_count(&nobody), paused);
+        drop(client);
+        assert_eq!(Arc::strong_count(&nobody), count);
     }
 }
