@@ -43,6 +43,16 @@ struct Script {
     place: Option<kept_gate::Place>,
 }
 
+/// How the commit of a script that has run ended.
+enum Outcome {
+    /// It is part of history, or nothing of it was to be.
+    Happened,
+    /// The gate is closed; the waker is woken.
+    Waits,
+    /// It has to run again.
+    Lost,
+}
+
 /// Runs a script. `Some` if it could not be finished at once.
 pub(super) fn run(
     core: &mut Core,
@@ -183,7 +193,7 @@ impl Script {
     ) -> Option<Step> {
         self.reply.as_ref()?;
         let mut flight = self.flight.take()?;
-        match flight.is_ended(core, waker) {
+        match flight.poll_ended(core, waker) {
             Some(ended) => Some(self.end(core, &flight, ended, output)),
             None => {
                 self.flight = Some(flight);
@@ -228,49 +238,34 @@ impl Script {
         self.tally.gated += u64::from(escalation.is_exclusive() && !before.1);
     }
 
-    /// Commits what the script did. `None` when it has happened.
-    fn commit(&mut self, core: &mut Core, rolls_back: bool, waker: &Waker) -> Option<Step> {
+    /// Commits what the script did.
+    fn commit(&mut self, core: &mut Core, rolls_back: bool, waker: &Waker) -> Outcome {
         self.give_back(core);
         if rolls_back && !fault!("an error keeps its script's writes") {
             self.effects.count_calls(core);
             self.transaction = None;
-            return None;
+            return Outcome::Happened;
         }
         let Some(mut transaction) = self.transaction.take() else {
             self.effects.happen(core);
-            return None;
+            return Outcome::Happened;
         };
         transaction.pin();
         match core.services.commit(&mut transaction) {
             Ok(_) => {
                 self.effects.happen(core);
                 core.has_committed = true;
-                transaction.rest();
-                match transaction.mode() {
-                    Mode::Optimistic => core.optimistic = Some(transaction),
-                    Mode::Direct => core.direct = Some(transaction),
-                    Mode::Exclusive => {
-                        if let Some(since) = self.kept_since {
-                            kept_gate::keep(*transaction, core.client.shared.id, since);
-                        }
-                    }
-                    Mode::Snapshot => {}
-                }
-                None
+                self.keep(core, transaction);
+                Outcome::Happened
             }
             Err(CommitError::Conflict(_)) => {
                 self.lost(&core.services.store, &transaction);
-                drop(transaction);
-                self.reply = None;
-                self.flight = None;
-                Some(Step::Done)
+                Outcome::Lost
             }
             // It holds a pin, so it may not wait: one that can, does.
             Err(CommitError::GateClosed) if transaction.mode() == Mode::Direct => {
                 self.is_long = true;
-                self.reply = None;
-                self.flight = None;
-                Some(Step::Done)
+                Outcome::Lost
             }
             Err(CommitError::GateClosed) => {
                 transaction.unpin();
@@ -278,8 +273,23 @@ impl Script {
                 if core.services.store.poll_open(waker) {
                     return self.commit(core, rolls_back, waker);
                 }
-                Some(Step::Waits)
+                Outcome::Waits
             }
+        }
+    }
+
+    /// Keeps a transaction that is over, or its gate, for the next script.
+    fn keep(&self, core: &mut Core, mut transaction: Box<Transaction>) {
+        transaction.rest();
+        match transaction.mode() {
+            Mode::Optimistic => core.optimistic = Some(transaction),
+            Mode::Direct => core.direct = Some(transaction),
+            Mode::Exclusive => {
+                if let Some(since) = self.kept_since {
+                    kept_gate::keep(*transaction, core.client.shared.id, since);
+                }
+            }
+            Mode::Snapshot => {}
         }
     }
 
@@ -292,7 +302,7 @@ impl Script {
         waker: &Waker,
     ) -> Option<Step> {
         match self.commit(core, flight.rolls_back(), waker) {
-            None => {
+            Outcome::Happened => {
                 let failed = flight.failed();
                 self.leave_gate();
                 flight.account_end(core, &self.tally);
@@ -300,18 +310,16 @@ impl Script {
                 core.ended(failed, true);
                 Some(Step::Done)
             }
-            Some(Step::Waits) => {
+            Outcome::Waits => {
                 self.flight = Some(flight);
                 self.end_at_commit(core, output, waker)
                     .or(Some(Step::Waits))
             }
-            Some(_) => match self.restart(core, flight) {
-                Ok(()) => None,
-                Err(error) => {
-                    dispatch::fail(core, &error, output);
-                    Some(Step::Done)
-                }
-            },
+            Outcome::Lost => {
+                let error = self.restart(core, flight).err()?;
+                dispatch::fail(core, &error, output);
+                Some(Step::Done)
+            }
         }
     }
 }
@@ -339,7 +347,7 @@ impl Pending for Script {
                 }
             }
             if !self.has_transaction(core, &flight, waker) {
-                if let Some(ended) = flight.is_ended(core, waker) {
+                if let Some(ended) = flight.poll_ended(core, waker) {
                     return self.end(core, &flight, ended, output);
                 }
                 self.flight = Some(flight);

@@ -485,7 +485,7 @@ impl Flight {
         waker: &Waker,
     ) -> Advanced {
         if !self.is_new
-            && let Some(ended) = self.is_ended(core, waker)
+            && let Some(ended) = self.poll_ended(core, waker)
         {
             return Advanced::Ended(ended);
         }
@@ -534,7 +534,8 @@ impl Flight {
         if self.suspended.is_none() {
             self.suspended = Some(Suspended::new(&core.services));
         }
-        self.is_ended(core, waker).map_or(advanced, Advanced::Ended)
+        self.poll_ended(core, waker)
+            .map_or(advanced, Advanced::Ended)
     }
 
     /// Whether it has raised an error.
@@ -547,8 +548,9 @@ impl Flight {
         self.run.as_ref().map_or(0, Run::memory_bytes)
     }
 
-    /// Whether somebody or a limit has ended the script.
-    pub(super) fn is_ended(&mut self, core: &Core, waker: &Waker) -> Option<Ended> {
+    /// Whether somebody or a limit has ended the script, for one that does not go on at once: `waker`
+    /// is woken when somebody does. Warns once if it has been running for long.
+    pub(super) fn poll_ended(&mut self, core: &Core, waker: &Waker) -> Option<Ended> {
         self.is_new = false;
         // Before the look, so that no kill comes between them and wakes nobody.
         core.client.shared.set_waker(waker);
