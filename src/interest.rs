@@ -110,6 +110,10 @@ impl Interest {
                     waker.wake();
                 }
             }
+            // It may have come while the stream was started, and tells nobody a second time.
+            if state.is_stopping {
+                return;
+            }
             let (next, timeout) = interest
                 .changed
                 .wait_timeout(state, LINGER)

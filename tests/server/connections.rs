@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use darter::commands::table;
 use darter::config::Config;
@@ -352,4 +352,22 @@ fn who_has_gone_takes_nothing() {
     }
     until(|| are_blocked(0));
     assert_eq!(pusher.run("LRANGE l 0 -1").render(), "[x]");
+}
+
+#[test]
+fn a_stream_of_effects_that_begins_does_not_delay_the_end() {
+    let server = Server::start();
+    let script = "#!lua flags=allow-undeclared-keys\nwhile true do end";
+    let mut busy = Client::connect(server.address);
+    busy.send(&["EVAL", script, "0"]);
+    until(|| server.services.clients.has_scripts());
+    // Somebody needs the stream, which cannot begin while that script keeps the gate closed.
+    let mut blocked = Client::connect(server.address);
+    blocked.send(&["SUBSCRIBE", "news"]);
+    let mut other = Client::connect(server.address);
+    until(|| other.run("CLIENT LIST").render().contains("cmd=subscribe"));
+    let begun = Instant::now();
+    drop(server);
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
