@@ -217,6 +217,8 @@ fn start_log(config: &Config) -> Result<(), String> {
         .with_writer(writer)
         .with_ansi(has_colours)
         .with_target(false)
+        // Told on standard error, which may be closed as well: that would be a panic.
+        .log_internal_errors(false)
         .init();
     Ok(())
 }
@@ -233,7 +235,8 @@ fn log_panics() {
     }));
 }
 
-/// SIGTERM and SIGINT, which no longer end the process by themselves.
+/// SIGTERM and SIGINT, which no longer end the process by themselves, and SIGHUP, which does not
+/// end it at all: a terminal that is closed takes no data with it.
 struct Signals {
     runtime: tokio::runtime::Runtime,
     kinds: [tokio::signal::unix::Signal; 2],
@@ -250,6 +253,8 @@ impl Signals {
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         ];
+        // Whoever listens once has taken the signal's own effect away for good.
+        drop(signal(SignalKind::hangup())?);
         drop(entered);
         Ok(Signals { runtime, kinds })
     }

@@ -2,7 +2,8 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
 
 use darter::config::parameters::SWITCH;
 
@@ -70,6 +71,50 @@ fn help_names_every_option_with_its_default() {
     );
 }
 
+/// Connects once the server listens there.
+fn connect(path: &Path) -> UnixStream {
+    loop {
+        match UnixStream::connect(path) {
+            Ok(stream) => return stream,
+            Err(_) => std::thread::yield_now(),
+        }
+    }
+}
+
+fn send_signal(server: &Child, signal: &str) {
+    let id = server.id().to_string();
+    let sent = Command::new("kill").args([signal, &id]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn neither_a_hangup_nor_a_log_that_nobody_reads_ends_it() {
+    let name = format!("darter-{}-hangup.socket", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let mut server = Command::new(env!("CARGO_BIN_EXE_darter"))
+        .args(["--port", "0", "--unixsocket"])
+        .arg(&path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut client = connect(&path);
+    drop((server.stdout.take(), server.stderr.take()));
+    client
+        .write_all(b"EVAL \"return redis.log(redis.LOG_WARNING, 'x')\" 0\r\n")
+        .unwrap();
+    let mut nil = [0; 5];
+    client.read_exact(&mut nil).unwrap();
+    assert_eq!(&nil, b"$-1\r\n");
+    send_signal(&server, "-HUP");
+    client.write_all(b"PING\r\n").unwrap();
+    let mut pong = [0; 7];
+    client.read_exact(&mut pong).unwrap();
+    assert_eq!(&pong, b"+PONG\r\n");
+    send_signal(&server, "-TERM");
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn signals_end_it_cleanly_whatever_its_clients_do() {
     for signal in ["-TERM", "-INT"] {
@@ -81,15 +126,9 @@ fn signals_end_it_cleanly_whatever_its_clients_do() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let connect = || loop {
-            match UnixStream::connect(&path) {
-                Ok(stream) => return stream,
-                Err(_) => std::thread::yield_now(),
-            }
-        };
-        let mut blocked = connect();
+        let mut blocked = connect(&path);
         blocked.write_all(b"PING\r\nBLPOP k 0\r\n").unwrap();
-        let mut busy = connect();
+        let mut busy = connect(&path);
         busy.write_all(b"PING\r\nEVAL \"while true do end\" 0\r\n")
             .unwrap();
         for client in [&mut blocked, &mut busy] {
@@ -97,9 +136,7 @@ fn signals_end_it_cleanly_whatever_its_clients_do() {
             client.read_exact(&mut pong).unwrap();
             assert_eq!(&pong, b"+PONG\r\n");
         }
-        let id = server.id().to_string();
-        let killed = Command::new("kill").args([signal, &id]).status();
-        assert!(killed.unwrap().success());
+        send_signal(&server, signal);
         assert_eq!(server.wait().unwrap().code(), Some(0), "{signal}");
         assert!(!path.exists(), "its socket is removed");
     }
