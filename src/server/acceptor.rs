@@ -41,18 +41,23 @@ pub(super) fn start(
     let mut listeners: Vec<_> = listen
         .addresses
         .iter()
-        .map(|address| bind(*address))
+        .map(|address| bind(*address).map_err(at(address)))
         .collect::<io::Result<_>>()?;
-    let optional = listen
-        .optional_addresses
-        .iter()
-        .map(|address| bind(*address));
-    listeners.extend(optional.filter_map(Result::ok));
+    for address in &listen.optional_addresses {
+        match bind(*address) {
+            Err(error) if is_missing(&error) => {}
+            // Somebody else's port, for instance, whom clients would meet instead.
+            bound => listeners.push(bound.map_err(at(address))?),
+        }
+    }
     let addresses = listeners
         .iter()
         .map(|listener| listener.local_addr())
         .collect::<io::Result<_>>()?;
-    let unix = listen.unix_socket.as_deref().map(bind_unix).transpose()?;
+    let unix = listen.unix_socket.as_deref();
+    let unix = unix
+        .map(|path| bind_unix(path).map_err(at(path.display())))
+        .transpose()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let services = Arc::clone(services);
     let path = listen.unix_socket.clone();
@@ -87,6 +92,24 @@ pub(super) fn start(
         }
     })?;
     Ok((addresses, thread))
+}
+
+/// Whether this machine has no such address, or no addresses of this kind.
+fn is_missing(error: &io::Error) -> bool {
+    let missing = [
+        libc::EADDRNOTAVAIL,
+        libc::EAFNOSUPPORT,
+        libc::EPFNOSUPPORT,
+        libc::EPROTONOSUPPORT,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|code| missing.contains(&code))
+}
+
+/// `error`, with the place that it is about.
+fn at(place: impl std::fmt::Display) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{place}: {error}"))
 }
 
 fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {

@@ -1,6 +1,7 @@
 //! The command line of the program itself.
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -20,6 +21,7 @@ fn what_is_wrong_is_said_in_one_line() {
         (&["--port"], "a value is required for '--port"),
         (&["--nonsense", "1"], "unexpected argument '--nonsense'"),
         (&["--appendonly", "yes"], "cannot be kept"),
+        (&["--port=0", "--unixsocket=/nowhere/s"], "/nowhere/s: No"),
         (&["--config", "/nowhere/a.conf"], "cannot read /nowhere"),
         (&["/nowhere/a.conf"], "cannot read /nowhere/a.conf"),
         (&["--default-lua-flags=x"], "Invalid flag: x"),
@@ -46,6 +48,22 @@ fn what_is_wrong_is_said_in_one_line() {
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
         assert_eq!(text.lines().count(), 1, "{arguments:?}: {text}");
         assert!(text.contains(what), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn an_address_that_somebody_else_has_is_named_and_not_passed_over() {
+    let other = TcpListener::bind("[::1]:0");
+    let Ok(other) = other else {
+        return; // a machine without IPv6
+    };
+    let taken = other.local_addr().unwrap();
+    let port = taken.port().to_string();
+    for bind in ["::1", "127.0.0.1 -::1"] {
+        let output = darter(&["--port", &port, "--bind", bind]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{bind}: {text}");
+        assert!(text.contains(&format!("{taken}: Address already in use")));
     }
 }
 
