@@ -79,8 +79,15 @@ fn set(
     let mut undo: Vec<(String, String)> = Vec::new();
     for [name, value] in pairs {
         let (name, value) = (text(name), text(value));
-        let before = setting::matching(config, &[name.as_bytes()]);
-        if let Err(what) = setting::set(&mut Change::Shared(config), &name, &value) {
+        let known = setting::known_name(&name);
+        let before = known.map(|known| setting::matching(config, &[known.as_bytes()]));
+        let is_named_twice = undo.iter().any(|(set, _)| Some(&**set) == known);
+        let result = if is_named_twice {
+            Err("duplicate parameter".into())
+        } else {
+            setting::set(&mut Change::Shared(config), &name, &value)
+        };
+        if let Err(what) = result {
             for (name, value) in undo.iter().rev() {
                 // It was the value a moment ago, so it is taken back without an error.
                 let _ = setting::set(&mut Change::Shared(config), name, value);
@@ -95,7 +102,7 @@ fn set(
                 ))
             });
         }
-        undo.extend(before);
+        undo.extend(before.unwrap_or_default());
     }
     reply.status("OK");
     Ok(())

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::values::{
-    bytes, debugging, debugging_text, number, path, path_text, undeclared_keys,
+    at_least, bytes, debugging, debugging_text, number, path, path_text, undeclared_keys,
     undeclared_keys_text, yes_no, yes_no_text,
 };
 use super::{Config, OUTPUT_CLASSES, OutputLimit, memory, scripting};
@@ -235,7 +235,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "maxclients",
         "COUNT",
         max_clients,
-        number,
+        |text| at_least(1, number(text)?),
         "connections at most"
     ),
     Parameter {
@@ -270,7 +270,8 @@ pub const PARAMETERS: &[Parameter] = &[
         "proto-max-bulk-len",
         "BYTES",
         bulk_bytes_max,
-        bytes,
+        // As in Redis. Of a few bytes, no command would be short enough to set it back.
+        |text| at_least(1 << 20, bytes(text)?),
         "longest argument of a command, and longest string"
     ),
     atomic!(
@@ -358,7 +359,8 @@ pub const PARAMETERS: &[Parameter] = &[
         value: "FLAGS",
         has_many_words: false,
         help: "flags of scripts that say nothing else, with commas between them: \
-               allow-undeclared-keys, disable-atomicity, no-writes, rollback-on-error",
+               allow-undeclared-keys, optimistic-undeclared-keys, disable-atomicity, no-writes, \
+               rollback-on-error, allow-oom",
         when: When::Any,
         get: |config| config.default_flags().names().collect::<Vec<_>>().join(","),
         set: |change, text| {
@@ -442,7 +444,8 @@ pub const PARAMETERS: &[Parameter] = &[
         "lua-memory-limit",
         "BYTES",
         lua_memory_bytes,
-        bytes,
+        // No script runs with less.
+        |text| at_least(64 << 10, bytes(text)?),
         "end a script that uses so much memory"
     ),
     atomic!(

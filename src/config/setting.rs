@@ -51,6 +51,12 @@ fn find_without_meaning(name: &str) -> Option<(&'static str, &'static str)> {
     all.find(|(known, _)| canonical(known) == name)
 }
 
+/// The name of an option that may be set, however it is spelled.
+pub fn known_name(name: &str) -> Option<&'static str> {
+    let own = find(name).map(|parameter| parameter.name);
+    own.or_else(|| find_without_meaning(name).map(|(known, _)| known))
+}
+
 /// What became of an option that was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -7,6 +7,14 @@ pub(super) fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
         .map_err(|_| "argument must be a number in range".into())
 }
 
+/// `value`, unless it is smaller than anything works with.
+pub(super) fn at_least<T: PartialOrd + std::fmt::Display>(least: T, value: T) -> Result<T, String> {
+    if value < least {
+        return Err(format!("argument must be at least {least}"));
+    }
+    Ok(value)
+}
+
 /// A size with a unit: `1k` is 1000 bytes, `1kb` is 1024.
 pub(super) fn bytes(text: &str) -> Result<usize, String> {
     let lower = text.to_ascii_lowercase();

@@ -21,6 +21,7 @@ fn what_is_wrong_is_said_in_one_line() {
         (&["--port"], "a value is required for '--port"),
         (&["--nonsense", "1"], "unexpected argument '--nonsense'"),
         (&["--appendonly", "yes"], "cannot be kept"),
+        (&["--maxclients", "0"], "must be at least 1"),
         (&["--port=0", "--unixsocket=/nowhere/s"], "/nowhere/s: No"),
         (&["--config", "/nowhere/a.conf"], "cannot read /nowhere"),
         (&["/nowhere/a.conf"], "cannot read /nowhere/a.conf"),
