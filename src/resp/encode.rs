@@ -286,12 +286,17 @@ impl Reply for Encoder<'_> {
         if !self.is_resp3() {
             return self.bulk(bytes);
         }
-        let length = format.len() + 1 + bytes.len();
+        // Three bytes, as clients skip four.
+        let mut kind = *b"   ";
+        for (to, from) in kind.iter_mut().zip(format.bytes()) {
+            *to = from;
+        }
+        let length = kind.len() + 1 + bytes.len();
         if !self.has_room(SHORT_BYTES.saturating_add(length)) {
             return;
         }
         self.header(b'=', length);
-        self.output.extend_from_slice(format.as_bytes());
+        self.output.extend_from_slice(&kind);
         self.output.push(b':');
         self.output.extend_from_slice(bytes);
         self.output.extend_from_slice(b"\r\n");
@@ -354,6 +359,10 @@ mod tests {
             encoded(Protocol::Resp3, write),
             "%1\r\n$1\r\nk\r\n,1.5\r\n_\r\n#t\r\n=6\r\ntxt:ab\r\n"
         );
+        for (format, line) in [("markdown", "=5\r\nmar:a\r\n"), ("m", "=5\r\nm  :a\r\n")] {
+            let write = |reply: &mut dyn Reply| reply.verbatim(format, b"a");
+            assert_eq!(encoded(Protocol::Resp3, write), line);
+        }
     }
 
     /// Admits buffers of up to so many bytes.
