@@ -341,6 +341,12 @@ impl<'t> View<'t> {
         self.transaction.now_ms()
     }
 
+    /// The frozen time, in microseconds; see `Transaction::now_us`.
+    pub fn now_us(&self) -> u64 {
+        let since_us = self.transaction.now_us() - self.transaction.now_ms() * 1000;
+        self.now_ms() * 1000 + since_us
+    }
+
     /// A number drawn at random.
     pub fn random(&self) -> u64 {
         self.transaction.random()

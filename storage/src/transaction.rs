@@ -127,6 +127,8 @@ pub struct Transaction {
     /// The earliest deadline among own writes that were seen alive (`u64::MAX`: none).
     pub(crate) own_until_ms: Cell<u64>,
     pub(crate) gate_ticket: Option<u64>,
+    /// See [`Transaction::now_us`]; 0 until it is asked for.
+    pub(crate) moment_us: Cell<u64>,
     /// Where the random numbers of this attempt begin; 0 until the first is drawn.
     pub(crate) seed: Cell<u64>,
     /// How many have been drawn.
@@ -170,6 +172,7 @@ impl Transaction {
             needs_gate: Cell::new(false),
             own_until_ms: Cell::new(u64::MAX),
             gate_ticket: None,
+            moment_us: Cell::new(0),
             seed: Cell::new(0),
             drawn: Cell::new(0),
         }
@@ -286,6 +289,7 @@ impl Transaction {
         self.drop_table();
         self.needs_gate.set(false);
         self.own_until_ms.set(u64::MAX);
+        self.moment_us.set(0);
         self.seed.set(0);
         self.drawn.set(0);
         self.release_slot();

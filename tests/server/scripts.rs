@@ -483,6 +483,27 @@ fn time_stands_still_within_a_script() {
 }
 
 #[test]
+fn no_two_scripts_are_told_the_same_time() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    // As rate limiters do, whose entries would else be lost.
+    let body = "local now = redis.call('TIME') \
+                return redis.call('SADD', KEYS[1], now[1] .. '.' .. now[2])";
+    let mut runs = 0;
+    for flags in ["", "#!lua flags=allow-undeclared-keys\n"] {
+        let script = format!("{flags}{body}");
+        for _ in 0..100 {
+            client.send(&["EVAL", &script, "1", "times"]);
+        }
+        for _ in 0..100 {
+            assert_eq!(client.read().render(), "1", "{flags}");
+            runs += 1;
+        }
+    }
+    assert_eq!(client.run("SCARD times").render(), runs.to_string());
+}
+
+#[test]
 fn what_a_script_selects_is_its_own() {
     let server = Server::start();
     let mut client = Client::connect(server.address);
