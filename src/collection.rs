@@ -2,7 +2,8 @@
 //!
 //! mimalloc does so by itself after so many allocations, in the middle of one: with a million keys it takes
 //! ten milliseconds and more, and all clients of the thread wait. It has to be done where much has been
-//! freed, or memory is not given back. So a thread does it between two rounds, and by itself hardly ever.
+//! freed, or memory is not given back. So a thread does it between two rounds, and by itself hardly ever:
+//! often enough, while memory in use falls, that little has been freed since it last did.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,9 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::memory;
 
 /// Less than this is not worth a look.
-const FALL_BYTES_MIN: usize = 32 << 20;
+const FALL_BYTES_MIN: usize = 4 << 20;
 /// Nor less than this part of what was in use.
-const FALL_SHARE: usize = 8;
+const FALL_SHARE: usize = 64;
 
 /// How often all threads have been asked to look.
 static WANTED: AtomicU64 = AtomicU64::new(0);
@@ -66,22 +67,22 @@ mod tests {
     fn a_fall_is_worth_it_once_and_only_if_it_is_large() {
         let mut fall = Fall::default();
         let mut is_worth_it = |megabytes: usize| fall.is_worth_it(megabytes * MB);
-        assert!(!is_worth_it(1_000), "it rises");
-        assert!(!is_worth_it(900), "a tenth");
-        assert!(is_worth_it(875), "an eighth");
-        assert!(!is_worth_it(875), "once");
-        assert!(!is_worth_it(800));
-        assert!(is_worth_it(700), "as much again");
-        assert!(!is_worth_it(2_000));
+        assert!(!is_worth_it(6_400), "it rises");
+        assert!(!is_worth_it(6_301), "less than a part");
+        assert!(is_worth_it(6_300), "as much as a part");
+        assert!(!is_worth_it(6_300), "once");
+        assert!(!is_worth_it(6_220));
+        assert!(is_worth_it(6_200), "as much again");
+        assert!(!is_worth_it(10_000));
         assert!(is_worth_it(100));
-        assert!(!is_worth_it(70), "a third, but no 32 MB");
-        assert!(is_worth_it(60));
+        assert!(!is_worth_it(97), "more than a part, but no 4 MB");
+        assert!(is_worth_it(96));
     }
 
     #[test]
-    fn mimalloc_knows_the_option() {
-        assert!(memory::collect_seldom());
-        assert!(memory::collect_seldom(), "it stays so");
+    fn mimalloc_knows_the_options() {
+        assert!(memory::leave_to_housekeeping());
+        assert!(memory::leave_to_housekeeping(), "it stays so");
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 }
 
 fn run(started: Instant) -> Result<(), String> {
-    darter::memory::collect_seldom();
+    darter::memory::leave_to_housekeeping();
     let mut config = Config::default();
     let without_meaning = configure(&mut config)?;
     start_log(&config)?;
@@ -143,7 +143,14 @@ fn one_line(error: &clap::Error) -> String {
 
 /// Reads the command line and the configuration file. Returns what has no meaning here.
 fn configure(config: &mut Config) -> Result<Vec<String>, String> {
-    let matches = match command_line().try_get_matches_from(spelled(std::env::args())) {
+    let mut arguments = Vec::new();
+    for argument in std::env::args_os() {
+        let text = argument
+            .into_string()
+            .map_err(|other| format!("no text: {}", other.display()))?;
+        arguments.push(text);
+    }
+    let matches = match command_line().try_get_matches_from(spelled(arguments.into_iter())) {
         Ok(matches) => matches,
         // What was asked for: help, or the version.
         Err(error) if !error.use_stderr() => error.exit(),

@@ -165,25 +165,44 @@ unsafe extern "C" {
     );
 }
 
-/// mimalloc's `mi_option_generic_collect`: after how many allocations that its fast path could not serve a
-/// thread looks through all of its pages.
-const GENERIC_COLLECT: c_int = 34;
-const GENERIC_COLLECT_DEFAULT: c_long = 10_000;
-/// As seldom as mimalloc lets it be.
-const GENERIC_COLLECT_MAX: c_long = 1_000_000;
+/// An option of mimalloc: its number, its value if nobody sets it, and ours.
+struct AllocatorOption {
+    number: c_int,
+    default: c_long,
+    own: c_long,
+}
+
+/// `mi_option_generic_collect`: after how many allocations that its fast path could not serve a thread
+/// looks through all of its pages. Ours: as seldom as it lets it be.
+const GENERIC_COLLECT: AllocatorOption = AllocatorOption {
+    number: 34,
+    default: 10_000,
+    own: 1_000_000,
+};
+
+/// `mi_option_purge_delay`: after how many milliseconds whoever comes by gives all that is free back to
+/// the system. Ours: longer than the housekeeping, which calls `give_back`, ever waits.
+const PURGE_DELAY: AllocatorOption = AllocatorOption {
+    number: 15,
+    default: 1_000,
+    own: 60_000,
+};
 
 /// From now on threads hardly ever look by themselves for what others have freed of what they allocated
-/// (see `collection`). To be called as the program starts; an option that has been set otherwise stays.
-/// Whether it is so now.
-pub fn collect_seldom() -> bool {
-    // SAFETY: options may be read and written at any time; of a number that is none mimalloc takes no
-    // notice. One that has another meaning in another version of mimalloc is not likely to have this value.
-    unsafe {
-        if mi_option_get(GENERIC_COLLECT) == GENERIC_COLLECT_DEFAULT {
-            mi_option_set(GENERIC_COLLECT, GENERIC_COLLECT_MAX);
+/// (see `collection`), and give nothing back to the system. To be called as the program starts; an option
+/// that has been set otherwise stays. Whether it is so now.
+pub fn leave_to_housekeeping() -> bool {
+    [GENERIC_COLLECT, PURGE_DELAY].into_iter().all(|option| {
+        // SAFETY: options may be read and written at any time; of a number that is none mimalloc takes no
+        // notice. One that has another meaning in another version of mimalloc is not likely to have this
+        // value.
+        unsafe {
+            if mi_option_get(option.number) == option.default {
+                mi_option_set(option.number, option.own);
+            }
+            mi_option_get(option.number) == option.own
         }
-        mi_option_get(GENERIC_COLLECT) == GENERIC_COLLECT_MAX
-    }
+    })
 }
 
 /// Makes what others have freed of the calling thread's allocations free to be used again. O(all that it

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 /// The longest line typed by hand, and the longest header.
 const INLINE_BYTES_MAX: usize = 64 * 1024;
-/// The most arguments of one request.
-const ARGUMENTS_MAX: i64 = 1024 * 1024;
+/// The most arguments of one request, as in Redis since 7.0.
+const ARGUMENTS_MAX: i64 = i32::MAX as i64;
 /// Room for so many is made as soon as they are announced.
 const ARGUMENTS_EXPECTED_MAX: usize = 16;
 /// What a client that has not authenticated may send.
@@ -429,7 +429,7 @@ mod tests {
     fn what_is_malformed_is_named() {
         for (bytes, error) in [
             (&b"*x\r\n"[..], ProtocolError::InvalidCount),
-            (b"*1048577\r\n", ProtocolError::InvalidCount),
+            (b"*2147483648\r\n", ProtocolError::InvalidCount),
             (b"*1\r\n:1\r\n", ProtocolError::ExpectedBulk(b':')),
             (b"*1\r\n$-1\r\n", ProtocolError::InvalidLength),
             (b"*1\r\n$1025\r\n", ProtocolError::InvalidLength),

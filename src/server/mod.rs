@@ -53,10 +53,8 @@ const KEYS_PER_ROUND: usize = 2000;
 const ROUNDS_MAX: usize = 25;
 /// What lies between two of them.
 const BETWEEN_ROUNDS: Duration = Duration::from_micros(50);
-/// How many intervals of housekeeping lie between two calls of `trim_memory`.
-const ROUNDS_PER_TRIM: u32 = 10;
-/// Enough to be a page of its own for the allocator; none of it is touched.
-const TRIM_BYTES: usize = 4 << 20;
+/// How many intervals of housekeeping lie between two times that memory is given back.
+const ROUNDS_PER_GIVING_BACK: u32 = 10;
 
 impl Server {
     /// Starts a server with these parts.
@@ -143,6 +141,7 @@ fn keep_house(services: &Services) {
             if !maintain(&services.store, KEYS_PER_ROUND) {
                 break;
             }
+            fall.note(memory::used_bytes());
             // A data-plane thread that wants this core does not wait for all the rounds. One that yields
             // is often left running.
             thread::sleep(BETWEEN_ROUNDS);
@@ -152,21 +151,15 @@ fn keep_house(services: &Services) {
         close_idle(services);
         client_memory::look(services);
         services.stats.take_rate();
-        round = (round + 1) % ROUNDS_PER_TRIM;
+        round = (round + 1) % ROUNDS_PER_GIVING_BACK;
         if round == 0 {
-            trim_memory();
+            memory::give_back();
         }
         fall.note(memory::used_bytes());
         collection::collect_if_wanted();
         // The peak is the most that was looked at.
         memory::peak_bytes();
     }
-}
-
-/// Lets the allocator return to the system what was freed. mimalloc does so a second later, but
-/// looks only when a page of its own is freed; on a quiet server nobody else does that.
-fn trim_memory() {
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(TRIM_BYTES)));
 }
 
 fn close_idle(services: &Services) {

@@ -126,8 +126,9 @@ fn one_thread(criterion: &mut Criterion) {
     group.bench_function("batch of 16, store", |bencher| {
         bencher.iter(|| {
             let keys = draw.keys();
-            let slices: [&[u8]; BATCH] = std::array::from_fn(|at| &keys[at][..]);
-            store.prefetch(0, &slices);
+            let lookups: [(&[u8], Option<&[u8]>); BATCH] =
+                std::array::from_fn(|at| (&keys[at][..], None));
+            store.prefetch(0, &lookups);
             read(&mut tx, &keys);
         });
     });

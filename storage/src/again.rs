@@ -71,7 +71,7 @@ impl Transaction {
             return self.now_ms * 1000;
         }
         if self.moment_us.get() == 0 {
-            self.moment_us.set(self.inner.new_moment_us(self.now_ms));
+            self.moment_us.set(self.inner.moments.next_us(self.now_ms));
         }
         self.moment_us.get()
     }

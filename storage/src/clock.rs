@@ -1,4 +1,6 @@
-//! The two clocks: the commit order, and the time by which keys expire.
+//! The clocks: the commit order, the time by which keys expire, and the moments that scripts are told.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::version::Number;
@@ -103,6 +105,29 @@ impl WallClock {
     }
 }
 
+/// Times to the microsecond of which no two are told to be the same. On a line of its own: only who
+/// asks writes it.
+#[repr(align(128))]
+#[derive(Default)]
+pub(crate) struct Moments {
+    told_us: AtomicU64,
+}
+
+impl Moments {
+    /// A moment behind all that were told: the system's, if that is within the millisecond `now_ms`.
+    pub(crate) fn next_us(&self, now_ms: u64) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let system_us = since.unwrap_or_default().as_micros() as u64;
+        // Not so if the store's time stands still, is set by hand, or was read before the system's went on.
+        let is_within = system_us / 1000 == now_ms;
+        let moment_us = if is_within { system_us } else { now_ms * 1000 };
+        if self.told_us.fetch_max(moment_us, Ordering::SeqCst) < moment_us {
+            return moment_us;
+        }
+        self.told_us.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +144,16 @@ mod tests {
         assert_eq!(clock.now_ms(), 9);
         clock.advance(8);
         assert_eq!(clock.now_ms(), 9);
+    }
+
+    #[test]
+    fn no_moment_is_told_twice_whatever_the_time_does() {
+        let moments = Moments::default();
+        let mut last_us = 0;
+        for now_ms in [5, 5, 9, 7, 9] {
+            let moment_us = moments.next_us(now_ms);
+            assert!(moment_us > last_us && moment_us >= now_ms * 1000);
+            last_us = moment_us;
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::afterwards::Afterwards;
-use crate::clock::{Clock, WallClock};
+use crate::clock::{Clock, Moments, WallClock};
 use crate::effects::Effects;
 use crate::gate::Gate;
 use crate::keyspace::Keyspace;
@@ -97,8 +97,7 @@ pub(crate) struct Inner {
     /// Where the search for expired keys goes on, as a database and a cursor.
     pub(crate) expiry_position: AtomicU64,
     pub(crate) expiry_database: AtomicUsize,
-    /// The latest time that was told to the microsecond.
-    told_us: AtomicU64,
+    pub(crate) moments: Moments,
     hasher: RandomState,
 }
 
@@ -181,7 +180,7 @@ impl Store {
             trim_stack: KeyStack::new(),
             expiry_position: AtomicU64::new(0),
             expiry_database: AtomicUsize::new(0),
-            told_us: AtomicU64::new(0),
+            moments: Moments::default(),
             hasher: random_state(),
         };
         let spaces: Vec<_> = (0..options.databases)
@@ -434,21 +433,6 @@ impl Inner {
                 .unwrap_or_default();
             self.wall_clock.advance(elapsed.as_millis() as u64);
         }
-    }
-
-    /// A moment that nobody was told before, in microseconds: in the millisecond `now_ms` while
-    /// that lasts, and behind all that were told.
-    pub(crate) fn new_moment_us(&self, now_ms: u64) -> u64 {
-        let first_us = now_ms * 1000;
-        let system = SystemTime::now().duration_since(UNIX_EPOCH);
-        let system_us = system.unwrap_or_default().as_micros() as u64;
-        // Anywhere else if the store's time stands still, or is set by hand.
-        let is_within = system_us / 1000 == now_ms;
-        let moment_us = if is_within { system_us } else { first_us };
-        if self.told_us.fetch_max(moment_us, SeqCst) < moment_us {
-            return moment_us;
-        }
-        self.told_us.fetch_add(1, SeqCst) + 1
     }
 
     pub(crate) fn space_of(&self, id: SpaceId) -> Option<&crate::space::Space> {

@@ -54,7 +54,7 @@ const INLINE: &str = "-ERR Protocol error: too big inline request\r\n";
 pub(crate) const ATTACKS: &[Attack] = &[
     attack(
         "a count over the limit",
-        |_| b"*1048577\r\n".into(),
+        |_| b"*2147483648\r\n".into(),
         |_| Outcome::Refused(COUNT),
     ),
     attack(

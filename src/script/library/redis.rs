@@ -68,7 +68,7 @@ fn log(frame: &mut Frame) -> Result<c_int, Failure> {
         Some(1) => LogLevel::Verbose,
         Some(2) => LogLevel::Notice,
         Some(3) => LogLevel::Warning,
-        _ => return Err(raise(frame, b"ERR Invalid log level.")),
+        _ => return Err(raise(frame, b"ERR Invalid debug level.")),
     };
     let mut message = Vec::new();
     for index in 2..=count {
