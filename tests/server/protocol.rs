@@ -13,7 +13,7 @@ fn garbage_gets_an_error_and_ends_only_its_own_connection() {
             "(ERR Protocol error: invalid multibulk length)",
         ),
         (
-            b"*2000000\r\n",
+            b"*3000000000\r\n",
             "(ERR Protocol error: invalid multibulk length)",
         ),
         (
