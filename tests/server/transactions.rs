@@ -151,6 +151,25 @@ fn an_exec_that_cannot_run_ends_its_transaction() {
     assert_eq!(client.run("GET k").render(), "nil");
 }
 
+#[test]
+fn a_watched_key_whose_database_was_swapped_there_and_back_is_as_it_was() {
+    let server = Server::start();
+    let (mut client, mut other) = (
+        Client::connect(server.address),
+        Client::connect(server.address),
+    );
+    client.run("SET k v");
+    for (swaps, replies) in [(2, "[PONG]"), (1, "nil")] {
+        client.run("WATCH k");
+        for _ in 0..swaps {
+            other.run("SWAPDB 0 1");
+        }
+        client.run("MULTI");
+        client.run("PING");
+        assert_eq!(client.run("EXEC").render(), replies, "{swaps} times");
+    }
+}
+
 /// A client may have read the key in between, so it must not look as if it had never been there.
 #[test]
 fn a_watched_key_that_came_and_went_spoils_exec() {
