@@ -330,7 +330,7 @@ pub(crate) fn compare_lines(lines: &[impl AsRef<str>], hellos: &[&str]) {
             let theirs = run_after(redis.client(), hello, &line);
             let ours = with_server(|server| {
                 // Whoever came before has gone: CLIENT would count it.
-                until(|| server.services.clients.len() == 0);
+                until(|| server.services.clients.is_empty());
                 run_after(fresh_client(server), hello, &line)
             });
             for (number, command) in line.iter().enumerate() {
