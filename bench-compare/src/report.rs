@@ -155,10 +155,19 @@ pub(crate) fn advantages(lines: &[Line]) -> Vec<(String, f64)> {
     bars.collect()
 }
 
-/// The document with the table in its place; `None` if it has no place for it.
+/// The document with the table in its place, between two lines; `None` if it has no place for it.
 pub(crate) fn taken_in(document: &str, table: &str) -> Option<String> {
-    let begin = document.find(BEGIN)? + BEGIN.len();
-    let end = begin + document[begin..].find(END)?;
+    let line = |mark: &str, from: usize| {
+        let mut found = document[from..].match_indices(mark);
+        let is_line = |at: usize| {
+            let (before, after) = (&document[..at], &document[at + mark.len()..]);
+            matches!(before.as_bytes().last(), None | Some(b'\n'))
+                && matches!(after.as_bytes().first(), None | Some(b'\n'))
+        };
+        found.find_map(|(at, _)| is_line(from + at).then_some(from + at))
+    };
+    let begin = line(BEGIN, 0)? + BEGIN.len();
+    let end = line(END, begin)?;
     Some(format!(
         "{}\n{table}{}",
         &document[..begin],
@@ -229,7 +238,11 @@ mod tests {
     fn a_table_takes_the_place_of_the_last_one() {
         let document = format!("a\n{BEGIN}\nold\n{END}\nb");
         let expected = format!("a\n{BEGIN}\nnew\n{END}\nb");
-        assert_eq!(taken_in(&document, "new\n"), Some(expected));
+        assert_eq!(taken_in(&document, "new\n"), Some(expected.clone()));
         assert_eq!(taken_in("nothing", "new"), None);
+        // A text that tells of the marks is none of them.
+        let told = format!("between `{BEGIN}` and `{END}`\n{document}");
+        let expected = format!("between `{BEGIN}` and `{END}`\n{expected}");
+        assert_eq!(taken_in(&told, "new\n"), Some(expected));
     }
 }
