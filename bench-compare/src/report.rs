@@ -158,13 +158,12 @@ pub(crate) fn advantages(lines: &[Line]) -> Vec<(String, f64)> {
 /// The document with the table in its place, between two lines; `None` if it has no place for it.
 pub(crate) fn taken_in(document: &str, table: &str) -> Option<String> {
     let line = |mark: &str, from: usize| {
-        let mut found = document[from..].match_indices(mark);
-        let is_line = |at: usize| {
-            let (before, after) = (&document[..at], &document[at + mark.len()..]);
-            matches!(before.as_bytes().last(), None | Some(b'\n'))
-                && matches!(after.as_bytes().first(), None | Some(b'\n'))
-        };
-        found.find_map(|(at, _)| is_line(from + at).then_some(from + at))
+        let mut at = from;
+        document[from..].split_inclusive('\n').find_map(|line| {
+            let here = at;
+            at += line.len();
+            (line.strip_suffix('\n').unwrap_or(line) == mark).then_some(here)
+        })
     };
     let begin = line(BEGIN, 0)? + BEGIN.len();
     let end = line(END, begin)?;

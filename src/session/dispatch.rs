@@ -332,13 +332,16 @@ fn subscribes(command: &Command) -> bool {
     command.has(flag::PUBSUB | flag::SUBSCRIBED)
 }
 
+fn any_subscribes(items: &[Item]) -> bool {
+    items.iter().any(|item| subscribes(item.entry.command))
+}
+
 /// Subscribing needs the stream of effects to go before it is confirmed.
 fn needs_stream(core: &Core, command: &Command) -> bool {
     let queued = core.multi.as_ref().map_or(&[][..], |multi| &multi.items);
     core.client.subscriptions() == 0
         && (subscribes(command)
-            || matches!(command.run, Run::Control(Control::Exec))
-                && queued.iter().any(|item| subscribes(item.entry.command)))
+            || matches!(command.run, Run::Control(Control::Exec)) && any_subscribes(queued))
 }
 
 fn run_control(
@@ -419,11 +422,7 @@ fn exec(
         }
         core.tell_monitors(entry.command, args.all());
     }
-    let subscribes = multi
-        .items
-        .iter()
-        .any(|item| subscribes(item.entry.command));
-    let interested = subscribes.then(|| Interested::new(&core.services));
+    let interested = any_subscribes(&multi.items).then(|| Interested::new(&core.services));
     Some(Box::new(Exec::new(core, multi.items, watches, interested)))
 }
 

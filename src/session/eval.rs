@@ -184,24 +184,6 @@ impl Script {
         Step::Done
     }
 
-    /// Whether it has been ended while its commit waited for the gate.
-    fn end_at_commit(
-        &mut self,
-        core: &mut Core,
-        output: &mut Vec<u8>,
-        waker: &Waker,
-    ) -> Option<Step> {
-        self.reply.as_ref()?;
-        let mut flight = self.flight.take()?;
-        match flight.poll_ended(core, waker) {
-            Some(ended) => Some(self.end(core, &flight, ended, output)),
-            None => {
-                self.flight = Some(flight);
-                None
-            }
-        }
-    }
-
     /// Its transaction is over, and with it its hold of the gate.
     fn leave_gate(&mut self) {
         if let Some(since) = self.gate_since.take() {
@@ -297,7 +279,7 @@ impl Script {
     fn conclude(
         &mut self,
         core: &mut Core,
-        flight: Box<Flight>,
+        mut flight: Box<Flight>,
         output: &mut Vec<u8>,
         waker: &Waker,
     ) -> Option<Step> {
@@ -311,9 +293,11 @@ impl Script {
                 Some(Step::Done)
             }
             Outcome::Waits => {
+                if let Some(ended) = flight.poll_ended(core, waker) {
+                    return Some(self.end(core, &flight, ended, output));
+                }
                 self.flight = Some(flight);
-                self.end_at_commit(core, output, waker)
-                    .or(Some(Step::Waits))
+                Some(Step::Waits)
             }
             Outcome::Lost => {
                 let error = self.restart(core, flight).err()?;
