@@ -10,7 +10,7 @@ use std::task::{Poll, Wake, Waker};
 
 use crate::closed_gate::ClosedGate;
 use crate::commit::{CommitError, Committed};
-use crate::error::{Conflict, Error};
+use crate::error::Conflict;
 use crate::queue::Place;
 use crate::store::{Inner, Store, refuse_exclusive};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -697,54 +697,5 @@ impl Transaction {
             block_on(&inner, |waker| inner.gate.poll_open(waker));
             self.pin();
         }
-    }
-
-    /// A number kept as decimal text, as INCR keeps it; `None` if the key is not there. O(1)
-    /// expected.
-    ///
-    /// # Errors
-    /// [`Error::WrongType`]; [`Error::NotAnInteger`] if the text is not what
-    /// [`Transaction::set_integer`] writes for a number of 64 bits; [`Error::NoSuchDatabase`].
-    ///
-    /// ```
-    /// use darter_storage::{Error, Mode, Store};
-    /// let store = Store::new();
-    /// store.set("n", "-7");
-    /// store.set("huge", "9223372036854775808");
-    /// let tx = store.begin(Mode::Direct);
-    /// assert_eq!(tx.integer(0, b"n"), Ok(Some(-7)));
-    /// assert_eq!(tx.integer(0, b"missing"), Ok(None));
-    /// assert_eq!(tx.integer(0, b"huge"), Err(Error::NotAnInteger));
-    /// store.set("padded", "07");
-    /// assert_eq!(store.begin(Mode::Direct).integer(0, b"padded"), Err(Error::NotAnInteger));
-    /// ```
-    pub fn integer(&self, database: usize, key: &[u8]) -> Result<Option<i64>, Error> {
-        let Some(bytes) = self.bytes(database, key)? else {
-            return Ok(None);
-        };
-        crate::value::parse_integer(&bytes)
-            .map(Some)
-            .ok_or(Error::NotAnInteger)
-    }
-
-    /// Keeps a number as decimal text, without a deadline.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchDatabase`], [`Error::ReadOnly`].
-    ///
-    /// ```
-    /// use darter_storage::{Error, Store};
-    /// let store = Store::new();
-    /// store.transaction(|tx| tx.set_integer(0, b"n", i64::MIN))?;
-    /// assert_eq!(store.get("n")?.as_deref(), Some(&b"-9223372036854775808"[..]));
-    /// let mut read_only = store.begin(darter_storage::Mode::Snapshot);
-    /// assert_eq!(read_only.set_integer(0, b"n", 1), Err(Error::ReadOnly));
-    /// # Ok::<(), Error>(())
-    /// ```
-    pub fn set_integer(&mut self, database: usize, key: &[u8], value: i64) -> Result<(), Error> {
-        let value = crate::value::Value::String(crate::value::StringValue::new(
-            value.to_string().as_bytes(),
-        ));
-        self.set(database, key, value, crate::transaction::Deadline::Never)
     }
 }

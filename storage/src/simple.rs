@@ -130,30 +130,3 @@ impl Store {
         self.transaction(body)
     }
 }
-
-impl Transaction {
-    /// The bytes of a string; `None` if the key is not there. O(1) where they lie in one piece.
-    ///
-    /// # Errors
-    /// [`Error::WrongType`], [`Error::NoSuchDatabase`].
-    ///
-    /// ```
-    /// use darter_storage::{Error, SetValue, Store, Type, Value};
-    /// let store = Store::new();
-    /// store.set("a", "1");
-    /// store.transaction(|tx| {
-    ///     assert_eq!(tx.bytes(0, b"a")?.as_deref(), Some(&b"1"[..]));
-    ///     tx.set(0, b"a", Value::Set(SetValue::new()), darter_storage::Deadline::Never)?;
-    ///     assert_eq!(tx.bytes(0, b"a")?, None, "a collection without elements is not there");
-    ///     Ok::<_, Error>(())
-    /// })?;
-    /// # Ok::<(), Error>(())
-    /// ```
-    pub fn bytes(&self, database: usize, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error> {
-        match self.get(database, key)? {
-            None => Ok(None),
-            Some(ValueRef::String(string)) => Ok(Some(string.to_cow())),
-            Some(other) => Err(Error::wrong_type(crate::value::Type::String, other.kind())),
-        }
-    }
-}
