@@ -19,7 +19,7 @@ const LOCKS: &[(&str, &str)] = &[
         "wakers of those who wait for the gate",
     ),
     (
-        "storage/src/escalation.rs",
+        "storage/src/waiting.rs",
         "a thread of an embedding program that waits for the gate",
     ),
     ("storage/src/sync/mod.rs", "what the others are made of"),

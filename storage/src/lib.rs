@@ -25,6 +25,7 @@ mod afterwards;
 mod again;
 mod clock;
 mod closed_gate;
+mod closures;
 mod commit;
 mod copy;
 mod databases;
@@ -66,14 +67,16 @@ mod transaction;
 mod trim;
 mod value;
 mod version;
+mod waiting;
 mod writing;
 
 pub use accesses::Access;
 pub use closed_gate::ClosedGate;
+pub use closures::TryError;
 pub use commit::{CommitError, Committed};
 pub use effects::{Change, ChangeKind, Effect, Message};
 pub use error::{Conflict, Error};
-pub use escalation::{Escalation, TryError};
+pub use escalation::Escalation;
 #[doc(hidden)]
 pub use fault::fault_is_on;
 pub use limits::SnapshotLimits;

@@ -33,7 +33,7 @@ pub(crate) struct Queues {
 }
 
 /// A place in the queues of some keys. Dropping it lets the next ones run.
-pub(crate) struct Place {
+pub(crate) struct QueuePlace {
     /// Sorted, each once, with the ticket drawn there.
     tickets: Vec<(usize, u64)>,
     wanted: Vec<usize>,
@@ -69,12 +69,12 @@ impl Queues {
     }
 
     /// A place for keys of these hashes; it is joined queue by queue in `poll`.
-    pub(crate) fn place(&self, hashes: impl Iterator<Item = u64>) -> Place {
+    pub(crate) fn place(&self, hashes: impl Iterator<Item = u64>) -> QueuePlace {
         let mut wanted: Vec<usize> = hashes.map(|hash| hash as usize % QUEUES).collect();
         wanted.sort_unstable();
         wanted.dedup();
         self.members.fetch_add(1, Ordering::Relaxed);
-        Place {
+        QueuePlace {
             tickets: Vec::new(),
             wanted,
         }
@@ -82,7 +82,7 @@ impl Queues {
 
     /// Moves the place on; `true` once it heads all its queues. Else `waker` is woken when it may
     /// be worth asking again.
-    pub(crate) fn poll(&self, place: &mut Place, waker: &Waker) -> bool {
+    pub(crate) fn poll(&self, place: &mut QueuePlace, waker: &Waker) -> bool {
         loop {
             if let Some(&(index, ticket)) = place.tickets.last() {
                 let mut queue = self.lock(index);
@@ -107,7 +107,7 @@ impl Queues {
     }
 
     /// Gives the place up.
-    pub(crate) fn leave(&self, place: Place) {
+    pub(crate) fn leave(&self, place: QueuePlace) {
         for &(index, ticket) in place.tickets.iter().rev() {
             let mut queue = self.lock(index);
             queue.line.retain(|(known, _)| *known != ticket);

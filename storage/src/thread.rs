@@ -5,13 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
-use crate::escalation::Held;
 use crate::gate::Flag;
 use crate::registry::{Scan, Slots, Vacant};
 use crate::ring::Ring;
 use crate::store::Inner;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use crate::sync::{Guard, LocalHandle};
+use crate::waiting::Held;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {

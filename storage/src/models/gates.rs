@@ -8,8 +8,8 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::{Memory, check};
-use crate::escalation::park_until;
 use crate::gate::{Flag, Gate};
+use crate::waiting::park_until;
 
 struct Gated {
     gate: Gate,

@@ -6,9 +6,9 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::{Memory, check};
-use crate::escalation::park_until;
 use crate::queue::Queues;
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::waiting::park_until;
 
 struct Lines {
     queues: Queues,
