@@ -26,7 +26,7 @@ pub struct SlowCommand {
 }
 
 #[derive(Default)]
-struct Kept {
+struct SlowCommands {
     next_id: u64,
     /// The newest first.
     commands: VecDeque<SlowCommand>,
@@ -34,7 +34,7 @@ struct Kept {
 
 /// The last of them.
 #[derive(Default)]
-pub struct SlowLog(Mutex<Kept>);
+pub struct SlowLog(Mutex<SlowCommands>);
 
 /// Where the arguments begin that nobody is to read: passwords.
 pub(crate) fn hidden_from(arguments: &[&[u8]]) -> usize {
@@ -93,7 +93,7 @@ fn kept(arguments: &[&[u8]]) -> Vec<Vec<u8>> {
 }
 
 impl SlowLog {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, SlowCommands> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

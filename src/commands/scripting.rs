@@ -6,7 +6,7 @@ use super::error::CommandError;
 use super::script_stats::{latency, stats};
 use crate::clients::{Context, Killed};
 use crate::resp::reply::Reply;
-use crate::script::cache::{Kept, parse_sha};
+use crate::script::cache::{Retention, parse_sha};
 use crate::script::flags::Flags;
 
 const KEYS: Keys = Keys::Counted {
@@ -177,7 +177,10 @@ fn load(
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
     let check = |body: &[u8]| crate::script::check(body);
-    let loaded = context.services.scripts.load(&args[2], Kept::Always, check);
+    let loaded = context
+        .services
+        .scripts
+        .load(&args[2], Retention::Always, check);
     let cached = loaded.map_err(|error| CommandError::err(error.to_string()))?;
     reply.bulk(&cached.script.sha);
     Ok(())

@@ -98,7 +98,7 @@ impl Cached {
 
 /// How long a script is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum Retention {
     /// Until SCRIPT FLUSH: it came by SCRIPT LOAD.
     Always,
     /// While it is used more than others: it came by EVAL.
@@ -241,15 +241,15 @@ impl ScriptCache {
     pub fn load(
         &self,
         body: &[u8],
-        kept: Kept,
+        kept: Retention,
         check: impl FnOnce(&[u8]) -> Result<(), String>,
     ) -> Result<Arc<Cached>, LoadError> {
         let sha = sha_of(body);
         if let Some(known) = self.get_to_run(&sha) {
             // It may have been evicted since, and who loads it is told that it is kept.
             return Ok(match kept {
-                Kept::Always => self.insert(known, kept),
-                Kept::WhileUsed => known,
+                Retention::Always => self.insert(known, kept),
+                Retention::WhileUsed => known,
             });
         }
         let header = Header::of(body)?;
@@ -271,16 +271,16 @@ impl ScriptCache {
         Ok(self.insert(Arc::new(cached), kept))
     }
 
-    fn insert(&self, cached: Arc<Cached>, kept: Kept) -> Arc<Cached> {
+    fn insert(&self, cached: Arc<Cached>, kept: Retention) -> Arc<Cached> {
         let sha = cached.script.sha;
         let mut scripts = self.write();
         if let Some(known) = scripts.by_sha.get(&sha).map(Arc::clone) {
-            if kept == Kept::Always {
+            if kept == Retention::Always {
                 scripts.keep_always(&sha);
             }
             return known;
         }
-        if kept == Kept::WhileUsed {
+        if kept == Retention::WhileUsed {
             if scripts.make_room() {
                 self.state.change();
                 self.evicted.fetch_add(1, Ordering::Relaxed);
@@ -410,7 +410,7 @@ mod tests {
             .add_flags(sha, Flags::ALLOW_UNDECLARED_KEYS)
             .expect("no contradiction");
         let cached = cache
-            .load(body, Kept::Always, |_| Ok(()))
+            .load(body, Retention::Always, |_| Ok(()))
             .expect("it compiles");
         assert_eq!(
             cache.flags_of(&cached, Flags::NONE),
@@ -425,7 +425,7 @@ mod tests {
 
     fn evaluate(cache: &ScriptCache, number: usize) -> Sha {
         let body = format!("return {number}");
-        let cached = cache.load(body.as_bytes(), Kept::WhileUsed, |_| Ok(()));
+        let cached = cache.load(body.as_bytes(), Retention::WhileUsed, |_| Ok(()));
         cached.expect("it compiles").script.sha
     }
 
@@ -433,7 +433,7 @@ mod tests {
     fn what_came_by_eval_goes_when_it_is_used_least_and_what_was_loaded_stays() {
         let cache = ScriptCache::new();
         let load = |body: &[u8]| {
-            let loaded = cache.load(body, Kept::Always, |_| Ok(()));
+            let loaded = cache.load(body, Retention::Always, |_| Ok(()));
             loaded.expect("it compiles").script.sha
         };
         let loaded = load(b"return 'loaded'");

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::cache::{Cached, Kept, LoadError, ScriptCache, Sha, sha_of};
+use super::cache::{Cached, LoadError, Retention, ScriptCache, Sha, sha_of};
 use super::flags::Flags;
 use super::functions::Registry;
 use crate::fault::fault;
@@ -162,7 +162,7 @@ pub fn evaluated(
         return Ok(found);
     }
     let state = scripts.state.now();
-    let cached = scripts.load(body, Kept::WhileUsed, check)?;
+    let cached = scripts.load(body, Retention::WhileUsed, check)?;
     Ok(Found::new(scripts, state, cached))
 }
 
@@ -184,7 +184,7 @@ mod tests {
 
     fn cache() -> ScriptCache {
         let scripts = ScriptCache::new();
-        let loaded = scripts.load(BODY, Kept::Always, |_| Ok(()));
+        let loaded = scripts.load(BODY, Retention::Always, |_| Ok(()));
         loaded.expect("it compiles");
         scripts
     }

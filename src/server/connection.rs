@@ -13,7 +13,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::rounds::{self, Place};
+use super::rounds::{self, RoundPlace};
 use crate::client_memory;
 use crate::clients::SharedClient;
 use crate::config::OutputLimit;
@@ -51,7 +51,7 @@ pub(super) struct Connection<S> {
     over_soft_limit_since: Option<Instant>,
     has_input: bool,
     /// Where it stands in line for its next turn.
-    place: Option<Place>,
+    place: Option<RoundPlace>,
     has_ended: bool,
     is_closing: bool,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,

@@ -39,9 +39,9 @@ pub(super) fn note_turn() {
 }
 
 /// A place in the line of those that have yielded.
-pub(super) struct Place(u64);
+pub(super) struct RoundPlace(u64);
 
-impl Place {
+impl RoundPlace {
     /// Whether it is this one's turn.
     pub(super) fn is_called(&self) -> bool {
         self.0 < CALLED.get()
@@ -50,10 +50,10 @@ impl Place {
 
 /// The one who has its turn has more to do at once; `waker` is woken when it may go on. However many
 /// there are, others wait for one of them at a time.
-pub(super) fn stand_in_line(waker: &Waker) -> Place {
+pub(super) fn stand_in_line(waker: &Waker) -> RoundPlace {
     LINE.with_borrow_mut(|line| {
         line.push_back(waker.clone());
-        Place(CALLED.get() + line.len() as u64 - 1)
+        RoundPlace(CALLED.get() + line.len() as u64 - 1)
     })
 }
 
@@ -255,7 +255,7 @@ mod tests {
         let mut thread = Thread::new();
         let wakes: Vec<Arc<Wakes>> = (0..3).map(|_| Arc::default()).collect();
         let woken = || wakes.iter().map(|own| own.count()).collect::<Vec<_>>();
-        let places: Vec<Place> = wakes
+        let places: Vec<RoundPlace> = wakes
             .iter()
             .map(|own| stand_in_line(&Waker::from(Arc::clone(own))))
             .collect();

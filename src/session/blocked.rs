@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use darter_storage::{Escalation, Mode, Type};
 
-use super::retry::{Kept, Retry, Tried};
+use super::retry::{KeptCommand, Retry, RetryProgress};
 use super::{Core, Pending, Step, dispatch};
 use crate::blocking::Waiter;
 use crate::clients::Unblock;
@@ -41,7 +41,7 @@ enum Found {
 }
 
 /// Lets a command wait.
-pub(super) fn block(core: &mut Core, mut kept: Kept, wait: Wait) -> Box<dyn Pending> {
+pub(super) fn block(core: &mut Core, mut kept: KeptCommand, wait: Wait) -> Box<dyn Pending> {
     if let Some(arguments) = wait.arguments {
         kept.arguments = arguments.iter().map(Vec::as_slice).collect();
     }
@@ -181,9 +181,9 @@ impl Pending for Blocked {
                 let before = output.len();
                 match self.retry.try_on(core, output, waker) {
                     // Still due: the end passes the turn on.
-                    Tried::Done => return self.end(core),
-                    Tried::Waits => {}
-                    Tried::Blocked(_) => {
+                    RetryProgress::Done => return self.end(core),
+                    RetryProgress::Waits => {}
+                    RetryProgress::Blocked(_) => {
                         output.truncate(before);
                         self.is_due = false;
                         if let Some(waiter) = &self.waiter {

@@ -40,7 +40,7 @@ struct Script {
     /// Since when its thread has, perhaps for others before it.
     kept_since: Option<Instant>,
     /// Where it waits for the gate.
-    place: Option<kept_gate::Place>,
+    place: Option<kept_gate::GatePlace>,
 }
 
 /// How the commit of a script that has run ended.

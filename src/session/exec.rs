@@ -107,7 +107,7 @@ impl Attempt {
 }
 
 /// How far a try came.
-enum Tried {
+enum Reached {
     /// All commands have run.
     Whole,
     /// A script's slice has ended.
@@ -178,7 +178,7 @@ impl Exec {
     }
 
     /// Runs commands until all have run or one cannot go on.
-    fn run_items(&mut self, core: &mut Core, attempt: &mut Attempt, waker: &Waker) -> Tried {
+    fn run_items(&mut self, core: &mut Core, attempt: &mut Attempt, waker: &Waker) -> Reached {
         let mut clock = Instant::now();
         while let Some(item) = self.items.get(attempt.next) {
             if let Some(cached) = &self.cached[attempt.next] {
@@ -204,7 +204,7 @@ impl Exec {
                             .telling_misses(!item.entry.command.has(flag::WRITE));
                     let result = handler(&mut view, &args, &mut reply);
                     if reply.is_cut() {
-                        return Tried::Discarded(Ended::ReplyTooLarge.error(false));
+                        return Reached::Discarded(Ended::ReplyTooLarge.error(false));
                     }
                     if item.entry.command.has(flag::READONLY) {
                         attempt.counts.note_reads(view.hits_and_misses());
@@ -228,7 +228,7 @@ impl Exec {
                 }
                 Run::Control(control) if control.loads_functions() => {
                     if !self.run_load(core, attempt, control) {
-                        return Tried::Yields;
+                        return Reached::Yields;
                     }
                     lap(&mut clock);
                 }
@@ -245,7 +245,7 @@ impl Exec {
                 Run::Container => attempt.next += 1,
             }
         }
-        Tried::Whole
+        Reached::Whole
     }
 
     /// They were found when EXEC came, so that no other client's flush comes between them; but one
@@ -264,7 +264,7 @@ impl Exec {
         attempt: &mut Attempt,
         control: Control,
         waker: &Waker,
-    ) -> Option<Tried> {
+    ) -> Option<Reached> {
         let mut flight = match attempt.script.take() {
             Some(flight) => flight,
             None => {
@@ -294,11 +294,11 @@ impl Exec {
             Advanced::Yields | Advanced::Waits => {
                 attempt.transaction.unpin();
                 attempt.script = Some(flight);
-                Some(Tried::Yields)
+                Some(Reached::Yields)
             }
             Advanced::NeedsGate => {
                 attempt.script = Some(flight);
-                Some(Tried::NeedsGate)
+                Some(Reached::NeedsGate)
             }
             Advanced::Ended(ended) => {
                 let reply = error_reply(core, &ended);
@@ -313,14 +313,14 @@ impl Exec {
         core: &mut Core,
         attempt: &mut Attempt,
         mut flight: Flight,
-    ) -> Option<Tried> {
+    ) -> Option<Reached> {
         let before = attempt.body.len();
         let meter = core.meter();
         let mut reply = Encoder::metered(&mut attempt.body, core.client.protocol, &meter);
         flight.write_result(&mut reply);
         if reply.is_cut() {
             flight.account_ended(core, &Ended::ReplyTooLarge, &Tally::default());
-            return Some(Tried::Discarded(Ended::ReplyTooLarge.error(false)));
+            return Some(Reached::Discarded(Ended::ReplyTooLarge.error(false)));
         }
         if flight.rolls_back() {
             let reply = attempt.body.split_off(before);
@@ -341,7 +341,7 @@ impl Exec {
         attempt: &mut Attempt,
         (flight, ended): (Flight, Option<Ended>),
         reply: Vec<u8>,
-    ) -> Option<Tried> {
+    ) -> Option<Reached> {
         let at = attempt.next;
         let has_changed = flight.rules.has_changed;
         let is_killed = ended == Some(Ended::Killed);
@@ -360,7 +360,7 @@ impl Exec {
         }
         if attempt.run_again > RUN_AGAIN_MAX {
             let text = "ERR Too many of its scripts have to be undone.";
-            return Some(Tried::Discarded(text.to_owned()));
+            return Some(Reached::Discarded(text.to_owned()));
         }
         attempt.go_back(self.database);
         core.client.speak(self.protocol);
@@ -537,17 +537,17 @@ impl Pending for Exec {
                 let tried = self.run_items(core, &mut attempt, waker);
                 core.running = own;
                 match tried {
-                    Tried::Whole => self.lost.clear(),
-                    Tried::Yields => {
+                    Reached::Whole => self.lost.clear(),
+                    Reached::Yields => {
                         self.attempt = Some(attempt);
                         return Step::Yields;
                     }
-                    Tried::NeedsGate => {
+                    Reached::NeedsGate => {
                         self.escalation.take_gate();
                         self.lose(core, attempt);
                         continue;
                     }
-                    Tried::Discarded(why) => return discard(core, &why, output),
+                    Reached::Discarded(why) => return discard(core, &why, output),
                 }
             }
             match core.services.commit(&mut attempt.transaction) {

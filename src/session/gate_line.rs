@@ -36,7 +36,7 @@ impl Wake for Attendant {
 
 /// A script's place in the line.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place(u64);
+pub(super) struct GatePlace(u64);
 
 /// See the module's text.
 pub(super) struct Line {
@@ -44,10 +44,10 @@ pub(super) struct Line {
     /// Wakes the attendant too, and says that it was the gate.
     gate_waker: Waker,
     /// In the order of their places.
-    waiting: VecDeque<(Place, Waker)>,
+    waiting: VecDeque<(GatePlace, Waker)>,
     places: u64,
     /// The last one who was called, and how many have yet to come: they never do if their client is gone.
-    called: Place,
+    called: GatePlace,
     awaited: usize,
     /// How many are called at once.
     batch: usize,
@@ -74,7 +74,7 @@ impl Line {
             attendant,
             waiting: VecDeque::new(),
             places: 0,
-            called: Place(0),
+            called: GatePlace(0),
             awaited: 0,
             batch: 1,
             begun: 0,
@@ -130,7 +130,7 @@ impl Line {
 
     /// Whether a script with this place, or with none, may ask for the gate now. `goes_on` if its client
     /// has the gate from the script before.
-    pub(super) fn may_ask(&mut self, place: Option<Place>, goes_on: bool) -> bool {
+    pub(super) fn may_ask(&mut self, place: Option<GatePlace>, goes_on: bool) -> bool {
         let is_called = place.is_some_and(|place| place <= self.called);
         if is_called {
             self.awaited = self.awaited.saturating_sub(1);
@@ -174,20 +174,20 @@ impl Line {
         self.wake_attendant();
     }
 
-    fn index_of(&self, place: Place) -> Result<usize, usize> {
+    fn index_of(&self, place: GatePlace) -> Result<usize, usize> {
         self.waiting
             .binary_search_by_key(&place, |(place, _)| *place)
     }
 
-    pub(super) fn has(&self, place: Option<Place>) -> bool {
+    pub(super) fn has(&self, place: Option<GatePlace>) -> bool {
         place.is_some_and(|place| self.index_of(place).is_ok())
     }
 
     /// Lets a script wait where it was, or else at the end.
-    pub(super) fn stand(&mut self, place: Option<Place>, waker: &Waker) -> Place {
+    pub(super) fn stand(&mut self, place: Option<GatePlace>, waker: &Waker) -> GatePlace {
         let place = place.unwrap_or_else(|| {
             self.places += 1;
-            Place(self.places)
+            GatePlace(self.places)
         });
         let (Ok(index) | Err(index)) = self.index_of(place);
         self.waiting.insert(index, (place, waker.clone()));
@@ -220,7 +220,7 @@ mod tests {
         line.attend();
         let called = (line.called.0 - before) as usize;
         for index in 0..called {
-            let place = Some(Place(before + 1 + index as u64));
+            let place = Some(GatePlace(before + 1 + index as u64));
             if index == late {
                 line.round_began = Instant::now().checked_sub(ROUND_MAX);
             }
@@ -232,7 +232,7 @@ mod tests {
                 line.stand(place, Waker::noop());
             }
         }
-        line.called = Place(before + called.min(late) as u64);
+        line.called = GatePlace(before + called.min(late) as u64);
         called
     }
 

@@ -77,7 +77,7 @@ pub(super) fn read(
     );
     transaction.unpin();
     core.held = Some(transaction);
-    let failed = matches!(attempt, retry::Attempt::Done { failed: true });
+    let failed = matches!(attempt, retry::AttemptOutcome::Done { failed: true });
     core.ended(failed, false);
     true
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use darter_storage::{ClosedGate, Escalation, Transaction};
 
+pub(super) use super::gate_line::GatePlace;
 use super::gate_line::Line;
-pub(super) use super::gate_line::Place;
 use crate::fault::fault;
 
 /// Whoever writes otherwise waits no longer than this for several scripts of one thread.
@@ -23,19 +23,19 @@ const KEPT_FROM_SCRIPTS_MAX: Duration = Duration::from_millis(1);
 thread_local! {
     /// Whether there is something in `KEPT`: asked before each command.
     static IS_KEPT: Cell<bool> = const { Cell::new(false) };
-    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
+    static KEPT: RefCell<Option<KeptGate>> = const { RefCell::new(None) };
     /// `None` in a thread that keeps no gate.
     static LINE: RefCell<Option<Line>> = const { RefCell::new(None) };
 }
 
-struct Kept {
+struct KeptGate {
     gate: ClosedGate,
     since: Instant,
     /// Whose script was the last.
     client: u64,
 }
 
-impl Kept {
+impl KeptGate {
     fn is_over(&self) -> bool {
         is_over(&self.gate, self.since)
     }
@@ -64,7 +64,7 @@ pub(crate) fn attend() -> impl Future<Output = ()> {
 /// `None` if others must go first: then `waker` is woken. `place` is the script's, from call to call.
 pub(super) fn poll(
     escalation: &mut Escalation,
-    place: &mut Option<Place>,
+    place: &mut Option<GatePlace>,
     client: u64,
     waker: &Waker,
 ) -> Option<Instant> {
@@ -80,7 +80,7 @@ pub(super) fn poll(
         let kept = take();
         let goes_on = kept.as_ref().is_some_and(|kept| kept.client == client);
         if has_gate || line.may_ask(*place, goes_on) {
-            let since = kept.map(|Kept { gate, since, .. }| {
+            let since = kept.map(|KeptGate { gate, since, .. }| {
                 *escalation = Escalation::with_gate(gate);
                 since
             });
@@ -113,7 +113,7 @@ pub(crate) fn release() {
 /// scripts, and may take long.
 #[inline]
 pub(crate) fn release_if_late() {
-    if IS_KEPT.get() && KEPT.with_borrow(|kept| kept.as_ref().is_some_and(Kept::is_over)) {
+    if IS_KEPT.get() && KEPT.with_borrow(|kept| kept.as_ref().is_some_and(KeptGate::is_over)) {
         let_others_first();
         release();
     }
@@ -123,7 +123,7 @@ fn let_others_first() {
     LINE.with_borrow_mut(|line| line.as_mut().map(Line::let_others_first));
 }
 
-fn take() -> Option<Kept> {
+fn take() -> Option<KeptGate> {
     IS_KEPT.set(false);
     KEPT.take()
 }
@@ -140,7 +140,7 @@ pub(super) fn keep(transaction: Transaction, client: u64, since: Instant) {
         let_others_first();
         return drop(gate);
     }
-    KEPT.set(Some(Kept {
+    KEPT.set(Some(KeptGate {
         gate,
         since,
         client,

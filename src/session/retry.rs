@@ -17,7 +17,7 @@ use crate::services::Services;
 use crate::stats::{ThreadStats, count};
 
 /// How one attempt ended.
-pub(super) enum Attempt {
+pub(super) enum AttemptOutcome {
     /// The reply is written. Whether it is an error.
     Done { failed: bool },
     /// There is nothing to take yet; the reply of one who cannot wait is written.
@@ -84,7 +84,7 @@ pub(super) fn attempt(
     args: &Args<'_>,
     surroundings: Surroundings<'_>,
     reply: &mut dyn Reply,
-) -> Attempt {
+) -> AttemptOutcome {
     let Surroundings {
         services,
         stats,
@@ -108,7 +108,7 @@ pub(super) fn attempt(
         Err(CommandError::WouldBlock(wait)) if wait.group.is_some() && !is_waiting => {
             begins_to_wait = Some(wait);
         }
-        Err(CommandError::WouldBlock(wait)) => return Attempt::Blocked(wait),
+        Err(CommandError::WouldBlock(wait)) => return AttemptOutcome::Blocked(wait),
         Err(error) => {
             reply.rewind(mark);
             // An error may rest on keys that never stood together: compared like a success.
@@ -126,28 +126,28 @@ pub(super) fn attempt(
     match committed {
         Ok(()) => {
             if let Some(wait) = begins_to_wait {
-                return Attempt::Blocked(wait);
+                return AttemptOutcome::Blocked(wait);
             }
             if let Some(text) = failure {
                 services.stats.count_error(text.as_bytes());
                 reply.error(text.as_bytes());
             }
-            Attempt::Done { failed }
+            AttemptOutcome::Done { failed }
         }
         Err(error) => {
             if !fault!("the reply of an attempt that lost stays") {
                 reply.rewind(mark);
             }
             match error {
-                CommitError::Conflict(_) => Attempt::Conflict,
-                CommitError::GateClosed => Attempt::GateClosed,
+                CommitError::Conflict(_) => AttemptOutcome::Conflict,
+                CommitError::GateClosed => AttemptOutcome::GateClosed,
             }
         }
     }
 }
 
 /// A command's arguments, kept beyond the bytes that they came in.
-pub(super) struct Kept {
+pub(super) struct KeptCommand {
     pub(super) command: &'static Command,
     pub(super) run: DataHandler,
     pub(super) arguments: KeptArguments,
@@ -156,14 +156,14 @@ pub(super) struct Kept {
     pub(super) is_waiting: bool,
 }
 
-impl Kept {
+impl KeptCommand {
     pub(super) fn new(
         command: &'static Command,
         run: DataHandler,
         args: &Args<'_>,
         database: usize,
-    ) -> Kept {
-        Kept {
+    ) -> KeptCommand {
+        KeptCommand {
             command,
             run,
             arguments: KeptArguments::new(args),
@@ -173,8 +173,8 @@ impl Kept {
     }
 
     /// Hands the arguments over.
-    fn take(&mut self) -> Kept {
-        Kept {
+    fn take(&mut self) -> KeptCommand {
+        KeptCommand {
             arguments: std::mem::take(&mut self.arguments),
             ..*self
         }
@@ -186,7 +186,7 @@ impl Kept {
         transaction: &mut Transaction,
         core: &Core,
         output: &mut Vec<u8>,
-    ) -> Attempt {
+    ) -> AttemptOutcome {
         let all = self.arguments.to_vec();
         let meter = core.meter();
         let mut reply = Encoder::metered(output, core.client.protocol, &meter);
@@ -215,7 +215,7 @@ pub(super) fn run(
 ) -> Option<Box<dyn Pending>> {
     if command.has(flag::EXCLUSIVE) {
         let escalation = Escalation::exclusive(&core.services.store);
-        let kept = Kept::new(command, run, args, core.client.database);
+        let kept = KeptCommand::new(command, run, args, core.client.database);
         return Some(Box::new(Retry {
             kept,
             escalation,
@@ -267,7 +267,7 @@ fn run_deferring(
     );
     let has_deferred = reply.has_deferred();
     match first {
-        Attempt::Done { failed } => {
+        AttemptOutcome::Done { failed } => {
             keep(core, transaction);
             if has_deferred {
                 let begun = large_reply::begin(core, args, output);
@@ -276,18 +276,18 @@ fn run_deferring(
             core.ended(failed, !command.has(flag::READONLY));
             None
         }
-        Attempt::Blocked(wait) => {
-            let kept = Kept::new(command, run, args, database);
+        AttemptOutcome::Blocked(wait) => {
+            let kept = KeptCommand::new(command, run, args, database);
             output.truncate(before);
             Some(super::blocked::block(core, kept, *wait))
         }
-        Attempt::Conflict | Attempt::GateClosed => {
+        AttemptOutcome::Conflict | AttemptOutcome::GateClosed => {
             let mut escalation = Escalation::new(&core.services.store);
-            let waits_for_gate = matches!(first, Attempt::GateClosed);
+            let waits_for_gate = matches!(first, AttemptOutcome::GateClosed);
             if !waits_for_gate {
                 escalation.failed(&transaction);
             }
-            let kept = Kept::new(command, run, args, database);
+            let kept = KeptCommand::new(command, run, args, database);
             Some(Box::new(Retry {
                 kept,
                 escalation,
@@ -299,7 +299,7 @@ fn run_deferring(
 
 /// A command that is tried again.
 pub(super) struct Retry {
-    pub(super) kept: Kept,
+    pub(super) kept: KeptCommand,
     pub(super) escalation: Escalation,
     pub(super) waits_for_gate: bool,
 }
@@ -320,7 +320,7 @@ pub(super) fn must_wait(
 }
 
 /// How far trying again came.
-pub(super) enum Tried {
+pub(super) enum RetryProgress {
     /// The reply is written. Whether it is an error.
     Done,
     /// Others must go first; the waker is woken.
@@ -331,20 +331,25 @@ pub(super) enum Tried {
 
 impl Retry {
     /// Tries until the command has committed, or has to wait.
-    pub(super) fn try_on(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Tried {
+    pub(super) fn try_on(
+        &mut self,
+        core: &mut Core,
+        output: &mut Vec<u8>,
+        waker: &Waker,
+    ) -> RetryProgress {
         loop {
             if must_wait(core, &mut self.waits_for_gate, &mut self.escalation, waker) {
-                return Tried::Waits;
+                return RetryProgress::Waits;
             }
             let mut transaction = self.escalation.begin(mode_of(self.kept.command));
             match self.kept.attempt(&mut transaction, core, output) {
-                Attempt::Done { failed } => {
+                AttemptOutcome::Done { failed } => {
                     core.ended(failed, true);
-                    return Tried::Done;
+                    return RetryProgress::Done;
                 }
-                Attempt::Blocked(wait) => return Tried::Blocked(wait),
-                Attempt::Conflict => self.escalation.failed(&transaction),
-                Attempt::GateClosed => self.waits_for_gate = true,
+                AttemptOutcome::Blocked(wait) => return RetryProgress::Blocked(wait),
+                AttemptOutcome::Conflict => self.escalation.failed(&transaction),
+                AttemptOutcome::GateClosed => self.waits_for_gate = true,
             }
         }
     }
@@ -363,9 +368,9 @@ impl Pending for Retry {
     fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
         let before = output.len();
         match self.try_on(core, output, waker) {
-            Tried::Done => Step::Done,
-            Tried::Waits => Step::Waits,
-            Tried::Blocked(wait) => {
+            RetryProgress::Done => Step::Done,
+            RetryProgress::Waits => Step::Waits,
+            RetryProgress::Blocked(wait) => {
                 output.truncate(before);
                 let kept = self.kept.take();
                 Step::Becomes(super::blocked::block(core, kept, *wait))

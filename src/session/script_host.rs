@@ -9,7 +9,7 @@ use darter_storage::{Escalation, Mode, Transaction};
 use super::Core;
 use super::explain::Recorder;
 use super::monitored;
-use super::retry::{self, Attempt};
+use super::retry::{self, AttemptOutcome};
 use super::script_run::Rules;
 use crate::commands::admission;
 use crate::commands::args::Args;
@@ -366,17 +366,17 @@ impl ScriptHost<'_, '_> {
         if self.retry.is_none() && !command.has(flag::EXCLUSIVE) {
             let mut transaction = retry::first_transaction(self.core, command);
             match self.attempt_directly(&mut transaction, run, args, context, reply) {
-                Attempt::Done { .. } => {
+                AttemptOutcome::Done { .. } => {
                     retry::keep(self.core, transaction);
                     return Called::Done;
                 }
-                Attempt::Blocked(_) => return Called::Done,
-                Attempt::Conflict => {
+                AttemptOutcome::Blocked(_) => return Called::Done,
+                AttemptOutcome::Conflict => {
                     let mut escalation = Escalation::new(&self.core.services.store);
                     escalation.failed(&transaction);
                     *self.retry = Some(escalation);
                 }
-                Attempt::GateClosed => {}
+                AttemptOutcome::GateClosed => {}
             }
         }
         let mut escalation = self.retry.take().unwrap_or_else(|| {
@@ -397,9 +397,9 @@ impl ScriptHost<'_, '_> {
             }
             let mut transaction = escalation.begin(retry::mode_of(command));
             match self.attempt_directly(&mut transaction, run, args, context, reply) {
-                Attempt::Done { .. } | Attempt::Blocked(_) => return Called::Done,
-                Attempt::Conflict => escalation.failed(&transaction),
-                Attempt::GateClosed => {}
+                AttemptOutcome::Done { .. } | AttemptOutcome::Blocked(_) => return Called::Done,
+                AttemptOutcome::Conflict => escalation.failed(&transaction),
+                AttemptOutcome::GateClosed => {}
             }
         }
     }
@@ -412,7 +412,7 @@ impl ScriptHost<'_, '_> {
         args: &Args<'_>,
         context: &CallContext,
         reply: &mut dyn Reply,
-    ) -> Attempt {
+    ) -> AttemptOutcome {
         let command = entry.command;
         let keys = CallKeys::new(self.rules, entry, None);
         let surroundings = retry::Surroundings {
@@ -420,7 +420,7 @@ impl ScriptHost<'_, '_> {
             ..retry::Surroundings::new(self.core, self.rules.database)
         };
         let attempt = retry::attempt(transaction, (command, handler), args, surroundings, reply);
-        if let Attempt::Done { .. } | Attempt::Blocked(_) = attempt {
+        if let AttemptOutcome::Done { .. } | AttemptOutcome::Blocked(_) = attempt {
             let refusal = keys.refusal.into_inner();
             self.note_refusal(refusal.as_ref(), context);
             self.core.has_committed |= !command.has(flag::READONLY);

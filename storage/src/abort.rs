@@ -1,6 +1,6 @@
 //! What becomes of versions that did not become part of history.
 
-use crate::afterwards::{Job, Place};
+use crate::afterwards::{Job, RecordLocation};
 use crate::keyspace::Lookup;
 use crate::prepare::{Prepared, tree_over};
 use crate::record::Record;
@@ -87,12 +87,12 @@ impl Inner {
         for write in prepared {
             // SAFETY: a space is named by the transaction's table, a record reached under the guard.
             let place = match unsafe { write.space.as_ref() } {
-                None => Place::Table,
+                None => RecordLocation::Table,
                 Some(space) => {
                     space.removals.fetch_add(1, Relaxed);
                     // SAFETY: as above.
                     let record = unsafe { &*write.record };
-                    Place::Key {
+                    RecordLocation::Key {
                         space,
                         hash: record.hash(),
                         key: record.key().into(),
@@ -117,7 +117,7 @@ impl Inner {
     /// The middle of an aborted version's end; see `clean_up_aborted`.
     pub(crate) fn restore(
         &self,
-        place: &Place,
+        place: &RecordLocation,
         new: *mut Version,
         expect: *mut Version,
         guard: &Guard,
@@ -129,10 +129,10 @@ impl Inner {
                 .is_ok()
         };
         match place {
-            Place::Table => {
+            RecordLocation::Table => {
                 take_off(&self.spaces.table);
             }
-            Place::Key { space, hash, key } => {
+            RecordLocation::Key { space, hash, key } => {
                 // SAFETY: a space with removals outstanding is not forgotten.
                 let space = unsafe { &**space };
                 let lookup = Lookup { hash: *hash, key };

@@ -22,7 +22,7 @@ pub(crate) enum Job {
     },
     /// Take an aborted version off its record's head. A grace period later it is freed.
     Restore {
-        place: Place,
+        place: RecordLocation,
         new: *mut Version,
         expect: *mut Version,
     },
@@ -35,7 +35,7 @@ pub(crate) enum Job {
 }
 
 /// Where a record is found again.
-pub(crate) enum Place {
+pub(crate) enum RecordLocation {
     /// By its key: the record itself may be gone by then.
     Key {
         space: *const Space,

@@ -28,14 +28,14 @@ struct Upvalue {
 
 /// A function that is kept: the first value of a table that the registry has.
 #[derive(Debug)]
-struct Kept {
+struct KeptFunction {
     table: ffi::lua_Integer,
     upvalues: Vec<Upvalue>,
 }
 
 /// Functions by their digest; none for those that cannot be kept.
 #[derive(Debug, Default)]
-pub(in crate::script) struct Callbacks(ShaMap<Option<Kept>>);
+pub(in crate::script) struct Callbacks(ShaMap<Option<KeptFunction>>);
 
 impl Callbacks {
     /// How many are known.
@@ -90,7 +90,7 @@ impl Callbacks {
             ffi::lua_createtable(lua, 4, 0);
             ffi::lua_pushvalue(lua, top);
             ffi::lua_rawseti(lua, -2, 1);
-            let kept = Walk::new(lua).run().map(|upvalues| Kept {
+            let kept = Walk::new(lua).run().map(|upvalues| KeptFunction {
                 table: ffi::luaL_ref(lua, ffi::LUA_REGISTRYINDEX).into(),
                 upvalues,
             });

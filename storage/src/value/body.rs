@@ -4,7 +4,7 @@ use super::flat::FlatBuffer;
 use super::order::{Order, hash, read_score};
 use super::stream::StreamHead;
 use super::tree::{BY_MEMBER, MAIN, OwnTree, Path, TreeState};
-use super::view::{Form, Place, View};
+use super::view::{Form, Position, View};
 use super::{Stored, Type};
 
 /// A collection beyond either becomes a tree.
@@ -107,41 +107,41 @@ impl Body {
     }
 
     /// Where `key` is, or would be put, in a value ordered by hash.
-    pub(crate) fn find(&self, key: &[u8]) -> Place {
+    pub(crate) fn find(&self, key: &[u8]) -> Position {
         match &self.form {
             OwnForm::Flat(flat) => match flat.as_ref().find(key) {
-                Some((rank, _)) => Place::flat(rank, true),
-                None => Place::flat(flat.as_ref().len(), false),
+                Some((rank, _)) => Position::flat(rank, true),
+                None => Position::flat(flat.as_ref().len(), false),
             },
-            OwnForm::Tree(state) => Place::in_tree(state.tree(MAIN).seek(hash(key), key)),
+            OwnForm::Tree(state) => Position::in_tree(state.tree(MAIN).seek(hash(key), key)),
         }
     }
 
     /// See `View::bound`.
-    pub(crate) fn bound(&self, word: u64, key: &[u8]) -> Place {
+    pub(crate) fn bound(&self, word: u64, key: &[u8]) -> Position {
         match &self.form {
             OwnForm::Flat(_) => self.view().bound(self.kind.order(), word, key),
-            OwnForm::Tree(state) => Place::in_tree(state.tree(MAIN).seek(word, key)),
+            OwnForm::Tree(state) => Position::in_tree(state.tree(MAIN).seek(word, key)),
         }
     }
 
     /// The place of the entry with `rank` entries before it, or behind the last one.
-    pub(crate) fn at(&self, rank: usize) -> Place {
+    pub(crate) fn at(&self, rank: usize) -> Position {
         self.place(rank, TreeState::seek_rank)
     }
 
     /// The place of a new entry with `rank` entries before it, behind the last one at most.
-    pub(crate) fn gap(&self, rank: usize) -> Place {
+    pub(crate) fn gap(&self, rank: usize) -> Position {
         self.place(rank, TreeState::seek_gap)
     }
 
-    fn place(&self, rank: usize, seek: impl Fn(&TreeState, usize) -> (usize, Path)) -> Place {
+    fn place(&self, rank: usize, seek: impl Fn(&TreeState, usize) -> (usize, Path)) -> Position {
         let len = self.view().len();
         let (root, path) = match &self.form {
             OwnForm::Flat(_) => (MAIN, Path::empty()),
             OwnForm::Tree(state) => seek(state, rank),
         };
-        Place {
+        Position {
             rank: rank.min(len),
             found: rank < len,
             root,
@@ -156,16 +156,16 @@ impl Body {
         }
     }
 
-    pub(crate) fn insert(&mut self, place: &Place, key: &[u8], value: &[u8]) {
+    pub(crate) fn insert(&mut self, place: &Position, key: &[u8], value: &[u8]) {
         self.put(place, key, value, false);
     }
 
     /// Replaces the entry at a place where one was found. Its order must stay what it is.
-    pub(crate) fn replace(&mut self, place: &Place, key: &[u8], value: &[u8]) {
+    pub(crate) fn replace(&mut self, place: &Position, key: &[u8], value: &[u8]) {
         self.put(place, key, value, true);
     }
 
-    fn put(&mut self, place: &Place, key: &[u8], value: &[u8], replaces: bool) {
+    fn put(&mut self, place: &Position, key: &[u8], value: &[u8], replaces: bool) {
         self.changed = true;
         match &mut self.form {
             OwnForm::Flat(flat) => {
@@ -205,7 +205,7 @@ impl Body {
     }
 
     /// Removes the entry at a place where one was found.
-    pub(crate) fn remove(&mut self, place: &Place) {
+    pub(crate) fn remove(&mut self, place: &Position) {
         self.changed = true;
         let is_sorted_set = self.kind == Type::SortedSet;
         match &mut self.form {
@@ -226,7 +226,7 @@ impl Body {
     }
 
     /// As `remove`, for an entry whose key is inserted again at once with another value.
-    pub(crate) fn remove_for_move(&mut self, place: &Place) {
+    pub(crate) fn remove_for_move(&mut self, place: &Position) {
         match &mut self.form {
             OwnForm::Flat(_) => self.remove(place),
             OwnForm::Tree(state) => state.take(MAIN, &place.path),

@@ -4,7 +4,7 @@ use super::Type;
 use super::body::Body;
 use super::hash::{COMPACT_ELEMENT_BYTES_MAX, COMPACT_ENTRIES_MAX};
 use super::order::{Order, read_score, score_word};
-use super::view::{Item, Place, View};
+use super::view::{Item, Position, View};
 
 /// Sticky: the set has been beyond what Redis keeps as a list pack.
 const LARGE: u8 = 1;
@@ -96,7 +96,7 @@ impl<'a> SortedSetRef<'a> {
         Some(self.bound(score, member).rank)
     }
 
-    fn bound(self, score: f64, member: &[u8]) -> Place {
+    fn bound(self, score: f64, member: &[u8]) -> Position {
         self.view.bound(Order::Score, score_word(score), member)
     }
 

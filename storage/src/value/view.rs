@@ -48,7 +48,7 @@ impl<'a> Item<'a> {
 }
 
 /// Where an entry is, or would be put.
-pub(crate) struct Place {
+pub(crate) struct Position {
     /// The number of entries before it. `Body` tells it only while flat.
     pub(crate) rank: usize,
     pub(crate) found: bool,
@@ -57,9 +57,9 @@ pub(crate) struct Place {
     pub(crate) path: Path,
 }
 
-impl Place {
-    pub(crate) fn in_tree((path, found): (Path, bool)) -> Place {
-        Place {
+impl Position {
+    pub(crate) fn in_tree((path, found): (Path, bool)) -> Position {
+        Position {
             rank: 0,
             found,
             root: MAIN,
@@ -67,8 +67,8 @@ impl Place {
         }
     }
 
-    pub(crate) fn flat(rank: usize, found: bool) -> Place {
-        Place {
+    pub(crate) fn flat(rank: usize, found: bool) -> Position {
+        Position {
             rank,
             found,
             root: MAIN,
@@ -166,10 +166,10 @@ impl<'a> View<'a> {
     }
 
     /// Where the first entry not below (word, key) is, in a value ordered by score or key.
-    pub(crate) fn bound(self, order: Order, word: u64, key: &[u8]) -> Place {
+    pub(crate) fn bound(self, order: Order, word: u64, key: &[u8]) -> Position {
         match self.form {
             Form::Flat(flat) => {
-                let mut place = Place::flat(0, false);
+                let mut place = Position::flat(0, false);
                 for (own_key, value) in flat.iter() {
                     let own_word = order.word(own_key, value);
                     if (own_word, own_key) >= (word, key) {
@@ -181,8 +181,8 @@ impl<'a> View<'a> {
                 place
             }
             Form::Tree(state) => {
-                let place = Place::in_tree(state.tree(MAIN).seek(word, key));
-                Place {
+                let place = Position::in_tree(state.tree(MAIN).seek(word, key));
+                Position {
                     rank: place.path.rank(),
                     ..place
                 }
