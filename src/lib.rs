@@ -30,5 +30,6 @@ pub mod services;
 pub mod session;
 pub mod slow_log;
 pub mod stats;
+mod system_time;
 mod wakers;
 pub mod watchdog;

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::clients::{Push, SharedClient};
 use crate::slow_log::hidden_from;
+use crate::system_time::since_1970;
 
 /// Who is told.
 #[derive(Default)]
@@ -73,9 +73,7 @@ fn quoted(text: &[u8], line: &mut Vec<u8>) {
 /// A command as monitors see it: when, in which database, from whom (an address, or `lua`), and its
 /// arguments, without passwords.
 pub fn line(database: usize, source: &str, arguments: &[&[u8]]) -> Vec<u8> {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = since_1970();
     let (seconds, micros) = (since.as_secs(), since.subsec_micros());
     let mut line = format!("{seconds}.{micros:06} [{database} {source}]").into_bytes();
     let hidden_from = hidden_from(arguments);

@@ -22,6 +22,7 @@ use crate::script::cache::ScriptCache;
 use crate::script::functions::Registry;
 use crate::slow_log::SlowLog;
 use crate::stats::Stats;
+use crate::system_time::since_1970;
 use crate::watchdog::Watchdog;
 
 /// The parts of one server.
@@ -115,9 +116,7 @@ impl Services {
     pub fn new(config: Config) -> Services {
         let databases = config.databases();
         let started = Instant::now();
-        let seed = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(1, |since| since.as_nanos() as u64 | 1);
+        let seed = since_1970().as_nanos() as u64 | 1;
         let scripts = ScriptCache::with_undeclared(config.startup.undeclared_shas.clone());
         for (sha, flags) in &config.startup.script_flags {
             // They were checked when they were set, and there are none to contradict yet.
@@ -197,9 +196,7 @@ impl Services {
 
     /// Lets the store's time catch up with the system's.
     pub fn read_clock(&self) {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        self.store
-            .set_time(since.unwrap_or_default().as_millis() as u64);
+        self.store.set_time(since_1970().as_millis() as u64);
     }
 
     fn is_stopping(&self) -> MutexGuard<'_, bool> {

@@ -1,7 +1,5 @@
 //! The server: TIME, INFO, SHUTDOWN and the like.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use darter_storage::Mode;
 
 use super::args::Args;
@@ -11,6 +9,7 @@ use super::view::View;
 use crate::clients::Context;
 use crate::info;
 use crate::resp::reply::Reply;
+use crate::system_time::since_1970;
 
 /// The commands of this family.
 pub const COMMANDS: &[Command] = &[
@@ -32,10 +31,7 @@ pub const COMMANDS: &[Command] = &[
 /// Inside a transaction time stands still, but no two are told the same: scripts name things after it.
 fn time(view: &mut View<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
     let micros = if !view.reader().compares_reads() && view.reader().mode() == Mode::Direct {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        since.as_micros() as u64
+        since_1970().as_micros() as u64
     } else {
         view.now_us()
     };

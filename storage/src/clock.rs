@@ -1,9 +1,16 @@
 //! The clocks: the commit order, the time by which keys expire, and the moments that scripts are told.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::version::Number;
+
+/// The system's time since 1970; none before.
+#[inline]
+pub(crate) fn since_1970() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default()
+}
 
 /// The commit clock. Advanced by snapshots, by commits that must be numbered, and by the stream's
 /// ticks; everything else only loads it. One atomic word gives the order of everything, so that
@@ -116,8 +123,7 @@ pub(crate) struct Moments {
 impl Moments {
     /// A moment behind all that were told: the system's, if that is within the millisecond `now_ms`.
     pub(crate) fn next_us(&self, now_ms: u64) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let system_us = since.unwrap_or_default().as_micros() as u64;
+        let system_us = since_1970().as_micros() as u64;
         // Not so if the store's time stands still, is set by hand, or was read before the system's went on.
         let is_within = system_us / 1000 == now_ms;
         let moment_us = if is_within { system_us } else { now_ms * 1000 };

@@ -3,10 +3,9 @@
 use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::afterwards::Afterwards;
-use crate::clock::{Clock, Moments, WallClock};
+use crate::clock::{Clock, Moments, WallClock, since_1970};
 use crate::effects::Effects;
 use crate::gate::Gate;
 use crate::keyspace::Keyspace;
@@ -428,10 +427,7 @@ impl Inner {
     #[inline]
     pub(crate) fn read_clock(&self) {
         if self.time == TimeSource::System {
-            let elapsed = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
-            self.wall_clock.advance(elapsed.as_millis() as u64);
+            self.wall_clock.advance(since_1970().as_millis() as u64);
         }
     }
 
