@@ -9,7 +9,9 @@
 //! The stream holds a slot that protects every number from its closed position on, so nothing is
 //! cut that it has still to show.
 
+use std::any::Any;
 use std::collections::BinaryHeap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::PoisonError;
 
@@ -162,6 +164,9 @@ pub struct Effect {
 /// Who is told of effects, by whichever thread merges.
 pub(crate) type Reader = Box<dyn FnMut(&Effect) + Send>;
 
+/// What a reader panicked with.
+type Panic = Box<dyn Any + Send>;
+
 /// See the module's text.
 pub(crate) struct Effects {
     active: AtomicBool,
@@ -221,7 +226,7 @@ impl Effects {
     }
 
     fn readers(&self) -> MutexGuard<'_, Vec<(u64, Reader)>> {
-        // A reader that panicked is told of the next effect all the same.
+        // A reader that panicked while it was dropped leaves a list that is still good.
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -235,7 +240,12 @@ impl Effects {
 
     /// Removes a reader.
     pub(crate) fn remove_reader(&self, number: u64) {
-        self.readers().retain(|(known, _)| *known != number);
+        let mut readers = self.readers();
+        let at = readers.iter().position(|(known, _)| *known == number);
+        let removed = at.map(|at| readers.remove(at));
+        drop(readers);
+        // Without the lock: what it holds may merge as it is dropped.
+        drop(removed);
     }
 }
 
@@ -306,7 +316,8 @@ impl Inner {
     /// freed.
     pub(crate) fn stop_effects(&self, local: &Local, guard: &Guard) {
         self.effects.active.store(false, Relaxed);
-        self.tick(local, guard, &mut |_| {});
+        // Nobody is left who is told, and so nobody who panics.
+        let _ = self.tick(local, guard, &mut |_| {});
         let slot = self.effects.slot.swap(ptr::null_mut(), AcqRel);
         // SAFETY: slots live as long as the store's threads list.
         if let Some(slot) = unsafe { slot.as_ref() } {
@@ -343,25 +354,30 @@ impl Inner {
         }
     }
 
-    /// Merges until nobody has asked for more meanwhile, and gives the merger's role up.
+    /// Merges until nobody has asked for more meanwhile, and gives the merger's role up. A reader's
+    /// panic goes on only then: a role that nobody gives up would be the end of the stream.
     pub(crate) fn merge_in_role(
         &self,
         local: &Local,
         guard: &Guard,
         tell: &mut dyn FnMut(&Effect),
     ) {
+        let mut panicked = None;
         loop {
-            self.tick(local, guard, tell);
+            let panicked_now = self.tick(local, guard, tell);
+            panicked = panicked.or(panicked_now);
             if self.effects.role.end_round() {
-                return;
+                break;
             }
+        }
+        if let Some(panicked) = panicked {
+            resume_unwind(panicked);
         }
     }
 
-    fn tick(&self, local: &Local, guard: &Guard, tell: &mut dyn FnMut(&Effect)) {
-        let Some(slot) = self.effects.slot() else {
-            return;
-        };
+    /// One round of a merge. What the first reader that panicked did so with.
+    fn tick(&self, local: &Local, guard: &Guard, tell: &mut dyn FnMut(&Effect)) -> Option<Panic> {
+        let slot = self.effects.slot()?;
         let end = self.clock.draw();
         let mut taken = BinaryHeap::new();
         for state in self.threads.iter() {
@@ -385,13 +401,16 @@ impl Inner {
                 unsafe { state.ring.pop() };
             }
         }
+        let mut panicked = None;
         if !taken.is_empty() {
             let mut readers = self.effects.readers();
             while let Some(std::cmp::Reverse(next)) = taken.pop() {
                 let effect = self.effect_of(&next, guard);
                 tell(&effect);
                 for (_, reader) in readers.iter_mut() {
-                    reader(&effect);
+                    // The others, and this one of the next effects, are told all the same.
+                    let told = catch_unwind(AssertUnwindSafe(|| reader(&effect)));
+                    panicked = panicked.or(told.err());
                 }
                 self.forget(next.what, guard);
             }
@@ -401,6 +420,7 @@ impl Inner {
         let slot = unsafe { &*slot };
         slot.protect_from(end);
         self.trim_waiting(slot.drain(), local, guard);
+        panicked
     }
 
     fn fate(&self, what: Announced, end: Number, guard: &Guard) -> Fate {

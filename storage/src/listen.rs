@@ -35,7 +35,10 @@ pub struct Listener {
 impl Store {
     /// Starts the stream of effects, unless it goes already: from here on every commit is in it,
     /// once, whole, in commit order. `reader` is told of each, by whichever thread merges, and
-    /// must be quick. Closes the gate for a moment.
+    /// must be quick. It may read and write this store, but neither listen to it nor drop one of its
+    /// listeners: that would wait for its own end. If it panics, all others are told, it is told of
+    /// what comes next, and the panic goes on where the effects were merged. Closes the gate for a
+    /// moment.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -69,6 +72,9 @@ impl Store {
     /// Merges what has been committed into the effects stream and tells its readers, unless
     /// another thread is at it, which then goes round once more. A thread that has committed
     /// calls it at the end of its turn.
+    ///
+    /// # Panics
+    /// If a reader does, once all have been told; see [`Store::listen`].
     ///
     /// ```
     /// # use std::sync::mpsc;

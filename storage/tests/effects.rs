@@ -2,6 +2,7 @@
 //! what was given up.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -329,4 +330,43 @@ fn a_message_by_itself_keeps_its_place() {
         .flat_map(|effect| effect.messages)
         .collect();
     assert_eq!(told, ["first", "second", "third"].map(message));
+}
+
+#[test]
+fn the_stream_goes_on_when_a_reader_panics() {
+    let store = Store::new();
+    let panicking = store.listen(Box::new(|effect| {
+        assert_ne!(effect.sequence, 1, "as it should")
+    }));
+    let (listener, receiver) = listening(&store);
+    store.set("a", "1");
+    store.set("b", "1");
+    let merged = catch_unwind(AssertUnwindSafe(|| store.merge_effects()));
+    assert!(merged.is_err(), "the panic is the merger's");
+    store.set("c", "1");
+    store.merge_effects();
+    drop(panicking);
+    drop(listener);
+    let told: Vec<u64> = receiver.iter().map(|effect| effect.sequence).collect();
+    assert_eq!(told, [1, 2, 3]);
+}
+
+#[test]
+fn what_a_reader_holds_may_merge_as_it_is_dropped() {
+    struct Merges(Store);
+    impl Drop for Merges {
+        fn drop(&mut self) {
+            self.0.merge_effects();
+        }
+    }
+    let store = Store::new();
+    let (other, receiver) = listening(&store);
+    let merges = Merges(store.clone());
+    let listener = store.listen(Box::new(move |_| {
+        let _held = &merges;
+    }));
+    store.set("a", "1");
+    drop(listener);
+    assert_eq!(receiver.try_iter().count(), 1);
+    drop(other);
 }
