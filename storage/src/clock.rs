@@ -50,6 +50,9 @@ pub(crate) struct WallClock {
 }
 
 const STANDS_STILL: u64 = 1;
+/// The end of time, 292,000 years from 1970: in microseconds, and beside the lowest bit, it fits in a
+/// word, and as many moments do behind it.
+const TIME_MAX_MS: u64 = u64::MAX / 2000;
 
 impl WallClock {
     pub(crate) fn new() -> WallClock {
@@ -78,6 +81,7 @@ impl WallClock {
 
     /// Moves the clock on to `now_ms`, unless it is there already; later, if it stands still.
     pub(crate) fn advance(&self, now_ms: u64) {
+        let now_ms = now_ms.min(TIME_MAX_MS);
         let mut word = self.word.load(Ordering::SeqCst);
         while word >> 1 < now_ms {
             if word & STANDS_STILL == 0 {
@@ -150,6 +154,17 @@ mod tests {
         assert_eq!(clock.now_ms(), 9);
         clock.advance(8);
         assert_eq!(clock.now_ms(), 9);
+    }
+
+    #[test]
+    fn time_never_goes_back_however_far_it_is_moved() {
+        let (clock, moments) = (WallClock::new(), Moments::default());
+        clock.advance(5);
+        for far_ms in [1 << 63, u64::MAX, 1] {
+            clock.advance(far_ms);
+            assert_eq!(clock.now_ms(), TIME_MAX_MS);
+            assert!(moments.next_us(clock.now_ms()) < moments.next_us(clock.now_ms()));
+        }
     }
 
     #[test]

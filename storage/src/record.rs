@@ -63,7 +63,7 @@ impl Record {
     /// The key is in use now.
     #[inline]
     pub(crate) fn mark_used(&self, now_ms: u64) {
-        let now_s = (now_ms / 1000) as u32;
+        let now_s = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
         // Relaxed: for idle times alone. Stored only when it changes, so that threads seldom write
         // a shared line.
         if self.touched_s.load(Relaxed) != now_s {

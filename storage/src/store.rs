@@ -303,7 +303,8 @@ impl Store {
         }
     }
 
-    /// Moves the store's time on to `now_ms`, in milliseconds since 1970; it never goes back.
+    /// Moves the store's time on to `now_ms`, in milliseconds since 1970; it never goes back, and ends
+    /// after 292,000 years.
     ///
     /// ```
     /// use darter_storage::{Options, Store, TimeSource};
