@@ -27,14 +27,13 @@ impl Transaction {
         self.check_writable()?;
         // Before anything is moved: whoever gets an error has changed nothing.
         self.space(to.0)?;
-        let Some((value, deadline_ms)) = self.get_with_deadline(from.0, from.1)? else {
+        let source = self.shown_entry(from.0, from.1)?;
+        let Some((value, deadline_ms)) = self.show(source) else {
             return Ok(false);
         };
         if from == to {
             return Ok(true);
         }
-        let (kind, copy) = (value.kind(), value);
-        let source = self.write_entry(from.0, from.1)?;
         let entry = self.entries.get(source);
         let state = match (&entry.written, entry.seen.get()) {
             (Written::No, Seen::Alive(version)) => {
@@ -56,10 +55,8 @@ impl Transaction {
                 )
             }
             None => {
-                let value = Value::copy(copy);
-                debug_assert_eq!(value.as_ref().kind(), kind);
                 let written = Written::Value {
-                    value,
+                    value: Value::copy(value),
                     deadline_ms,
                     forked: false,
                     changed_deadline: true,

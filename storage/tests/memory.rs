@@ -4,8 +4,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use darter_storage::{
-    Error, HashValue, ListValue, Mode, SetValue, SortedSetValue, Store, StreamId, StreamValue,
-    StringValue, Value, ValueMut,
+    Deadline, Error, HashValue, ListValue, Mode, SetValue, SortedSetValue, Store, StreamId,
+    StreamValue, StringValue, Value, ValueMut,
 };
 
 /// Counts what each thread allocates and frees, so that tests beside each other do not mix.
@@ -204,4 +204,24 @@ fn i6_writers_of_large_values_do_not_copy_them_for_held_snapshots() {
             "{name}: a change of {whole_bytes} bytes took {a_change}"
         );
     }
+}
+
+/// Exclusive transactions compare no reads, and so kept no entry of what they had only read.
+#[test]
+fn a_large_value_moves_whole_in_every_mode() {
+    const FIELDS: usize = 20_000;
+    let store = Store::new();
+    let mut hash = HashValue::new();
+    (0..FIELDS).for_each(|field| _ = hash.insert(format!("field:{field}").as_bytes(), b"value"));
+    let made = store.try_transaction(|tx| tx.set(0, b"a", Value::Hash(hash), Deadline::Never));
+    made.expect("writable");
+    let there = allocated_by(|| {
+        let moved = store.exclusive(|tx| tx.rename((0, b"a"), (0, b"b")));
+        assert_eq!(moved, Ok::<_, Error>(true));
+    });
+    let back = allocated_by(|| {
+        let moved = store.transaction(|tx| tx.rename((0, b"b"), (0, b"a")));
+        assert_eq!(moved, Ok::<_, Error>(true));
+    });
+    assert!(there.max(back) < FIELDS, "{there} and {back} bytes");
 }
