@@ -7,7 +7,7 @@ use crate::error::Conflict;
 use crate::escalation::{Escalation, FREE_ATTEMPTS};
 use crate::store::Store;
 use crate::transaction::{Mode, Transaction};
-use crate::waiting::{Held, Holding, block_on, wait_async};
+use crate::waiting::{HoldsPlace, block_on, wait_async};
 
 /// How one attempt of a closure ended.
 enum ClosureOutcome<T, E> {
@@ -134,10 +134,11 @@ impl Store {
         body: &mut impl FnMut(&mut Transaction) -> Result<T, E>,
         commit: impl FnOnce(&mut Transaction) -> Result<Committed, CommitError>,
     ) -> ClosureOutcome<T, E> {
-        let held = escalation.held();
         let mut transaction = escalation.begin(Mode::Optimistic);
         // Looked at only by whoever would have to wait.
-        let _holding = (held != Held::Nothing).then(|| Holding::new(self.local(), held));
+        let _holds_place = escalation
+            .is_queued()
+            .then(|| HoldsPlace::new(self.local()));
         let value = match body(&mut transaction) {
             Ok(value) => value,
             Err(error) => return ClosureOutcome::Ended(Err(error)),
@@ -159,7 +160,7 @@ impl Store {
     /// returned.
     ///
     /// # Panics
-    /// Inside the closure of a transaction that owns the gate; see [`Store::transaction`].
+    /// While a transaction of this thread owns the gate; see [`Store::transaction`].
     ///
     /// ```
     /// use darter_storage::{Error, Store, TryError};

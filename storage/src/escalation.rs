@@ -13,7 +13,7 @@ use crate::store::{Store, refuse_exclusive};
 use crate::sync::sized;
 use crate::thread::{count, local};
 use crate::transaction::{Mode, Transaction};
-use crate::waiting::{Held, block_on, open};
+use crate::waiting::{block_on, open};
 
 /// Attempts before a transaction lines up, on keys without recent conflicts and with many.
 pub(crate) const FREE_ATTEMPTS: u32 = sized(3, 1);
@@ -279,7 +279,8 @@ impl Escalation {
     ///
     /// # Panics
     /// If `mode` is [`Mode::Exclusive`]. If it is to be exclusive, and [`Escalation::poll`] has not
-    /// said `true` since the last attempt began: others may be committing.
+    /// said `true` since the last attempt began: others may be committing. While it owns the gate,
+    /// what would wait for it on this thread panics; see [`Store::transaction`].
     ///
     /// ```
     /// use darter_storage::{Escalation, Mode, Store};
@@ -313,22 +314,13 @@ impl Escalation {
         }
     }
 
-    pub(crate) fn held(&self) -> Held {
-        match self.stage {
-            Stage::Free => Held::Nothing,
-            Stage::Queued(_) => Held::Place,
-            Stage::Gate { .. } => Held::Gate,
-        }
-    }
-
     /// Waits on the calling thread until the next attempt may begin. Inside a closure that has a
     /// place in the queues, nobody lines up: it might be behind that place. The queues are
     /// advisory, so going ahead costs at most another attempt.
     pub(crate) fn wait(&mut self) {
         let inner = Arc::clone(&self.store.inner);
         block_on(&inner, |waker| {
-            self.poll(waker)
-                || self.held() == Held::Place && local(&inner).held.get() == Held::Place
+            self.poll(waker) || self.is_queued() && local(&inner).has_place.get()
         });
     }
 

@@ -29,7 +29,7 @@ impl Store {
     /// Puts a string in a key, whatever is there.
     ///
     /// # Panics
-    /// Inside the closure of a transaction that owns the gate; see [`Store::transaction`].
+    /// While a transaction of this thread owns the gate; see [`Store::transaction`].
     ///
     /// ```
     /// let store = darter_storage::Store::new();
@@ -53,7 +53,7 @@ impl Store {
     /// Deletes a key. `true` if it was there.
     ///
     /// # Panics
-    /// Inside the closure of a transaction that owns the gate; see [`Store::transaction`].
+    /// While a transaction of this thread owns the gate; see [`Store::transaction`].
     ///
     /// ```
     /// let store = darter_storage::Store::new();
@@ -95,7 +95,7 @@ impl Store {
     /// What `change` returned.
     ///
     /// # Panics
-    /// Inside the closure of a transaction that owns the gate; see [`Store::transaction`].
+    /// While a transaction of this thread owns the gate; see [`Store::transaction`].
     ///
     /// ```
     /// use darter_storage::{Error, HashValue, Store, Value, ValueMut};

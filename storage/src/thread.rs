@@ -11,7 +11,6 @@ use crate::ring::Ring;
 use crate::store::Inner;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use crate::sync::{Guard, LocalHandle};
-use crate::waiting::Held;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -166,8 +165,11 @@ pub(crate) struct Local {
     pub(crate) scan: RefCell<Scan>,
     /// The highest Lamport number that this thread has read or written.
     pub(crate) lamport: Cell<u64>,
-    /// What a closure that runs on this thread holds: who waited for it would wait for ever.
-    pub(crate) held: Cell<Held>,
+    /// Whether an exclusive transaction of this thread owns the gate: who waited for it here would
+    /// wait for ever.
+    pub(crate) owns_gate: Cell<bool>,
+    /// Whether a closure that runs on this thread has a place in the queues: likewise.
+    pub(crate) has_place: Cell<bool>,
     /// How many seeds of random numbers it has given out.
     seeds: Cell<u64>,
 }
@@ -180,7 +182,8 @@ impl Local {
             handle: store.collector.register(),
             scan: RefCell::new(Scan::default()),
             lamport: Cell::new(0),
-            held: Cell::default(),
+            owns_gate: Cell::new(false),
+            has_place: Cell::new(false),
             seeds: Cell::new(0),
         }
     }

@@ -211,6 +211,7 @@ impl Transaction {
         }
         let mut transaction = Transaction::begin(inner, local, Mode::Exclusive);
         transaction.gate_ticket = Some(ticket);
+        transaction.local.owns_gate.set(true);
         transaction
     }
 
@@ -237,6 +238,7 @@ impl Transaction {
     pub(crate) fn take_gate_ticket(&mut self) -> Option<u64> {
         self.forget();
         let ticket = self.gate_ticket.take()?;
+        self.local.owns_gate.set(false);
         if !fault!("time goes on for the gate's owner") {
             self.inner.wall_clock.go_on();
         }

@@ -10,34 +10,23 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread;
 use crate::thread::{Local, local};
 
-/// What a closure holds while it runs, and with it whatever its thread does meanwhile.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Held {
-    #[default]
-    Nothing,
-    /// A place in the queues of its keys.
-    Place,
-    /// The gate.
-    Gate,
-}
-
-/// Says so for as long as the closure runs.
-pub(crate) struct Holding {
+/// Says, for as long as a closure runs, that it has a place in the queues, and with it whatever its
+/// thread does meanwhile.
+pub(crate) struct HoldsPlace {
     local: Rc<Local>,
-    before: Held,
+    before: bool,
 }
 
-impl Holding {
-    pub(crate) fn new(local: Rc<Local>, held: Held) -> Holding {
-        let before = local.held.get();
-        local.held.set(before.max(held));
-        Holding { local, before }
+impl HoldsPlace {
+    pub(crate) fn new(local: Rc<Local>) -> HoldsPlace {
+        let before = local.has_place.replace(true);
+        HoldsPlace { local, before }
     }
 }
 
-impl Drop for Holding {
+impl Drop for HoldsPlace {
     fn drop(&mut self) {
-        self.local.held.set(self.before);
+        self.local.has_place.set(self.before);
     }
 }
 
@@ -69,7 +58,7 @@ impl Inner {
     /// Runs `work` while no commit is in flight; waits on the calling thread, unless that has the
     /// gate already.
     pub(crate) fn with_gate_closed(self: &Arc<Inner>, work: impl FnOnce()) {
-        if local(self).held.get() == Held::Gate {
+        if local(self).owns_gate.get() {
             return work();
         }
         let mut ticket = None;
@@ -113,13 +102,13 @@ impl Wake for Unpark {
 /// Waits on the calling thread until `poll` says `true`.
 ///
 /// # Panics
-/// Where it would wait while a closure of this thread owns the gate: it would be for ever.
+/// Where it would wait while a transaction of this thread owns the gate: it would be for ever.
 pub(crate) fn block_on(inner: &Arc<Inner>, mut poll: impl FnMut(&Waker) -> bool) {
     if poll(Waker::noop()) {
         return;
     }
     assert!(
-        local(inner).held.get() != Held::Gate,
+        !local(inner).owns_gate.get(),
         "a write waits for the exclusive transaction that it is made in: write through that one"
     );
     park_until(poll);

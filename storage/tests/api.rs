@@ -250,6 +250,23 @@ fn a_write_that_would_wait_for_its_own_end_panics() {
 }
 
 #[test]
+fn a_write_beside_an_exclusive_transaction_of_its_thread_panics() {
+    let store = Store::new();
+    for road in ROADS {
+        let mut escalation = Escalation::exclusive(&store);
+        assert!(escalation.poll(Waker::noop()));
+        let owner = escalation.begin(Mode::Optimistic);
+        let text = panic_of(|| road(&store));
+        assert!(
+            text.contains("the exclusive transaction that it is made in"),
+            "{text}"
+        );
+        drop(owner);
+        road(&store);
+    }
+}
+
+#[test]
 fn a_transaction_that_is_always_in_its_own_way_panics_once_it_owns_the_gate() {
     let store = Store::new();
     let mut attempts = 0;
