@@ -120,11 +120,14 @@ impl Transaction {
 
     /// The entry that shows a key: what is written hides what was there, so that is not read.
     pub(crate) fn shown_entry(&self, database: usize, key: &[u8]) -> Result<usize, Error> {
-        let location = self.locate(database, key)?;
-        Ok(match location.entry {
+        Ok(self.shown_at(&self.locate(database, key)?, key))
+    }
+
+    fn shown_at(&self, location: &KeyLocation<'_>, key: &[u8]) -> usize {
+        match location.entry {
             Some(index) if !matches!(self.entries.get(index).written, Written::No) => index,
-            _ => self.read_at(&location, key),
-        })
+            _ => self.read_at(location, key),
+        }
     }
 
     /// The value of a key and its deadline, in milliseconds since 1970 (0: none); `None` if it is
@@ -151,22 +154,17 @@ impl Transaction {
         database: usize,
         key: &[u8],
     ) -> Result<Option<(ValueRef<'_>, u64)>, Error> {
-        if !self.records_reads && self.entries.len() == 0 {
-            let space = self.space(database)?;
-            let version = self.look(
-                space,
-                Lookup {
-                    hash: self.hash(key),
-                    key,
-                },
-            );
+        let location = self.locate(database, key)?;
+        if !self.records_reads && location.entry.is_none() {
+            // Without an entry: what has one is compared.
+            let KeyLocation { space, hash, .. } = location;
+            let version = self.look(space, Lookup { hash, key });
             return Ok(version.and_then(|v| {
                 v.value()
                     .map(|value| (value.at(self.now_ms), v.key_deadline_ms()))
             }));
         }
-        let index = self.shown_entry(database, key)?;
-        Ok(self.show(index))
+        Ok(self.show(self.shown_at(&location, key)))
     }
 
     /// The value of a key, not copied; `None` if it is not there. O(1) expected.

@@ -232,6 +232,9 @@ impl Transaction {
     /// # Errors
     /// [`Error::NoSuchDatabase`].
     ///
+    /// # Panics
+    /// If the snapshot is of another store.
+    ///
     /// ```
     /// use darter_storage::{Mode, Store};
     /// let store = Store::new();
@@ -247,6 +250,11 @@ impl Transaction {
         database: usize,
         key: &[u8],
     ) -> Result<bool, Error> {
+        // The pin of one store protects nothing of another's.
+        assert!(
+            Arc::ptr_eq(&self.inner, &snapshot.inner),
+            "the snapshot is of another store"
+        );
         let index = self.read_entry(database, key)?;
         let now = match self.entries.get(index).seen.get() {
             Seen::Alive(version) => version,

@@ -519,3 +519,35 @@ fn a_task_may_go_on_in_another_thread() {
         Some(&b"1"[..])
     );
 }
+
+#[test]
+fn what_is_read_without_comparison_may_change_also_after_a_write() {
+    let store = Store::new();
+    for mode in [Mode::Direct, Mode::Optimistic] {
+        let mut tx = store.begin(mode);
+        assert!(matches!(tx.integer(0, b"compared"), Ok(None)));
+        tx.skip_comparison();
+        assert_eq!(tx.set_integer(0, b"n", 1), Ok(()));
+        assert!(tx.integer(0, b"hint").is_ok());
+        store.set("hint", "1");
+        assert!(tx.commit().is_ok());
+    }
+    let mut tx = store.begin(Mode::Optimistic);
+    assert!(matches!(tx.integer(0, b"compared"), Ok(None)));
+    tx.skip_comparison();
+    assert_eq!(tx.set_integer(0, b"n", 1), Ok(()));
+    store.set("compared", "1");
+    assert!(tx.commit().is_err(), "what was read before is compared");
+}
+
+#[test]
+fn a_snapshot_is_compared_in_its_own_store_alone() {
+    let (store, other) = (Store::new(), Store::new());
+    other.set("k", "v");
+    let snapshot = other.snapshot();
+    let text = panic_of(|| {
+        let tx = store.begin(Mode::Direct);
+        tx.is_unchanged_since(&snapshot, 0, b"k")
+    });
+    assert!(text.contains("of another store"), "{text}");
+}
