@@ -2,7 +2,7 @@
 
 use crate::entry::{Entry, Seen};
 use crate::keyspace::Lookup;
-use crate::transaction::Transaction;
+use crate::transaction::{Mode, Transaction};
 
 /// What a transaction does with one key; see [`Transaction::accesses`].
 ///
@@ -52,7 +52,8 @@ impl Transaction {
     }
 
     /// The first key that was read and that somebody else has changed since: after a conflict, most
-    /// likely its cause. `None` if it was something else: a range, the databases, the gate.
+    /// likely its cause. `None` if it was something else: a range, the databases, the gate; and in
+    /// [`Mode::Snapshot`], where nobody loses.
     ///
     /// ```
     /// use darter_storage::{Mode, Store};
@@ -67,6 +68,10 @@ impl Transaction {
     /// # Ok::<(), darter_storage::Error>(())
     /// ```
     pub fn changed_key(&self) -> Option<&[u8]> {
+        if self.mode == Mode::Snapshot {
+            // Its number may have been ended, and what entries name be gone.
+            return None;
+        }
         let entries = (0..self.entries.len()).map(|index| self.entries.get(index));
         let mut changed = entries.filter(|entry| self.has_changed(entry));
         changed.next().map(|entry| &*entry.key)
@@ -76,7 +81,8 @@ impl Transaction {
         // A pin of its own: what is compared are addresses, and the transaction may have let go.
         let guard = self.local.pin();
         // SAFETY: a keyspace that an entry names was named by the transaction's table, and is freed
-        // through the epoch after the transaction's number or pin is given up at the earliest.
+        // through the epoch after the transaction's number or pin is given up at the earliest. A
+        // number that may write is not given up by others.
         let space = unsafe { &*entry.space };
         let lookup = Lookup {
             hash: entry.hash,

@@ -287,3 +287,23 @@ proptest! {
         prop_assert_eq!(store.kept_bytes(), 0, "{:?}", store.counts());
     }
 }
+
+/// What it compared is kept for nobody once its snapshot was ended.
+#[test]
+fn a_transaction_whose_snapshot_was_ended_looks_for_no_changed_key() {
+    let store = store();
+    store.set("k", "v");
+    let snapshot = store.snapshot();
+    let mut tx = store.begin(Mode::Snapshot);
+    assert_eq!(tx.is_unchanged_since(&snapshot, 0, b"k"), Ok(true));
+    tx.unpin();
+    drop(snapshot);
+    let flushed = store.exclusive(|tx| tx.flush(0));
+    assert_eq!(flushed, Ok::<_, Error>(()));
+    store.limit_snapshots(SnapshotLimits {
+        count: 0,
+        ..SnapshotLimits::default()
+    });
+    (0..100).for_each(|_| _ = store.maintain(100));
+    assert_eq!(tx.changed_key(), None);
+}
