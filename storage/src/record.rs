@@ -14,6 +14,10 @@ use crate::version::Version;
 /// Keys up to this length lie in the record itself.
 const INLINE_BYTES: usize = 16;
 
+/// No key is longer: a record has 32 bits for the length, and the highest one is that of what is
+/// searched for in vain.
+const KEY_BYTES_MAX: usize = u32::MAX as usize - 1;
+
 /// A keyspace: what a database number stands for between two FLUSHes.
 pub(crate) type SpaceId = u32;
 
@@ -86,7 +90,11 @@ impl Record {
     }
 
     /// A record with its own copy of `key`.
+    ///
+    /// # Panics
+    /// If the key is longer than `KEY_BYTES_MAX`: its end would be forgotten.
     pub(crate) fn new(space: SpaceId, hash: u64, key: &[u8]) -> Record {
+        assert!(key.len() <= KEY_BYTES_MAX, "a key has less than 4 GiB");
         let probe = Record::probe(space, hash, key);
         if key.len() <= INLINE_BYTES {
             return ManuallyDrop::into_inner(probe);
@@ -101,7 +109,7 @@ impl Record {
 
     /// A record to search with; it borrows `key`, so it must not outlive it.
     pub(crate) fn probe(space: SpaceId, hash: u64, key: &[u8]) -> ManuallyDrop<Record> {
-        // Keys are bounded by the longest bulk string (512 MiB).
+        // What is too long to be there is longer than all that is.
         let length = u32::try_from(key.len()).unwrap_or(u32::MAX);
         let bytes = if key.len() <= INLINE_BYTES {
             let mut inline = [0; INLINE_BYTES];
@@ -221,5 +229,12 @@ mod tests {
             }
         }
         assert!(Record::new(1, 0, b"z") < Record::new(2, 0, b"a"));
+    }
+
+    #[test]
+    #[should_panic(expected = "less than 4 GiB")]
+    fn a_key_of_which_the_end_would_be_forgotten_is_refused() {
+        // Zeroes that nobody looks at take up no memory.
+        drop(Record::new(1, 0, &vec![0; KEY_BYTES_MAX + 1]));
     }
 }

@@ -205,9 +205,9 @@ impl HashValue {
         self.put(field, value)
     }
 
-    /// Sets when a field expires, in milliseconds since 1970 (0: never); from that time on it is not
-    /// there for any transaction that begins. `true` if the field is there. O(log n); a small hash
-    /// becomes a large one.
+    /// Sets when a field expires, in milliseconds since 1970 (0: never; 2^56 - 2 at the latest); from
+    /// that time on it is not there for any transaction that begins. `true` if the field is there.
+    /// O(log n); a small hash becomes a large one.
     ///
     /// ```
     /// use darter_storage::{Deadline, HashValue, Options, Store, TimeSource, Value, ValueRef};
