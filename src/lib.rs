@@ -12,6 +12,7 @@ pub mod commands;
 pub mod config;
 mod fault;
 pub mod glob;
+mod habit;
 pub mod info;
 pub mod interest;
 pub mod latency;

@@ -4,7 +4,6 @@
 mod acceptor;
 mod connection;
 pub mod descriptors;
-mod linger;
 mod rounds;
 mod worker;
 

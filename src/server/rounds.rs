@@ -7,11 +7,20 @@ use std::future::Future;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::linger::{Habit, LINGER};
 use crate::collection;
 use crate::fault::fault;
+use crate::habit::Habit;
 use crate::session::kept_gate;
 use crate::wakers::wake_after_sockets;
+
+/// How long a thread without work looks at its sockets before it sleeps, if such moments have been worth
+/// it: where requests come one after the other, to be woken takes it as much time as those looks, and
+/// whoever sends waits for it.
+const LINGER: Duration = Duration::from_micros(50);
+
+/// Who takes the processor for longer, where it is yielded between two looks, is not who sends the next
+/// request: to be woken would have been sooner.
+const LONG: Duration = Duration::from_micros(2_500);
 
 /// For so much time that a round took besides, one more of those goes on that yielded: about a slice.
 const SHARE: Duration = Duration::from_micros(250);
@@ -72,7 +81,7 @@ enum State {
 
 /// The task. It is woken in each round until the thread sleeps.
 pub(super) fn attend() -> impl Future<Output = ()> {
-    let mut habit = Habit::default();
+    let mut habit = Habit::new();
     let mut turns = TURNS.get();
     let mut state = State::Works;
     let mut began: Option<Instant> = None;
@@ -90,8 +99,8 @@ pub(super) fn attend() -> impl Future<Output = ()> {
         }
         collection::collect_if_wanted();
         state = match state {
-            State::Lingers(_) if has_news => {
-                habit.note(true);
+            State::Lingers(since) if has_news => {
+                habit.note(since.elapsed() < LONG);
                 State::Works
             }
             _ if has_news || has_line => State::Works,
@@ -248,6 +257,25 @@ mod tests {
         });
         let rounds = 10 * (usize::from(Habit::SKIPPED_MAX) + 1);
         assert_eq!((0..rounds).filter(|_| request_apart()).count(), 10);
+    }
+
+    #[test]
+    fn it_seldom_lingers_where_the_processor_is_gone_for_long_meanwhile() {
+        let mut thread = Thread::new();
+        thread.get_used_to_requests();
+        let mut lingers_in_vain = || {
+            let lingers = thread.lingers_after_a_request();
+            let begun = Instant::now();
+            while lingers && begun.elapsed() < 2 * LONG {
+                std::hint::spin_loop();
+            }
+            lingers
+        };
+        (0..Habit::WORTH_MAX).for_each(|_| {
+            lingers_in_vain();
+        });
+        let rounds = 10 * (usize::from(Habit::SKIPPED_MAX) + 1);
+        assert_eq!((0..rounds).filter(|_| lingers_in_vain()).count(), 10);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 use darter_storage::{CommitError, Transaction};
 
 use super::batch::{Batch, Looked};
+use super::give_way::give_way;
 use super::retry::Surroundings;
 use super::{Core, Session, dispatch, kept_gate};
 use crate::commands::args::Args;
@@ -255,6 +256,7 @@ impl Session {
     fn catch_up(&mut self) -> bool {
         loop {
             self.combined.losses += 1;
+            give_way();
             let may_go_on = self.combined.losses < LOSSES_MAX;
             match may_go_on.then(|| self.run_again()) {
                 Some(Again::Ran) => return true,

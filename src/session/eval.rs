@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use darter_storage::{CommitError, Escalation, Mode, Store, Transaction};
 
+use super::give_way::give_way;
 use super::multi::Item;
 use super::script_host::{Effects, Target};
 use super::script_run::{Advanced, Ended, Flight};
@@ -242,6 +243,7 @@ impl Script {
             }
             Err(CommitError::Conflict(_)) => {
                 self.lost(&core.services.store, &transaction);
+                give_way();
                 Outcome::Lost
             }
             // It holds a pin, so it may not wait: one that can, does.

@@ -16,6 +16,7 @@ mod exec_counts;
 mod explain;
 mod function_load;
 mod gate_line;
+mod give_way;
 mod held_snapshot;
 pub(crate) mod kept_gate;
 mod large_reply;

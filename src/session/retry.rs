@@ -4,6 +4,7 @@ use std::task::Waker;
 
 use darter_storage::{CommitError, Escalation, Mode, Transaction};
 
+use super::give_way::give_way;
 use super::{Core, Pending, Step, large_reply};
 use crate::clients::ReplyMode;
 use crate::commands::args::{Args, KeptArguments};
@@ -286,6 +287,7 @@ fn run_deferring(
             let waits_for_gate = matches!(first, AttemptOutcome::GateClosed);
             if !waits_for_gate {
                 escalation.failed(&transaction);
+                give_way();
             }
             let kept = KeptCommand::new(command, run, args, database);
             Some(Box::new(Retry {
@@ -348,7 +350,10 @@ impl Retry {
                     return RetryProgress::Done;
                 }
                 AttemptOutcome::Blocked(wait) => return RetryProgress::Blocked(wait),
-                AttemptOutcome::Conflict => self.escalation.failed(&transaction),
+                AttemptOutcome::Conflict => {
+                    self.escalation.failed(&transaction);
+                    give_way();
+                }
                 AttemptOutcome::GateClosed => self.waits_for_gate = true,
             }
         }
