@@ -280,7 +280,7 @@ impl Session {
         let Some(transaction) = &mut combined.transaction else {
             return Again::Failed;
         };
-        transaction.restart();
+        transaction.retry();
         output.truncate(combined.reply_from);
         for member in &combined.members {
             let arguments = member.looked.request.arguments(batch.bytes());

@@ -93,6 +93,7 @@ fn what_has_lost_is_done_again_before_it_is_committed() {
         ":11\r\n+OK\r\n:12\r\n"
     );
     assert_eq!(figure(&mut client, "conflicts"), "0");
+    assert_eq!(figure(&mut client, "retries"), "1");
 }
 
 #[test]

@@ -43,7 +43,7 @@ macro_rules! counters {
 counters! {
     /// Writes and transactions that became part of history.
     commits,
-    /// Attempts that failed because somebody else had changed what they read.
+    /// Commits that were refused: somebody else had changed what they read.
     conflicts,
     /// Times that a storage call met a closed gate.
     gate_waits,

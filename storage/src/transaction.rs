@@ -200,6 +200,28 @@ impl Transaction {
         }
     }
 
+    /// Begins anew after it has lost, at its commit or before: a [`restart`](Transaction::restart) that
+    /// counts as a retry in [`Store::counts`](crate::Store::counts). For whoever needs no
+    /// [`Escalation`](crate::Escalation), because there is another way to go on.
+    ///
+    /// ```
+    /// use darter_storage::{Mode, Store};
+    /// let store = Store::new();
+    /// store.set("n", "1");
+    /// let mut tx = store.begin(Mode::Direct);
+    /// assert_eq!(tx.integer(0, b"n")?, Some(1));
+    /// store.set("n", "10"); // somebody else
+    /// assert!(tx.has_lost());
+    /// tx.retry();
+    /// assert_eq!(tx.integer(0, b"n")?, Some(10));
+    /// assert_eq!(store.counts().retries, 1);
+    /// # Ok::<(), darter_storage::Error>(())
+    /// ```
+    pub fn retry(&mut self) {
+        count(&self.local.state().counters.retries, 1);
+        self.restart();
+    }
+
     /// Begins with the gate closed under `ticket`; the gate opens when the transaction is dropped.
     pub(crate) fn begin_exclusive(
         inner: &Arc<Inner>,
