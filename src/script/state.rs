@@ -21,11 +21,15 @@ use super::preempt::with_control;
 use super::random::Random;
 use super::sandbox;
 
-/// A state that has taken more than this from the system is not used again: its arena would not
-/// give it back.
+/// A state without scripts that has taken more than this from the system is not used again: its arena
+/// would not give it back.
 const REUSE_BYTES_MAX: usize = 512 << 10;
 /// Functions kept compiled in one state.
 const COMPILED_MAX: usize = 256;
+/// What they take, with what compiling them left.
+const COMPILED_BYTES_MAX: usize = 1 << 20;
+/// So much more may be taken for each byte of them: as much as it grows by between two collections.
+const REUSE_PER_COMPILED_BYTE: usize = SHORT_RUN_PAUSE_PERCENT as usize / 100 + 1;
 
 /// Garbage collections begin when memory has grown to this percentage of what was live. A script
 /// that ends within its first slice seldom needs one; a longer one gets Lua's usual pace.
@@ -58,6 +62,7 @@ pub(super) struct State {
     lua: NonNull<ffi::lua_State>,
     arena: ManuallyDrop<Box<Arena>>,
     compiled: CompiledFunctions,
+    compiled_bytes: usize,
     /// Functions of libraries, where they can be called without their library's being run.
     pub(super) callbacks: Callbacks,
     /// What becomes of the functions that the running library registers.
@@ -91,6 +96,7 @@ impl State {
             lua,
             arena: ManuallyDrop::new(arena),
             compiled: ShaMap::default(),
+            compiled_bytes: 0,
             callbacks: Callbacks::default(),
             registering: Registering::No,
             script: None,
@@ -352,9 +358,12 @@ impl State {
                 Registering::No => CHUNK_NAME,
                 Registering::All(_) | Registering::Again => LIBRARY_NAME,
             };
+            let before = (*state).arena.used_bytes();
             with_control(|control| control.enter_lua());
             let status = ffi::luaL_loadbufferx(lua, start, length, name.as_ptr(), c"t".as_ptr());
             with_control(|control| control.enter_rust());
+            // Fewer if a collection ran meanwhile.
+            (*state).compiled_bytes += (*state).arena.used_bytes().saturating_sub(before);
             if status != ffi::LUA_OK {
                 return false;
             }
@@ -426,7 +435,9 @@ impl State {
         self.scratch.shrink();
         self.arena.begin_run(usize::MAX);
         self.registering = Registering::No;
-        self.arena.reserved_bytes() <= REUSE_BYTES_MAX
+        let reserved_bytes_max = REUSE_BYTES_MAX + REUSE_PER_COMPILED_BYTE * self.compiled_bytes;
+        self.arena.reserved_bytes() <= reserved_bytes_max
+            && self.compiled_bytes <= COMPILED_BYTES_MAX
             && self.compiled.len() + self.callbacks.len() < COMPILED_MAX
     }
 }
