@@ -308,7 +308,9 @@ pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
     let mut rest = line;
     loop {
-        rest = rest.trim_ascii_start();
+        while let Some(behind) = rest.split_first().filter(|(byte, _)| is_space(**byte)) {
+            rest = behind.1;
+        }
         if rest.is_empty() {
             return Some(words);
         }
@@ -318,7 +320,7 @@ pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
             match first {
                 b'"' => rest = double_quoted(rest, &mut word)?,
                 b'\'' => rest = single_quoted(rest, &mut word)?,
-                space if space.is_ascii_whitespace() || space == 0 => break,
+                b' ' | b'\n' | b'\r' | b'\t' | 0 => break,
                 other => word.push(other),
             }
         }
@@ -326,10 +328,16 @@ pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     }
 }
 
+/// What C calls a space: as Redis, all of it ends quotes and is passed over before a word, but not all
+/// of it ends a word.
+fn is_space(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == 0x0b
+}
+
 /// What follows a closing quote must end the word.
 fn closed(rest: &[u8]) -> Option<&[u8]> {
     rest.first()
-        .is_none_or(u8::is_ascii_whitespace)
+        .is_none_or(|byte| is_space(*byte))
         .then_some(rest)
 }
 

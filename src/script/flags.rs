@@ -4,6 +4,8 @@
 //! replaces the defaults if it is of the `--!df` kind or names a flag that chooses the mode; one
 //! that names only Redis's own flags adds to them.
 
+use crate::resp::parser::split_words;
+
 /// A set of flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Flags(u16);
@@ -129,6 +131,12 @@ impl Flags {
     }
 }
 
+/// The first line of `text`, which a zero byte may not stand in; `None` if it does not end.
+pub(super) fn first_line(text: &[u8]) -> Option<&[u8]> {
+    let end = memchr::memchr2(b'\n', 0, text)?;
+    (text[end] == b'\n').then(|| &text[..end])
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -148,11 +156,11 @@ pub enum FlagsError {
     /// A `#!` header without an end.
     #[error("Invalid script shebang")]
     InvalidShebang,
-    /// A `#!` header without an engine.
+    /// A `#!` header whose quotes do not balance.
     #[error("Invalid engine in script shebang")]
     NoEngine,
     /// A `#!` header of another engine.
-    #[error("Unexpected engine in script shebang: #!{0}")]
+    #[error("Unexpected engine in script shebang: {0}")]
     UnknownEngine(String),
     /// Something else in a `#!` header.
     #[error("Unknown lua shebang option: {0}")]
@@ -176,8 +184,8 @@ impl Header {
     /// # Errors
     /// [`FlagsError`].
     pub fn of(body: &[u8]) -> Result<Header, FlagsError> {
-        if let Some(rest) = body.strip_prefix(b"#!") {
-            return Header::shebang(rest);
+        if body.starts_with(b"#!") {
+            return Header::shebang(body);
         }
         let Some(rest) = body.trim_ascii_start().strip_prefix(b"--!df flags=") else {
             return Ok(Header::None);
@@ -189,30 +197,25 @@ impl Header {
         Ok(Header::Replaces(Flags::parse(&rest[..end])?))
     }
 
-    fn shebang(rest: &[u8]) -> Result<Header, FlagsError> {
-        let end = rest.iter().position(|byte| *byte == b'\n');
-        let line = &rest[..end.ok_or(FlagsError::InvalidShebang)?];
-        let mut words = line
-            .split(u8::is_ascii_whitespace)
-            .filter(|word| !word.is_empty());
-        match words.next() {
-            None => return Err(FlagsError::NoEngine),
-            Some(b"lua") => {}
-            Some(other) => return Err(FlagsError::UnknownEngine(text(other))),
+    fn shebang(body: &[u8]) -> Result<Header, FlagsError> {
+        let line = first_line(body).ok_or(FlagsError::InvalidShebang)?;
+        let words = split_words(line).ok_or(FlagsError::NoEngine)?;
+        let mut words = words.iter();
+        match words.next().map(Vec::as_slice) {
+            Some(b"#!lua") => {}
+            other => return Err(FlagsError::UnknownEngine(text(other.unwrap_or_default()))),
         }
         let mut flags = Flags::NONE;
         for word in words {
-            if word.starts_with(b"name=") {
-                continue;
-            }
             let list = word.strip_prefix(b"flags=");
             let list = list.ok_or_else(|| FlagsError::UnknownOption(text(word)))?;
+            if list.is_empty() {
+                continue;
+            }
             for name in list.split(|byte| matches!(byte, b',' | b';')) {
-                if !name.is_empty() {
-                    let flag = Flags::of_name(name);
-                    let unknown = || FlagsError::UnknownInShebang(text(name));
-                    flags = flags.with(flag.ok_or_else(unknown)?);
-                }
+                let flag = Flags::of_name(name);
+                let unknown = || FlagsError::UnknownInShebang(text(name));
+                flags = flags.with(flag.ok_or_else(unknown)?);
             }
         }
         Ok(Header::naming(flags.checked()?))
@@ -257,8 +260,8 @@ mod tests {
                 Header::Adds(Flags::NO_WRITES),
             ),
             (
-                b"#!lua name=x flags=allow-undeclared-keys\n",
-                Header::Replaces(undeclared),
+                b"#!lua flags=no-writes \"flags=allow-undeclared-keys\" flags=\n",
+                Header::Replaces(undeclared.with(Flags::NO_WRITES)),
             ),
             (
                 b"\n --!df flags=allow-undeclared-keys,disable-atomicity\n",
@@ -285,9 +288,24 @@ mod tests {
                 FlagsError::UnknownInShebang("x".into()),
             ),
             (b"#!lua", FlagsError::InvalidShebang),
-            (b"#!\n", FlagsError::NoEngine),
-            (b"#!js\n", FlagsError::UnknownEngine("js".into())),
+            (b"#!lua \0\n", FlagsError::InvalidShebang),
+            (b"#!\n", FlagsError::UnknownEngine("#!".into())),
+            (b"#! lua\n", FlagsError::UnknownEngine("#!".into())),
+            (b"#!js\n", FlagsError::UnknownEngine("#!js".into())),
+            (b"#!lua \"x\n", FlagsError::NoEngine),
             (b"#!lua a=b\n", FlagsError::UnknownOption("a=b".into())),
+            (
+                b"#!lua name=x\n",
+                FlagsError::UnknownOption("name=x".into()),
+            ),
+            (
+                b"#!lua flags=,\n",
+                FlagsError::UnknownInShebang(String::new()),
+            ),
+            (
+                b"#!lua flags=no-writes,,allow-oom\n",
+                FlagsError::UnknownInShebang(String::new()),
+            ),
             (b"--!df flags=x\n", FlagsError::Unknown("x".into())),
             (
                 b"--!df flags=rollback-on-error,disable-atomicity\n",

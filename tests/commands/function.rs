@@ -66,6 +66,48 @@ const LIBRARIES: &[&str] = &[
     "redis.register_function(\\'f\\' .. redis.LOG_WARNING, function() end) return 5",
 ];
 
+const HEADERS: &[&str] = &[
+    "#!",
+    "#! lua",
+    "#!LUA",
+    "#!lua ",
+    "#!lua\\r",
+    "#!lua\\x09flags=",
+    "#!lua name=x",
+    "#!lua name=x flags=no-writes",
+    "#!lua flags=",
+    "#!lua flags=,",
+    "#!lua flags=no-writes,",
+    "#!lua flags=,no-writes",
+    "#!lua flags=no-writes,,allow-oom",
+    "#!lua flags=no-writes flags=allow-oom",
+    "#!lua flags= no-writes",
+    "#!lua flags",
+    "#!lua FLAGS=no-writes",
+    "#!lua foo",
+    "#!lua foo=1",
+    "#!lua \"flags=no-writes\"",
+    "#!lua \"flags=no-writes",
+    "#!lua flags=\"no-writes\"x",
+    "#!lua name=\"a\\\\x62\"",
+    "#!\"lua\" name=x",
+    "#!lua \\'name=x\\'",
+];
+
+#[test]
+fn first_lines_are_read_as_by_redis() {
+    let mut lines = Vec::new();
+    for header in HEADERS {
+        let body = "\\nreturn redis.call(\\'SET\\', KEYS[1], 1)";
+        lines.push(format!(
+            "EVAL '{header}{body}' 1 k; SCRIPT LOAD '{header}{body}'"
+        ));
+        let body = "\\nredis.register_function(\\'f\\', function() return 1 end)";
+        lines.push(format!("FUNCTION FLUSH; FUNCTION LOAD '{header}{body}'"));
+    }
+    compare_lines(&lines, &["HELLO 2"]);
+}
+
 #[test]
 fn libraries_are_taken_and_refused_as_by_redis() {
     let listed = |library: &&str| format!("{}; FUNCTION LIST WITHCODE", load(library));

@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::cache::{Cached, digest_of};
 use super::engine::{Kind, Script};
-use super::flags::{Flags, Header};
+use super::flags::{Flags, Header, first_line};
 use super::found::State;
+use crate::resp::parser::split_words;
 use register::Registered;
 
 pub use register::RegisterError;
@@ -29,32 +30,28 @@ pub fn is_name(name: &[u8]) -> bool {
 ///
 /// # Errors
 /// [`MetadataError`].
-pub fn name_of(code: &[u8]) -> Result<&[u8], MetadataError> {
-    let rest = code.strip_prefix(b"#!").ok_or(MetadataError::Missing)?;
-    let end = rest.iter().position(|byte| *byte == b'\n');
-    let line = &rest[..end.ok_or(MetadataError::Invalid)?];
-    let mut words = line
-        .split(u8::is_ascii_whitespace)
-        .filter(|word| !word.is_empty());
+pub fn name_of(code: &[u8]) -> Result<Vec<u8>, MetadataError> {
+    if !code.starts_with(b"#!") {
+        return Err(MetadataError::Missing);
+    }
+    let words = first_line(code).and_then(split_words);
+    let mut words = words.ok_or(MetadataError::Invalid)?.into_iter();
     let engine = words.next().unwrap_or_default();
     let mut name = None;
-    for word in words {
-        let value = word
-            .split_at_checked(5)
-            .filter(|(key, _)| key.eq_ignore_ascii_case(b"name="));
-        let (_, value) = value.ok_or_else(|| MetadataError::Unknown(text(word)))?;
-        if name.replace(value).is_some() {
+    for mut word in words {
+        let key = word.get(..5);
+        if !key.is_some_and(|key| key.eq_ignore_ascii_case(b"name=")) {
+            return Err(MetadataError::Unknown(text(&word)));
+        }
+        if name.replace(word.split_off(5)).is_some() {
             return Err(MetadataError::TwoNames);
         }
     }
     let name = name.ok_or(MetadataError::NoName)?;
-    let quoted = name
-        .strip_prefix(b"\"")
-        .and_then(|name| name.strip_suffix(b"\""));
-    let name = quoted.unwrap_or(name);
-    if !is_name(name) {
+    if !is_name(&name) {
         return Err(MetadataError::BadName);
     }
+    let engine = engine.get(2..).unwrap_or_default();
     if !engine.eq_ignore_ascii_case(b"lua") {
         return Err(MetadataError::Engine(text(engine)));
     }

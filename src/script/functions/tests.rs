@@ -26,12 +26,15 @@ fn names(registry: &Registry) -> Vec<String> {
 
 #[test]
 fn the_first_line_names_the_library() {
-    assert_eq!(name_of(b"#!lua name=mine\n"), Ok(&b"mine"[..]));
-    assert_eq!(name_of(b"#!LUA NAME=\"mine\" \r\n"), Ok(&b"mine"[..]));
+    assert_eq!(name_of(b"#!lua name=mine\n"), Ok(b"mine".into()));
+    assert_eq!(name_of(b"#!LUA NAME=\"mine\" \r\n"), Ok(b"mine".into()));
+    assert_eq!(name_of(b"#!lua 'name=mine'\n"), Ok(b"mine".into()));
     for (code, error) in [
         (&b"return 1"[..], MetadataError::Missing),
         (b"#!lua name=mine", MetadataError::Invalid),
+        (b"#!lua name=\"mine\n", MetadataError::Invalid),
         (b"#!lua\n", MetadataError::NoName),
+        (b"#! lua\n", MetadataError::Unknown("lua".into())),
         (b"#!lua name=a name=b\n", MetadataError::TwoNames),
         (b"#!lua name=a b=c\n", MetadataError::Unknown("b=c".into())),
         (b"#!lua name=\n", MetadataError::BadName),
