@@ -49,8 +49,9 @@ fn random(frame: &mut Frame) -> Result<c_int, Failure> {
 
 fn push_whole(frame: &Frame, value: f64) {
     match number::as_integer(value) {
-        Some(integer) => frame.push_integer(integer),
-        None => frame.push_number(value),
+        // The least integer is its own opposite; as a double it is not.
+        Some(integer) if integer != i64::MIN => frame.push_integer(integer),
+        _ => frame.push_number(value),
     }
 }
 

@@ -34,5 +34,6 @@ pub(super) fn format_general(number: f64, digits: usize) -> String {
 /// `number` as an integer, if it is one and fits.
 pub(super) fn as_integer(number: f64) -> Option<i64> {
     let integer = truncate(number);
-    (integer as f64 == number && integer != i64::MIN).then_some(integer)
+    // As a double 2^63 - 1 is 2^63, but nothing is cut to it.
+    (integer as f64 == number).then_some(integer)
 }
