@@ -64,6 +64,10 @@ fn cjson_encode_answers_as_redis() {
             "cjson.encode({[11]=1})",
             "-ERR user_script:1: Cannot serialise table: excessively sparse array",
         ),
+        (
+            "cjson.encode({[1700000000000]=1})",
+            "${\"1700000000000\":1}",
+        ),
         ("cjson.encode({[1.5]=1})", "${\"1.5\":1}"),
         ("cjson.encode({[-1]=1})", "${\"-1\":1}"),
         ("cjson.encode({[0]=1})", "${\"0\":1}"),

@@ -185,7 +185,8 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    /// The largest key of the table on top of the stack, if all keys are positive integers.
+    /// The largest key of the table on top of the stack, if all keys are positive integers that C's
+    /// `int` holds. Redis takes larger ones, such as times, for names, too.
     fn array_length(&mut self) -> Result<Option<usize>, Failure> {
         let lua = self.frame.lua;
         let (mut largest, mut items) = (0_i64, 0_i64);
@@ -199,7 +200,7 @@ impl Encoder<'_> {
             let key = (self.frame.kind(-2) == ffi::LUA_TNUMBER)
                 .then(|| self.frame.number(-2).and_then(number::as_integer))
                 .flatten();
-            let Some(key) = key.filter(|&key| key > 0) else {
+            let Some(key) = key.filter(|key| (1..=i64::from(i32::MAX)).contains(key)) else {
                 // SAFETY: key and value are on top.
                 unsafe { ffi::lua_settop(lua, -3) };
                 return Ok(None);
