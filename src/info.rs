@@ -12,7 +12,7 @@ use crate::memory;
 use crate::memory_figures::Figures;
 use crate::pubsub::Kind;
 use crate::services::Services;
-use crate::stats::{ScriptMode, ThreadStats};
+use crate::stats::{HISTOGRAM_BUCKETS, ScriptMode, ThreadStats, bucket_bound_ns};
 
 /// A section: its name in requests, whether INFO without arguments shows it, and its text.
 type Section = (&'static str, bool, fn(&Services, &mut Text));
@@ -34,6 +34,7 @@ const SECTIONS: &[Section] = &[
     ("modules", true, |_, _| {}),
     ("commandstats", false, commandstats),
     ("errorstats", true, errorstats),
+    ("latencystats", false, latencystats),
     ("cluster", true, cluster),
     ("keyspace", true, keyspace),
 ];
@@ -81,8 +82,10 @@ fn server(services: &Services, text: &mut Text) {
     text.line("redis_mode", mode);
     text.line("os", std::env::consts::OS);
     text.line("arch_bits", usize::BITS);
+    text.line("monotonic_clock", "POSIX clock_gettime");
     text.line("multiplexing_api", "tokio");
     text.line("process_id", std::process::id());
+    text.line("process_supervised", "no");
     text.line("run_id", &services.run_id);
     text.line("tcp_port", services.config.startup.port);
     text.line("server_time_usec", services.store.now_ms() * 1000);
@@ -90,9 +93,11 @@ fn server(services: &Services, text: &mut Text) {
     text.line("uptime_in_days", uptime_s / 86_400);
     text.line("hz", 10);
     text.line("configured_hz", 10);
+    text.line("lru_clock", services.store.now_ms() / 1000 % (1 << 24));
     if let Ok(path) = std::env::current_exe() {
         text.line("executable", path.display());
     }
+    text.line("io_threads_active", 0);
     text.line("data_plane_threads", services.config.startup.threads);
 }
 
@@ -168,12 +173,16 @@ fn memory_section(services: &Services, text: &mut Text) {
     text.line("maxmemory_policy", "noeviction");
     let ratio = figures.fragmentation();
     text.line("mem_fragmentation_ratio", format_args!("{ratio:.2}"));
+    let more = resident.cast_signed() - used.cast_signed();
+    text.line("mem_fragmentation_bytes", more);
     text.line("mem_allocator", "mimalloc");
+    text.line("mem_not_counted_for_evict", 0);
     text.line("mem_clients_normal", clients);
     text.line("mem_clients_slaves", 0);
     text.line("mem_cluster_links", 0);
     text.line("mem_aof_buffer", 0);
     text.line("mem_replication_backlog", 0);
+    text.line("mem_total_replication_buffers", 0);
     text.line("active_defrag_running", 0);
     text.line("lazyfree_pending_objects", 0);
     text.line("number_of_cached_scripts", scripts);
@@ -187,17 +196,65 @@ fn memory_section(services: &Services, text: &mut Text) {
 fn persistence(services: &Services, text: &mut Text) {
     text.line("loading", 0);
     text.line("async_loading", 0);
+    text.line("current_cow_peak", 0);
+    text.line("current_cow_size", 0);
+    text.line("current_cow_size_age", 0);
+    text.line("current_fork_perc", "0.00");
+    text.line("current_save_keys_processed", 0);
+    text.line("current_save_keys_total", 0);
     // Nothing has ever been saved.
     text.line(
         "rdb_changes_since_last_save",
         services.store.counts().commits,
     );
     text.line("rdb_bgsave_in_progress", 0);
+    // As in a Redis that has never saved anything, here and below.
+    text.line("rdb_last_bgsave_status", "ok");
+    text.line("rdb_last_bgsave_time_sec", -1);
+    text.line("rdb_current_bgsave_time_sec", -1);
     text.line("rdb_saves", 0);
+    text.line("rdb_last_cow_size", 0);
+    text.line("rdb_last_load_keys_expired", 0);
+    text.line("rdb_last_load_keys_loaded", 0);
     text.line("aof_enabled", 0);
     text.line("aof_rewrite_in_progress", 0);
     text.line("aof_rewrite_scheduled", 0);
+    text.line("aof_last_rewrite_time_sec", -1);
+    text.line("aof_current_rewrite_time_sec", -1);
+    text.line("aof_last_bgrewrite_status", "ok");
+    text.line("aof_rewrites", 0);
+    text.line("aof_rewrites_consecutive_failures", 0);
+    text.line("aof_last_write_status", "ok");
+    text.line("aof_last_cow_size", 0);
+    text.line("module_fork_in_progress", 0);
+    text.line("module_fork_last_cow_size", 0);
 }
+
+/// What goes to replicas and comes from a master: there are none.
+const REPLICATION_TRAFFIC: [(&str, &str); 4] = [
+    ("total_net_repl_input_bytes", "0"),
+    ("total_net_repl_output_bytes", "0"),
+    ("instantaneous_input_repl_kbps", "0.00"),
+    ("instantaneous_output_repl_kbps", "0.00"),
+];
+
+/// Counts of what does not happen here: MIGRATE, replicas, defragmentation, tracking, threads for input and output.
+const NEVER: [&str; 14] = [
+    "migrate_cached_sockets",
+    "slave_expires_tracked_keys",
+    "active_defrag_hits",
+    "active_defrag_misses",
+    "active_defrag_key_hits",
+    "active_defrag_key_misses",
+    "total_active_defrag_time",
+    "current_active_defrag_time",
+    "tracking_total_keys",
+    "tracking_total_items",
+    "tracking_total_prefixes",
+    "unexpected_error_replies",
+    "io_threaded_reads_processed",
+    "io_threaded_writes_processed",
+];
 
 fn stats(services: &Services, text: &mut Text) {
     let stats = &services.stats;
@@ -216,6 +273,9 @@ fn stats(services: &Services, text: &mut Text) {
     let kilobytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);
     text.line("instantaneous_input_kbps", kilobytes(input_bytes));
     text.line("instantaneous_output_kbps", kilobytes(output_bytes));
+    for (name, nothing) in REPLICATION_TRAFFIC {
+        text.line(name, nothing);
+    }
     text.line("rejected_connections", own(&stats.rejected_connections));
     text.line("expired_keys", counts.expired);
     text.line("evicted_keys", 0);
@@ -233,7 +293,9 @@ fn stats(services: &Services, text: &mut Text) {
     text.line("sync_full", 0);
     text.line("sync_partial_ok", 0);
     text.line("sync_partial_err", 0);
-    text.line("tracking_total_keys", 0);
+    for name in NEVER {
+        text.line(name, 0);
+    }
     text.line("total_error_replies", errors);
     text.line(
         "client_output_buffer_limit_disconnections",
@@ -247,7 +309,10 @@ fn replication(_: &Services, text: &mut Text) {
     text.line("connected_slaves", 0);
     text.line("master_failover_state", "no-failover");
     text.line("master_repl_offset", 0);
+    text.line("second_repl_offset", -1);
     text.line("repl_backlog_active", 0);
+    text.line("repl_backlog_first_byte_offset", 0);
+    text.line("repl_backlog_histlen", 0);
 }
 
 fn cpu(_: &Services, text: &mut Text) {
@@ -365,6 +430,34 @@ fn commandstats(services: &Services, text: &mut Text) {
             format_args!(
                 "calls={calls},usec={usec},usec_per_call={per_call:.2},rejected_calls={rejected},\
                  failed_calls={failed}"
+            ),
+        );
+    }
+}
+
+/// What most calls of each command took at most; the calls are counted by classes (`stats`).
+fn latencystats(services: &Services, text: &mut Text) {
+    for entry in table::all() {
+        let (buckets, calls) = services.stats.calls_by_time(entry.index);
+        if calls == 0 {
+            continue;
+        }
+        let percentile_us = |hundredths: f64| {
+            let wanted = (calls as f64 * hundredths / 100.0).ceil();
+            let mut counted = 0;
+            let bucket = buckets.iter().position(|count| {
+                counted += count;
+                counted as f64 >= wanted
+            });
+            bucket_bound_ns(bucket.unwrap_or(HISTOGRAM_BUCKETS - 1)) as f64 / 1000.0
+        };
+        text.line(
+            &format!("latency_percentiles_usec_{}", entry.full_name()),
+            format_args!(
+                "p50={:.3},p99={:.3},p99.9={:.3}",
+                percentile_us(50.0),
+                percentile_us(99.0),
+                percentile_us(99.9)
             ),
         );
     }

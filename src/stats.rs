@@ -36,11 +36,16 @@ fn bucket_of(nanoseconds: u64) -> usize {
     bucket.min(HISTOGRAM_BUCKETS - 1)
 }
 
-/// Microseconds that the calls of a class take at most, rounded as Redis's histogram, which has two
+/// Nanoseconds that the calls of a class take at most, rounded as Redis's histogram, which has two
 /// digits, does. The last class has all that take longer.
-pub fn bucket_bound_us(bucket: usize) -> u64 {
+pub fn bucket_bound_ns(bucket: usize) -> u64 {
     let bound_ns = 1 << (FIRST_BUCKET_NS_LOG2 + bucket as u32);
-    (bound_ns + (bound_ns >> 7) - 1) / 1000
+    bound_ns + (bound_ns >> 7) - 1
+}
+
+/// As `bucket_bound_ns`, in microseconds.
+pub fn bucket_bound_us(bucket: usize) -> u64 {
+    bucket_bound_ns(bucket) / 1000
 }
 
 impl CommandCounts {
@@ -191,6 +196,15 @@ impl Stats {
     /// The counts of each thread.
     pub fn threads(&self) -> std::sync::MutexGuard<'_, Vec<Arc<ThreadStats>>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The calls of the command at `index` by their time, and how many there are.
+    pub fn calls_by_time(&self, index: usize) -> ([u64; HISTOGRAM_BUCKETS], u64) {
+        let mut buckets = [0; HISTOGRAM_BUCKETS];
+        for thread in self.threads().iter() {
+            thread.commands[index].add_to(&mut buckets);
+        }
+        (buckets, buckets.iter().sum())
     }
 
     /// The sum of one counter over all threads.

@@ -9,8 +9,7 @@ use super::table::{self, Entry};
 use crate::clients::Context;
 use crate::latency::{Event, Sample};
 use crate::resp::reply::Reply;
-use crate::services::Services;
-use crate::stats::{HISTOGRAM_BUCKETS, bucket_bound_us};
+use crate::stats::bucket_bound_us;
 
 /// The longest bar of LATENCY GRAPH.
 const BAR_MAX: u64 = 50;
@@ -168,15 +167,6 @@ fn reset(
     Ok(())
 }
 
-/// The calls of a command by their time, and how many there are.
-fn buckets(services: &Services, entry: &Entry) -> ([u64; HISTOGRAM_BUCKETS], u64) {
-    let mut buckets = [0; HISTOGRAM_BUCKETS];
-    for thread in services.stats.threads().iter() {
-        thread.commands[entry.index].add_to(&mut buckets);
-    }
-    (buckets, buckets.iter().sum())
-}
-
 /// The commands of these names; of a container's name all that are in it.
 fn named(names: &[&[u8]]) -> Vec<Entry> {
     let is_meant = |entry: &Entry| {
@@ -202,7 +192,8 @@ fn histogram(
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
     let entries = named(args.from(2)).into_iter();
-    let counted = entries.map(|entry| (entry, buckets(context.services, &entry)));
+    let stats = &context.services.stats;
+    let counted = entries.map(|entry| (entry, stats.calls_by_time(entry.index)));
     let counted: Vec<_> = counted.filter(|(_, (_, calls))| *calls > 0).collect();
     reply.map(counted.len());
     for (entry, (buckets, calls)) in counted {

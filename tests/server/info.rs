@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::support::client::{Client, Reply};
 use crate::support::info::section;
 use crate::support::process::Process;
+use crate::support::redis::Redis;
 use crate::support::server::Server;
 
 fn number(fields: &HashMap<String, String>, name: &str) -> i64 {
@@ -49,6 +50,93 @@ fn what_dashboards_look_for_is_there() {
     client.run("CONFIG RESETSTAT");
     let all = section(&mut client, "everything");
     assert!(!all.contains_key("cmdstat_get"));
+}
+
+/// What Redis tells of itself that is not so here, or that nobody counts.
+const NOT_TOLD: &[&str] = &[
+    "redis_git_sha1",
+    "redis_git_dirty",
+    "redis_build_id",
+    "atomicvar_api",
+    "gcc_version",
+    "config_file",
+    "client_recent_max_input_buffer",
+    "client_recent_max_output_buffer",
+    "clients_in_timeout_table",
+    "allocator_allocated",
+    "allocator_active",
+    "allocator_resident",
+    "allocator_frag_ratio",
+    "allocator_frag_bytes",
+    "allocator_rss_ratio",
+    "allocator_rss_bytes",
+    "rss_overhead_ratio",
+    "rss_overhead_bytes",
+    "used_memory_lua",
+    "used_memory_lua_human",
+    "used_memory_vm_eval",
+    "used_memory_scripts_eval",
+    "used_memory_vm_functions",
+    "used_memory_vm_total",
+    "used_memory_vm_total_human",
+    "lazyfreed_objects",
+    "rdb_last_save_time",
+    "expired_stale_perc",
+    "expired_time_cap_reached_count",
+    "expire_cycle_cpu_milliseconds",
+    "total_eviction_exceeded_time",
+    "current_eviction_exceeded_time",
+    "dump_payload_sanitizations",
+    "total_reads_processed",
+    "total_writes_processed",
+    "reply_buffer_shrinks",
+    "reply_buffer_expands",
+    "master_replid",
+    "master_replid2",
+    "repl_backlog_size",
+    "used_cpu_sys_main_thread",
+    "used_cpu_user_main_thread",
+];
+
+#[test]
+fn fields_have_the_names_of_redis() {
+    let Some(redis) = Redis::start() else { return };
+    let server = Server::start();
+    let names = |mut client: Client| {
+        client.run("SET k v");
+        section(&mut client, "everything")
+    };
+    let (theirs, ours) = (
+        names(redis.client()),
+        names(Client::connect(server.address)),
+    );
+    let missing: Vec<_> = theirs
+        .keys()
+        .filter(|name| !ours.contains_key(*name))
+        .collect();
+    for name in &missing {
+        let is_command = name.starts_with("cmdstat_") || name.starts_with("latency_percentiles");
+        assert!(is_command || NOT_TOLD.contains(&name.as_str()), "{name}");
+    }
+    for name in NOT_TOLD {
+        assert!(!ours.contains_key(*name), "{name} is told");
+    }
+    // Of a server that never saved anything, or that does none of it.
+    for name in theirs.keys() {
+        if ["rdb_", "aof_", "module_", "current_", "second_", "io_"]
+            .iter()
+            .any(|beginning| name.starts_with(beginning))
+            && let Some(own) = ours.get(name)
+            && name != "rdb_changes_since_last_save"
+        {
+            assert_eq!(own, &theirs[name], "{name}");
+        }
+    }
+    let latency = &ours["latency_percentiles_usec_set"];
+    assert!(
+        latency.starts_with("p50=") && latency.contains(",p99.9="),
+        "{latency}"
+    );
 }
 
 #[test]
