@@ -44,6 +44,8 @@ pub struct Startup {
     pub bind: Vec<String>,
     /// A Unix socket to listen on.
     pub unix_socket: Option<PathBuf>,
+    /// Who may connect to it, as the bits of a file's mode; 0 leaves that to the system.
+    pub unix_socket_mode: u32,
     /// A file for the log; standard output if there is none.
     pub log_file: Option<PathBuf>,
     /// How many databases there are.
@@ -163,6 +165,7 @@ impl Config {
                 port: 6379,
                 bind: vec!["127.0.0.1".into(), "-::1".into()],
                 unix_socket: None,
+                unix_socket_mode: 0,
                 log_file: None,
                 databases,
                 threads,
@@ -287,6 +290,7 @@ impl Config {
     pub fn listen(&self) -> Result<Listen, String> {
         let mut listen = Listen {
             unix_socket: self.startup.unix_socket.clone(),
+            unix_socket_mode: self.startup.unix_socket_mode,
             ..Listen::default()
         };
         if self.startup.port == 0 {

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::values::{
-    at_least, bytes, debugging, debugging_text, number, path, path_text, undeclared_keys,
-    undeclared_keys_text, yes_no, yes_no_text,
+    at_least, bytes, debugging, debugging_text, file_mode, number, path, path_text,
+    undeclared_keys, undeclared_keys_text, yes_no, yes_no_text,
 };
 use super::{Config, OUTPUT_CLASSES, OutputLimit, memory, scripting};
 use crate::notifications;
@@ -196,6 +196,18 @@ pub const PARAMETERS: &[Parameter] = &[
         get: |config| path_text(config.startup.unix_socket.as_ref()),
         set: |change, text| {
             change.startup()?.unix_socket = path(text);
+            Ok(())
+        },
+    },
+    Parameter {
+        name: "unixsocketperm",
+        value: "OCTAL",
+        has_many_words: false,
+        help: "mode of that socket's file, as chmod takes it; 0 leaves it to the system's umask",
+        when: When::Start,
+        get: |config| format!("{:o}", config.startup.unix_socket_mode),
+        set: |change, text| {
+            change.startup()?.unix_socket_mode = file_mode(text)?;
             Ok(())
         },
     },

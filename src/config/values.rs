@@ -70,6 +70,18 @@ pub(super) fn yes_no_text(value: bool) -> String {
     if value { "yes".into() } else { "no".into() }
 }
 
+/// The bits of a file's mode.
+pub(super) fn file_mode(text: &str) -> Result<u32, String> {
+    // As Redis reads them, no digits are 0.
+    let digits = if text.is_empty() { "0" } else { text };
+    let mode = i64::from_str_radix(digits, 8)
+        .map_err(|_| "argument couldn't be parsed as an octal number")?;
+    match u32::try_from(mode) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err("argument must be between 0 and 777 inclusive".into()),
+    }
+}
+
 pub(super) fn path(text: &str) -> Option<std::path::PathBuf> {
     (!text.is_empty()).then(|| text.into())
 }

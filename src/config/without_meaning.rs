@@ -29,7 +29,6 @@ pub(super) const WITHOUT_MEANING: &[(&str, &str)] = &[
     ("pidfile", ""),
     ("supervised", "no"),
     ("tcp-backlog", "511"),
-    ("unixsocketperm", "0"),
     ("bind-source-addr", ""),
     ("socket-mark-id", "0"),
     ("always-show-logo", "no"),

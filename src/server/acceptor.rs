@@ -1,15 +1,16 @@
 //! Accepting: each new socket goes to the thread with the fewest connections.
 
+use std::fs::Permissions;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use socket2::{Domain, SockRef, Socket as RawSocket, TcpKeepalive, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
@@ -56,7 +57,7 @@ pub(super) fn start(
         .collect::<io::Result<_>>()?;
     let unix = listen.unix_socket.as_deref();
     let unix = unix
-        .map(|path| bind_unix(path).map_err(at(path.display())))
+        .map(|path| bind_unix(path, listen.unix_socket_mode).map_err(at(path.display())))
         .transpose()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let services = Arc::clone(services);
@@ -124,14 +125,20 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-fn bind_unix(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
+fn bind_unix(path: &Path, mode: u32) -> io::Result<std::os::unix::net::UnixListener> {
     // A socket that an earlier server left behind; anything else stays where it is.
     if std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
         std::fs::remove_file(path)?;
     }
-    let listener = std::os::unix::net::UnixListener::bind(path)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+    let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Before it listens: nobody gets in whom the mode keeps out.
+    if mode != 0 {
+        std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+    }
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 async fn accept_tcp(listener: &TcpListener, services: &Arc<Services>, workers: &[Worker]) {

@@ -35,6 +35,8 @@ pub struct Listen {
     pub optional_addresses: Vec<SocketAddr>,
     /// A Unix socket.
     pub unix_socket: Option<PathBuf>,
+    /// Who may connect to it, as the bits of a file's mode; 0 leaves that to the system.
+    pub unix_socket_mode: u32,
 }
 
 /// A running server. `stop` ends it; dropping it does not.

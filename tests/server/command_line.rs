@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -23,6 +24,8 @@ fn what_is_wrong_is_said_in_one_line() {
         (&["--appendonly", "yes"], "cannot be kept"),
         (&["--maxclients", "0"], "must be at least 1"),
         (&["--port=0", "--unixsocket=/nowhere/s"], "/nowhere/s: No"),
+        (&["--unixsocketperm=8"], "parsed as an octal number"),
+        (&["--unixsocketperm=1777"], "between 0 and 777"),
         (&["--config", "/nowhere/a.conf"], "cannot read /nowhere"),
         (&["/nowhere/a.conf"], "cannot read /nowhere/a.conf"),
         (&["--default-lua-flags=x"], "Invalid flag: x"),
@@ -132,6 +135,26 @@ fn neither_a_hangup_nor_a_log_that_nobody_reads_ends_it() {
     assert_eq!(&pong, b"+PONG\r\n");
     send_signal(&server, "-TERM");
     assert_eq!(server.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_socket_has_the_mode_that_is_asked_for() {
+    let name = format!("darter-{}-mode.socket", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    for mode in [0o700, 0o777] {
+        let mut server = Command::new(env!("CARGO_BIN_EXE_darter"))
+            .args(["--port=0", &format!("--unixsocketperm={mode:o}")])
+            .arg("--unixsocket")
+            .arg(&path)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        drop(connect(&path));
+        let found = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(found & 0o777, mode);
+        send_signal(&server, "-TERM");
+        assert_eq!(server.wait().unwrap().code(), Some(0));
+    }
 }
 
 #[test]
