@@ -14,6 +14,8 @@ mod bitmap;
 mod blocking;
 #[path = "commands/client.rs"]
 mod client;
+#[path = "commands/config.rs"]
+mod config;
 #[path = "commands/debug.rs"]
 mod debug;
 #[path = "commands/dump.rs"]

@@ -1,6 +1,7 @@
 //! The options: each once, in the table of `parameters`, from which the command line, the
 //! configuration file, CONFIG GET, SET and REWRITE's refusal all come.
 
+mod checks;
 pub mod file;
 mod memory;
 pub mod parameters;

@@ -4,8 +4,7 @@ use std::sync::PoisonError;
 
 use super::Config;
 use super::parameters::{Change, PARAMETERS, Parameter, When, value_of};
-use super::values::bytes;
-use super::without_meaning::WITHOUT_MEANING;
+use super::without_meaning::{OLDER_NAMES, Settable, WITHOUT_MEANING, WithoutMeaning};
 use crate::glob;
 
 /// Other names of the same options.
@@ -44,17 +43,18 @@ pub fn find(name: &str) -> Option<&'static Parameter> {
         .find(|parameter| canonical(parameter.name) == name)
 }
 
-fn find_without_meaning(name: &str) -> Option<(&'static str, &'static str)> {
-    // Options of replicas have an older name each.
-    let name = canonical(name).replace("slave", "replica");
-    let mut all = WITHOUT_MEANING.iter().copied();
-    all.find(|(known, _)| canonical(known) == name)
+fn find_without_meaning(name: &str) -> Option<&'static WithoutMeaning> {
+    let name = canonical(name);
+    let older = OLDER_NAMES.iter().find(|(older, _)| *older == name);
+    let name = older.map_or(&*name, |(_, newer)| newer);
+    let mut all = WITHOUT_MEANING.iter();
+    all.find(|option| canonical(option.name) == name)
 }
 
 /// The name of an option that may be set, however it is spelled.
 pub fn known_name(name: &str) -> Option<&'static str> {
     let own = find(name).map(|parameter| parameter.name);
-    own.or_else(|| find_without_meaning(name).map(|(known, _)| known))
+    own.or_else(|| find_without_meaning(name).map(|option| option.name))
 }
 
 /// What became of an option that was set.
@@ -70,16 +70,11 @@ pub enum Outcome {
 
 /// The names of Redis's options that are not obeyed here: without a meaning, or refused.
 pub fn not_obeyed() -> impl Iterator<Item = &'static str> {
-    let without_meaning = WITHOUT_MEANING.iter().map(|(name, _)| *name);
+    let without_meaning = WITHOUT_MEANING.iter().map(|option| option.name);
+    let older = OLDER_NAMES.iter().map(|(older, _)| *older);
     let refused = REFUSED.iter().map(|(name, ..)| *name);
     let refused = refused.filter(|name| find_without_meaning(name).is_none());
-    without_meaning.chain(refused)
-}
-
-/// Whether a value is the one that Redis has anyway, so that nothing is lost without it.
-fn is_default(default: &str, value: &str) -> bool {
-    default.eq_ignore_ascii_case(value)
-        || bytes(value).is_ok_and(|size| default.parse() == Ok(size))
+    without_meaning.chain(older).chain(refused)
 }
 
 /// Sets an option by its name.
@@ -87,6 +82,10 @@ fn is_default(default: &str, value: &str) -> bool {
 /// # Errors
 /// It is not known, may not be set now, cannot be kept, or the value is wrong; the text says so.
 pub fn set(change: &mut Change<'_>, name: &str, value: &str) -> Result<Outcome, String> {
+    let without_meaning = find_without_meaning(name);
+    let taken = without_meaning
+        .map(|option| taken(change, option, value))
+        .transpose()?;
     let canonical_name = canonical(name);
     let refused = REFUSED.iter().find(|(known, ..)| *known == canonical_name);
     if let Some((_, harmless, why)) = refused
@@ -101,7 +100,7 @@ pub fn set(change: &mut Change<'_>, name: &str, value: &str) -> Result<Outcome, 
         (parameter.set)(change, value)?;
         return Ok(Outcome::Set);
     }
-    let Some((known, default)) = find_without_meaning(name) else {
+    let (Some(option), Some(value)) = (without_meaning, taken) else {
         return if refused.is_some() {
             Ok(Outcome::Default)
         } else {
@@ -113,13 +112,24 @@ pub fn set(change: &mut Change<'_>, name: &str, value: &str) -> Result<Outcome, 
         .without_meaning
         .write()
         .unwrap_or_else(PoisonError::into_inner);
-    kept.retain(|(name, _)| name != known);
-    kept.push((known.to_owned(), value.to_owned()));
-    Ok(if is_default(default, value) {
+    let is_default = option.default == value;
+    kept.retain(|(name, _)| name != option.name);
+    kept.push((option.name.to_owned(), value));
+    Ok(if is_default {
         Outcome::Default
     } else {
         Outcome::WithoutMeaning
     })
+}
+
+/// The value of an option without a meaning, as it is shown.
+fn taken(change: &Change<'_>, option: &WithoutMeaning, value: &str) -> Result<String, String> {
+    let is_running = matches!(change, Change::Shared(_));
+    match option.settable {
+        Settable::Start if is_running => Err("can't set immutable config".into()),
+        Settable::Protected if is_running => Err("can't set protected config".into()),
+        _ => option.check.take(option.name, value),
+    }
 }
 
 /// All options whose names match one of `patterns`, with their values, each once.
@@ -142,15 +152,19 @@ pub fn matching(config: &Config, patterns: &[&[u8]]) -> Vec<(String, String)> {
     let aliases = ALIASES.iter().filter_map(|(alias, name)| {
         find(name).map(|parameter| (*alias, value_of(config, parameter)))
     });
-    let others = WITHOUT_MEANING.iter().map(|(name, default)| {
-        let set = kept.iter().find(|(known, _)| known == name);
-        (
-            *name,
-            set.map_or((*default).to_owned(), |(_, value)| value.clone()),
-        )
+    let value_of_other = |option: &WithoutMeaning| {
+        let set = kept.iter().find(|(known, _)| known == option.name);
+        set.map_or(option.default.to_owned(), |(_, value)| value.clone())
+    };
+    let others = WITHOUT_MEANING
+        .iter()
+        .map(|option| (option.name, value_of_other(option)));
+    let older = OLDER_NAMES.iter().filter_map(|(older, newer)| {
+        find_without_meaning(newer).map(|option| (*older, value_of_other(option)))
     });
     own.chain(aliases)
         .chain(others)
+        .chain(older)
         .filter(|(name, _)| is_wanted(name))
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
@@ -158,6 +172,7 @@ pub fn matching(config: &Config, patterns: &[&[u8]]) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::values::bytes;
     use super::*;
 
     #[test]
@@ -166,7 +181,8 @@ mod tests {
             .iter()
             .map(|parameter| canonical(parameter.name))
             .collect();
-        names.extend(WITHOUT_MEANING.iter().map(|(name, _)| canonical(name)));
+        names.extend(WITHOUT_MEANING.iter().map(|option| canonical(option.name)));
+        names.extend(OLDER_NAMES.iter().map(|(older, _)| canonical(older)));
         names.extend(ALIASES.iter().map(|(name, _)| canonical(name)));
         let count = names.len();
         names.sort();
@@ -217,6 +233,76 @@ mod tests {
             Ok(Outcome::Default)
         );
         assert!(set(&mut change, "nonsense", "1").is_err());
+    }
+
+    #[test]
+    fn what_has_no_meaning_takes_its_default_and_nothing_that_redis_refuses() {
+        let mut config = Config::default();
+        let mut change = Change::Whole(&mut config);
+        for option in WITHOUT_MEANING {
+            let result = set(&mut change, option.name, option.default);
+            assert_eq!(result, Ok(Outcome::Default), "{}", option.name);
+        }
+        for (name, value, what) in [
+            ("rdbcompression", "1", "must be 'yes' or 'no'"),
+            ("hz", "x", "couldn't be parsed into an integer"),
+            ("hz", "007", "couldn't be parsed into an integer"),
+            ("io-threads", "129", "must be between 1 and 128 inclusive"),
+            (
+                "repl-backlog-size",
+                "0",
+                "must be between 1 and 9223372036854775807",
+            ),
+            ("repl-backlog-size", "1tb", "must be a memory value"),
+            (
+                "appendfsync",
+                "yes",
+                "one of the following: everysec, always, no",
+            ),
+            (
+                "shutdown-on-sigint",
+                "save nosave",
+                "can't be used simultaneously",
+            ),
+            ("appendfilename", "a/b", "can't be a path, just a filename"),
+            ("appenddirname", "", "can't be empty"),
+            (
+                "cluster-announce-hostname",
+                "a b",
+                "Hostnames may only contain",
+            ),
+            ("oom-score-adj-values", "0 1", "wrong number of arguments"),
+            ("oom-score-adj-values", "0 1 2001", "between -2000 and 2000"),
+            ("latency-tracking-info-percentiles", "50 x", "Invalid"),
+            (
+                "latency-tracking-info-percentiles",
+                "50 101",
+                "should sit between",
+            ),
+        ] {
+            let result = set(&mut change, name, value);
+            let text = result.expect_err(name);
+            assert!(text.contains(what), "{name} {value}: {text}");
+        }
+    }
+
+    #[test]
+    fn values_are_shown_in_one_spelling_under_both_names() {
+        let config = Config::default();
+        for (name, value, shown) in [
+            ("slave-read-only", "NO", "no"),
+            ("client-query-buffer-limit", "2mb", "2097152"),
+            ("zset-max-ziplist-value", "", "0"),
+            ("appendfsync", "ALWAYS", "always"),
+            ("shutdown-on-sigterm", "force now now default", "now force"),
+        ] {
+            let result = set(&mut Change::Shared(&config), name, value);
+            assert_eq!(result, Ok(Outcome::WithoutMeaning), "{name}");
+            for name in [name, known_name(name).expect("it is known")] {
+                let found = matching(&config, &[name.as_bytes()]);
+                assert_eq!(found, [(name.to_owned(), shown.to_owned())]);
+            }
+        }
     }
 
     #[test]
