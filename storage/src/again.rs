@@ -2,7 +2,7 @@
 //! random is drawn again.
 
 use crate::entry::Written;
-use crate::transaction::{Mode, Transaction};
+use crate::transaction::Transaction;
 
 impl Transaction {
     /// Gives up what was written, but not what was read: the commit only compares. For what has
@@ -55,21 +55,18 @@ impl Transaction {
         }
     }
 
-    /// The time to the microsecond, for what is named after it: no other transaction of this store
-    /// that may write is told the same, and who asks later is told a later one. It stays the same
-    /// until [`Transaction::restart`].
+    /// The time to the microsecond, for what is named after it: no other transaction of this store is
+    /// told the same, and who asks later is told a later one. It stays the same until
+    /// [`Transaction::restart`].
     ///
     /// ```
     /// use darter_storage::{Mode, Store};
     /// let store = Store::new();
-    /// let (first, second) = (store.begin(Mode::Optimistic), store.begin(Mode::Optimistic));
+    /// let (first, second) = (store.begin(Mode::Optimistic), store.begin(Mode::Snapshot));
     /// assert_eq!(first.now_us(), first.now_us());
     /// assert!(second.now_us() > first.now_us());
     /// ```
     pub fn now_us(&self) -> u64 {
-        if self.mode == Mode::Snapshot {
-            return self.now_ms * 1000;
-        }
         if self.moment_us.get() == 0 {
             self.moment_us.set(self.inner.moments.next_us(self.now_ms));
         }

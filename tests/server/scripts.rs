@@ -501,6 +501,18 @@ fn no_two_scripts_are_told_the_same_time() {
         }
     }
     assert_eq!(client.run("SCARD times").render(), runs.to_string());
+    // One that only reads hands it on to whoever names things after it.
+    let body = "local now = redis.call('TIME') return now[1] .. '.' .. now[2]";
+    for command in ["EVAL", "EVAL_RO"] {
+        for _ in 0..50 {
+            client.send(&[command, body, "0"]);
+        }
+        let times: Vec<String> = (0..50).map(|_| client.read().render()).collect();
+        for time in times {
+            let time = time.trim_matches('\'');
+            assert_eq!(client.call(&["SADD", "times", time]).render(), "1");
+        }
+    }
 }
 
 #[test]
