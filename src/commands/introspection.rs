@@ -63,25 +63,7 @@ fn subcommands(entry: Entry) -> Vec<Entry> {
         .collect()
 }
 
-fn command(
-    context: &mut Context<'_>,
-    args: &Args<'_>,
-    reply: &mut dyn Reply,
-) -> Result<(), CommandError> {
-    if args.len() > 1 {
-        // A container that also runs by itself: its subcommands are found by name here.
-        let name = String::from_utf8_lossy(&args[1]).into_owned();
-        let found = table::find(b"COMMAND").and_then(|own| table::find_subcommand(own, &args[1]));
-        let unknown =
-            || CommandError::err(format!("unknown subcommand '{name}'. Try COMMAND HELP."));
-        let entry = found.ok_or_else(unknown)?;
-        if !entry.command.accepts(args.len()) {
-            return Err(CommandError::Arity(entry.full_name()));
-        }
-        if let super::command::Run::Client(run) = entry.command.run {
-            return run(context, args, reply);
-        }
-    }
+fn command(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {
     let all: Vec<Entry> = top_level().collect();
     reply.array(all.len());
     all.iter().for_each(|entry| describe(*entry, reply));

@@ -173,7 +173,8 @@ fn find(known: Option<Entry>, args: &Args<'_>) -> Result<Entry, CommandError> {
     if !entry.command.accepts(args.len()) {
         return Err(CommandError::Arity(entry.full_name()));
     }
-    if matches!(entry.command.run, Run::Container) {
+    // COMMAND also runs by itself.
+    if args.len() > 1 && !entry.command.subcommands.is_empty() {
         let name = &args[1];
         let Some(found) = table::find_subcommand(entry, name) else {
             let name = String::from_utf8_lossy(&name[..name.len().min(128)]).into_owned();

@@ -199,7 +199,7 @@ impl ScriptHost<'_, '_> {
         let mut entry = table::find(&args[0]).ok_or(CommandError::text(
             "ERR Unknown Redis command called from script",
         ))?;
-        if matches!(entry.command.run, Run::Container) && args.len() > 1 {
+        if args.len() > 1 && !entry.command.subcommands.is_empty() {
             entry = table::find_subcommand(entry, &args[1]).ok_or(CommandError::text(
                 "ERR Unknown Redis command called from script",
             ))?;

@@ -163,3 +163,15 @@ fn wrong_arguments_are_named_as_in_redis() {
         NOSUCH aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa b",
     );
 }
+
+#[test]
+fn subcommands_of_command_are_known_when_they_are_queued() {
+    compare(
+        "MULTI; COMMAND COUNT x; EXEC
+        MULTI; COMMAND nonsense; EXEC
+        COMMAND COUNT x; COMMAND nonsense x; COMMAND GETKEYS
+        EVAL 'return redis.pcall(\\'COMMAND\\', \\'COUNT\\', \\'x\\')' 0
+        EVAL 'return redis.pcall(\\'COMMAND\\', \\'nonsense\\')' 0
+        EVAL 'return redis.pcall(\\'COMMAND\\', \\'GETKEYS\\', \\'GET\\', \\'k\\')' 0",
+    );
+}
