@@ -198,7 +198,8 @@ impl Reply for Encoder<'_> {
     }
 
     fn error(&mut self, text: &[u8]) {
-        self.line(b'-', text);
+        let end = text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'));
+        self.line(b'-', &text[..end.map_or(0, |end| end + 1)]);
     }
 
     fn null(&mut self) {

@@ -70,14 +70,16 @@ struct Call {
     keys: Range<usize>,
 }
 
+const NO_SCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";
+/// What is of another length is no SHA-1, whatever follows it.
+const SHA_DIGITS: usize = 40;
+
 fn find_script(core: &Core, control: Control, named: &[u8]) -> Result<Rc<Found>, CommandError> {
     let scripts = &core.services.scripts;
     match control {
         Control::EvalSha { .. } => {
             let found = parse_sha(named).and_then(|sha| found::script(scripts, &sha));
-            found.ok_or(CommandError::text(
-                "NOSCRIPT No matching script. Please use EVAL.",
-            ))
+            found.ok_or(CommandError::text(NO_SCRIPT))
         }
         Control::Fcall { .. } => {
             let found = found::function(scripts, &core.services.functions, named);
@@ -101,6 +103,10 @@ fn find_call(core: &Core, control: Control, item: &Item) -> Result<Call, Command
         None if is_function => Some(find_script(core, control, all.at(1))?),
         None => None,
     };
+    let is_by_sha = matches!(control, Control::EvalSha { .. });
+    if is_by_sha && all.at(1).len() != SHA_DIGITS {
+        return Err(CommandError::text(NO_SCRIPT));
+    }
     let count = parse_integer(all.at(2)).ok_or(if is_function {
         CommandError::text("ERR Bad number of keys provided")
     } else {

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use crate::support::check::compare;
 use crate::support::client::{Client, encode};
 use crate::support::redis::Redis;
 use crate::support::server::Server;
@@ -157,4 +158,20 @@ fn a_status_keeps_all_its_bytes() {
         stream.read_exact(&mut reply).unwrap();
         assert_eq!(reply, *b"+a\xff  b\r\n", "{body}");
     }
+}
+
+#[test]
+fn what_is_too_short_for_a_digest_is_not_looked_at_further() {
+    compare(
+        "EVALSHA x y; EVALSHA x -1; EVALSHA '' 5; EVALSHA_RO x y; MULTI; EVALSHA x y; EXEC
+        EVALSHA 0123456789012345678901234567890123456789 x; EVALSHA 0123456789012345678901234567890123456789 -1
+        EVALSHA 0123456789012345678901234567890123456789 1; EVALSHA 0123456789012345678901234567890123456789 0",
+    );
+}
+
+#[test]
+fn errors_end_without_line_breaks() {
+    compare(
+        "EVAL 'return {err=\\'a\\\\r\\\\nb\\\\r\\\\n\\'}' 0; EXPIREAT k 9 'x\\r\\n'; EXPIREAT k 9 'x\\ry'",
+    );
 }
