@@ -27,6 +27,13 @@ pub fn parse_integer(bytes: &[u8]) -> Option<i64> {
     }
 }
 
+/// `text` behind what C takes for spaces.
+pub fn without_spaces_before(text: &[u8]) -> &[u8] {
+    let is_space = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d);
+    let start = text.iter().position(|byte| !is_space(byte));
+    &text[start.unwrap_or(text.len())..]
+}
+
 /// A double as Redis takes it from a client: decimal, with an exponent, hexadecimal, or infinite;
 /// never NaN, and nothing around it.
 pub fn parse_double(bytes: &[u8]) -> Option<f64> {

@@ -246,3 +246,12 @@ fn sorted_sets_are_as_in_redis() {
          ZADD z 1 a 2.5 b inf c; ZSCAN z 0; ZSCAN z 0 MATCH b COUNT 5; ZSCAN z 0 COUNT x; ZSCAN z 0 COUNT; ZSCAN z 0 MATCH; ZSCAN m 0 FOO; ZSCAN z -x",
     );
 }
+
+#[test]
+fn bounds_by_score_are_read_as_by_c() {
+    compare(
+        "ZADD z 1 a; ZCOUNT z ' -5' ' 5'; ZCOUNT z '( 0' '(\\x095'; ZCOUNT z ' ' 5; ZCOUNT z '' 5; ZCOUNT z ( 5
+        ZADD z 0 a 1 b; ZCOUNT z '\\x00abc' 0; ZRANGEBYSCORE z '(0\\x00abc' 5; ZCOUNT z '0 ' 5; ZCOUNT z '\\x0b1' 1
+        ZADD z 1 a; ZREMRANGEBYSCORE z 0 '\\n1'; ZRANGE z ' 0' 1 BYSCORE; ZREVRANGEBYSCORE z '+1' ' +0'",
+    );
+}

@@ -172,3 +172,11 @@ fn streams_are_as_in_redis() {
          XADD s 1 a b c d; XADD s 2 e f; XINFO STREAM s FULL; XINFO STREAM s FULL COUNT 1; XINFO STREAM s FULL COUNT 0; XINFO STREAM s FOO; XINFO STREAM s FULL COUNT; XINFO STREAM m; XINFO STREAM m FOO",
     );
 }
+
+#[test]
+fn numbers_of_ids_are_read_as_by_c() {
+    compare(
+        "XADD s ' 9-1' a b; XADD s '9- 3' a b; XADD s ' 9-*' a b; XADD s '9 -9' a b; XADD s ' ' a b; XADD s '9- ' a b
+        XADD s 007-1 a b; XADD s +7-+2 a b; XRANGE s '( 7' +; XRANGE s ' 7' '\\x098'; XDEL s ' 7-1'; XLEN s",
+    );
+}

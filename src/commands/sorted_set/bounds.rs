@@ -6,7 +6,7 @@ use darter_storage::SortedSetRef;
 
 use crate::commands::error::CommandError;
 use crate::commands::ranges::positions;
-use crate::resp::number::{parse_double, parse_integer};
+use crate::resp::number::{parse_double, parse_integer, without_spaces_before};
 
 /// What a stretch is given by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +29,12 @@ impl ScoreBound {
             [b'(', number @ ..] => (true, number),
             number => (false, number),
         };
-        // As `strtod` does, which Redis reads these with: nothing is 0.
-        let score = if number.is_empty() {
-            Some(0.0)
-        } else {
-            parse_double(number)
+        // As `strtod` does, which Redis reads these with: a zero byte ends it, spaces before it are
+        // passed over, and nothing is 0.
+        let end = memchr::memchr(0, number).unwrap_or(number.len());
+        let score = match &number[..end] {
+            b"" => Some(0.0),
+            number => parse_double(without_spaces_before(number)),
         };
         Ok(ScoreBound {
             score: score.ok_or(CommandError::text("ERR min or max is not a float"))?,

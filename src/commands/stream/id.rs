@@ -3,6 +3,7 @@
 use darter_storage::StreamId;
 
 use crate::commands::error::CommandError;
+use crate::resp::number::without_spaces_before;
 use crate::resp::reply::Reply;
 
 const INVALID: CommandError =
@@ -14,8 +15,9 @@ pub(super) const MAX: StreamId = StreamId {
     sequence: u64::MAX,
 };
 
-/// The number that `text` is: digits, perhaps with a plus before.
+/// The number that `text` is: digits, perhaps with spaces and a plus before, as `strtoull` reads it.
 fn parse_number(text: &[u8]) -> Option<u64> {
+    let text = without_spaces_before(text);
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
