@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::batch::Taken;
 use super::exec::{Exec, discarded};
 use super::multi::{self, Item, Multi};
-use super::script_run::Rules;
+use super::rules::Rules;
 use super::{
     Core, Pending, Step, eval, explain, function_load, held_snapshot, kept_gate, protected, pushes,
     resting, retry, suspended,

@@ -27,6 +27,7 @@ mod protected;
 mod pushes;
 mod resting;
 mod retry;
+mod rules;
 mod script_host;
 mod script_run;
 mod slow;

@@ -10,7 +10,7 @@ use super::Core;
 use super::explain::Recorder;
 use super::monitored;
 use super::retry::{self, AttemptOutcome};
-use super::script_run::Rules;
+use super::rules::Rules;
 use crate::commands::admission;
 use crate::commands::args::Args;
 use crate::commands::command::{Command, DataHandler, Run, flag};
