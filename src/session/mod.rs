@@ -23,6 +23,7 @@ mod large_reply;
 mod meter;
 mod monitored;
 mod multi;
+mod paused;
 mod protected;
 mod pushes;
 mod resting;
