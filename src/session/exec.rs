@@ -7,6 +7,7 @@ use darter_storage::{CommitError, Error, Escalation, Mode, Transaction};
 
 use super::dispatch::Interested;
 use super::exec_counts::{Counts, count_run, lap};
+use super::exec_elements::{Cached, error_reply, finish_item, run_client};
 use super::function_load::Load;
 use super::multi::{Item, Watch};
 use super::rules::{Rules, closes_gate};
@@ -20,33 +21,11 @@ use crate::commands::table::Entry;
 use crate::commands::view::View;
 use crate::fault::fault;
 use crate::resp::encode::{Encoder, Protocol};
-use crate::resp::reply::{Mark, Reply};
+use crate::resp::reply::Reply;
 use crate::script_stats::Tally;
 
 /// Commands that may be run again, in all, to take back what scripts of one EXEC did.
 const RUN_AGAIN_MAX: usize = 100_000;
-
-/// What a command did that is not run again with the others.
-struct Cached {
-    reply: Vec<u8>,
-    /// What it selected.
-    database: Option<usize>,
-    /// What it agreed on with HELLO.
-    protocol: Option<Protocol>,
-    /// It holds for this attempt only: a script gave up because of what it read.
-    is_of_attempt: bool,
-}
-
-impl Cached {
-    fn for_all_attempts(reply: Vec<u8>) -> Cached {
-        Cached {
-            reply,
-            database: None,
-            protocol: None,
-            is_of_attempt: false,
-        }
-    }
-}
 
 /// See the module's text.
 pub(super) struct Exec {
@@ -436,15 +415,6 @@ impl Exec {
     }
 }
 
-/// The element of a script that was ended.
-fn error_reply(core: &Core, ended: &Ended) -> Vec<u8> {
-    let text = ended.error(false);
-    core.services.stats.count_error(text.as_bytes());
-    let mut reply = Vec::new();
-    Encoder::new(&mut reply, core.client.protocol).error(text.as_bytes());
-    reply
-}
-
 /// The error of a transaction of which nothing happens, because of another error.
 pub(super) fn discarded(why: &str) -> String {
     let why = why.strip_prefix("ERR ").unwrap_or(why);
@@ -461,57 +431,6 @@ fn discard(core: &Core, why: &str, output: &mut Vec<u8>) -> Step {
 fn flushes_scripts(entry: Entry) -> bool {
     let is_of_scripts = |container: &Command| container.name == "SCRIPT";
     entry.container.is_some_and(is_of_scripts) && entry.command.name == "FLUSH"
-}
-
-/// Runs a command on the connection, once for all attempts.
-fn run_client(core: &mut Core, item: &Item, database: usize) -> Cached {
-    let mut reply = Vec::new();
-    let arguments = item.arguments.to_vec();
-    let protocol = core.client.protocol;
-    let own = std::mem::replace(&mut core.client.database, database);
-    if let Run::Client(handler) = item.entry.command.run {
-        let args = Args::new(&arguments);
-        let result = handler(
-            &mut core.context(),
-            &args,
-            &mut Encoder::new(&mut reply, protocol),
-        );
-        // One who cannot wait has its reply already.
-        if let Err(error) = result
-            && !matches!(error, CommandError::WouldBlock(_))
-        {
-            reply.clear();
-            core.services
-                .stats
-                .count_error(error.to_string().as_bytes());
-            Encoder::new(&mut reply, protocol).error(error.to_string().as_bytes());
-        }
-    }
-    // What is selected becomes the client's own at the commit.
-    let database = std::mem::replace(&mut core.client.database, own);
-    Cached {
-        database: Some(database),
-        protocol: Some(core.client.protocol),
-        ..Cached::for_all_attempts(reply)
-    }
-}
-
-/// Writes a command's error as its element, which is returned, or leaves its reply.
-fn finish_item(
-    result: Result<(), CommandError>,
-    reply: &mut Encoder<'_>,
-    mark: Mark,
-) -> Option<String> {
-    match result {
-        // One who cannot wait has its reply already.
-        Ok(()) | Err(CommandError::WouldBlock(_)) => None,
-        Err(error) => {
-            let text = error.to_string();
-            reply.rewind(mark);
-            reply.error(text.as_bytes());
-            Some(text)
-        }
-    }
 }
 
 impl Pending for Exec {

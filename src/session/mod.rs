@@ -13,6 +13,7 @@ mod dispatch;
 mod eval;
 mod exec;
 mod exec_counts;
+mod exec_elements;
 mod explain;
 mod function_load;
 mod gate_line;
