@@ -12,6 +12,12 @@ pub(super) const MATH: &[(&str, Function)] = &[
     ("random", random),
     ("randomseed", random_seed),
     ("pow", pow),
+    ("max", |frame| {
+        extreme(frame, |frame, best, other| frame.is_less(best, other))
+    }),
+    ("min", |frame| {
+        extreme(frame, |frame, best, other| frame.is_less(other, best))
+    }),
     ("log10", |frame| map(frame, f64::log10)),
     ("cosh", |frame| map(frame, f64::cosh)),
     ("sinh", |frame| map(frame, f64::sinh)),
@@ -65,6 +71,26 @@ fn random_seed(frame: &mut Frame) -> Result<c_int, Failure> {
 fn pow(frame: &mut Frame) -> Result<c_int, Failure> {
     let (base, exponent) = (frame.number_argument(1)?, frame.number_argument(2)?);
     frame.push_number(base.powf(exponent));
+    Ok(1)
+}
+
+/// The argument that `is_better` than all before it. Texts count as the numbers that they are: what
+/// commands reply is text, and Lua 5.4 would compare it as such.
+fn extreme(
+    frame: &mut Frame,
+    is_better: fn(&Frame, c_int, c_int) -> bool,
+) -> Result<c_int, Failure> {
+    let count = frame.top().max(1);
+    let mut best = 1;
+    for index in 1..=count {
+        frame.number_argument(index)?;
+        frame.make_number(index);
+        if is_better(frame, best, index) {
+            best = index;
+        }
+    }
+    // SAFETY: the argument exists; LUA_MINSTACK leaves a slot.
+    unsafe { ffi::lua_pushvalue(frame.lua, best) };
     Ok(1)
 }
 

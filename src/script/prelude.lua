@@ -147,8 +147,8 @@ string.gfind = string.gmatch
 lua.getmetatable("").__metatable = sealed
 
 local math = pick(lua.math, [[
-  abs acos asin atan ceil cos deg exp floor fmod huge log max maxinteger min mininteger modf pi rad
-  sin sqrt tan type ult
+  abs acos asin atan ceil cos deg exp floor fmod huge log maxinteger mininteger modf pi rad sin sqrt
+  tan type ult
 ]])
 for name, operation in next, native.math do
   math[name] = operation

@@ -245,6 +245,27 @@ impl Frame {
             .ok_or_else(|| self.type_error(index, "number"))
     }
 
+    /// Puts the number that the text at `index` is in its place, if it is a text.
+    pub(super) fn make_number(&self, index: c_int) {
+        if self.kind(index) != ffi::LUA_TSTRING {
+            return;
+        }
+        // SAFETY: the text at `index` ends with a zero byte and stays on the stack meanwhile;
+        // LUA_MINSTACK leaves a slot.
+        unsafe {
+            let text = ffi::lua_tolstring(self.lua, index, std::ptr::null_mut());
+            if ffi::lua_stringtonumber(self.lua, text) != 0 {
+                ffi::lua_replace(self.lua, index);
+            }
+        }
+    }
+
+    /// Whether the number at `one` is less than that at `other`.
+    pub(super) fn is_less(&self, one: c_int, other: c_int) -> bool {
+        // SAFETY: numbers are compared without a metamethod, so nothing is raised.
+        unsafe { ffi::lua_compare(self.lua, one, other, ffi::LUA_OPLT) != 0 }
+    }
+
     /// The required integer argument at `index`.
     pub(super) fn integer_argument(&self, index: c_int) -> Result<i64, Failure> {
         self.integer(index)

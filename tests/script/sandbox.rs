@@ -56,6 +56,14 @@ fn functions_of_lua_5_1_are_there() {
     for (expression, expected) in [
         ("unpack({7, 8}, 2)", ":8"),
         ("table.getn({1, 2, 3})", ":3"),
+        ("tostring(math.max('10', '9'))", "$10"),
+        ("math.max('10', 9, '0x10')", ":16"),
+        ("tostring(math.min('2.5', 3))", "$2.5"),
+        ("type(math.min('7'))", "$number"),
+        (
+            "math.max(9007199254740993, 9007199254740992)",
+            ":9007199254740993",
+        ),
         ("table.maxn({1, 2, [10] = 3})", ":10"),
         (
             "table.foreach({'a'}, function(k, v) return k .. v end)",
