@@ -60,22 +60,26 @@ fn shutdown(
     args: &Args<'_>,
     _: &mut dyn Reply,
 ) -> Result<(), CommandError> {
+    let words = ["SAVE", "NOSAVE", "ABORT", "NOW", "FORCE"];
+    let mut is_given = [false; 5];
     let mut options = args.options(1);
     while !options.is_empty() {
-        if options.take("SAVE") {
+        let word = words.iter().position(|word| options.take(word));
+        is_given[word.ok_or(CommandError::Syntax)?] = true;
+    }
+    match is_given {
+        [true, true, ..] => return Err(CommandError::Syntax),
+        [false, false, true, false, false] => {
+            return Err(CommandError::text("ERR No shutdown in progress."));
+        }
+        // It goes with nothing else.
+        [_, _, true, ..] => return Err(CommandError::Syntax),
+        [true, ..] => {
             return Err(CommandError::text(
                 "ERR SHUTDOWN SAVE: nothing is written to disk yet",
             ));
         }
-        let is_known = ["NOSAVE", "NOW", "FORCE"]
-            .iter()
-            .any(|word| options.take(word));
-        if !is_known {
-            if options.take("ABORT") {
-                return Err(CommandError::text("ERR No shutdown in progress."));
-            }
-            return Err(CommandError::Syntax);
-        }
+        _ => {}
     }
     context.client.is_closing = true;
     context.services.stop();

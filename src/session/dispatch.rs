@@ -302,8 +302,8 @@ fn refuse(
     }
     let is_exec =
         entry.is_some_and(|entry| matches!(entry.command.run, Run::Control(Control::Exec)));
-    if is_exec && core.multi.is_some() {
-        // An EXEC that cannot run ends its transaction.
+    if is_exec {
+        // An EXEC that cannot run ends its transaction, if there is one, and forgets what is watched.
         leave_multi(core);
         core.watches.clear();
         let text = discarded(&error.to_string());

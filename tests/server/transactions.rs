@@ -1,5 +1,6 @@
 //! MULTI, EXEC, DISCARD, WATCH.
 
+use crate::support::check::compare;
 use crate::support::client::{Client, Reply};
 use crate::support::info::section;
 use crate::support::server::{Server, until};
@@ -358,4 +359,17 @@ fn replies_before_hello_in_exec_have_the_form_before_it() {
         assert!(matches!(client.run("HGETALL h"), Reply::Map(_)));
         assert!(client.run("CLIENT INFO").render().contains("resp=3"));
     }
+}
+
+#[test]
+fn an_exec_that_is_refused_ends_its_transaction_and_watches() {
+    compare(
+        "EXEC x; EXEC
+        MULTI; EXEC x; GET k; EXEC
+        SET k v; WATCH k; EXEC x; SET k w; MULTI; GET k; EXEC
+        SUBSCRIBE a; EXEC; PING",
+    );
+    compare(
+        "SHUTDOWN SAVE ABORT; SHUTDOWN ABORT NOW; SHUTDOWN ABORT ABORT; SHUTDOWN SAVE NOSAVE; SHUTDOWN x",
+    );
 }
