@@ -4,6 +4,7 @@ use super::args::Args;
 use super::command::{Command, Group, flag, write_help};
 use super::error::CommandError;
 use crate::clients::Context;
+use crate::resp::number::parse_integer;
 use crate::resp::reply::Reply;
 
 /// Entries that SLOWLOG GET shows if it is not told how many.
@@ -46,13 +47,20 @@ fn get(
 ) -> Result<(), CommandError> {
     let count = match args.len() {
         2 => SHOWN,
-        3 => match args.integer(2)? {
-            -1 => usize::MAX,
-            count => usize::try_from(count).map_err(|_| {
-                CommandError::text("ERR count should be greater than or equal to -1")
-            })?,
+        3 => match parse_integer(&args[2]).map(|count| (count, usize::try_from(count))) {
+            Some((-1, _)) => usize::MAX,
+            Some((_, Ok(count))) => count,
+            _ => {
+                return Err(CommandError::text(
+                    "ERR count should be greater than or equal to -1",
+                ));
+            }
         },
-        _ => return Err(CommandError::Arity("slowlog|get".to_owned())),
+        _ => {
+            return Err(CommandError::text(
+                "ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.",
+            ));
+        }
     };
     let commands = context.services.slow_log.newest(count);
     reply.array(commands.len());

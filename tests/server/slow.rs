@@ -1,5 +1,6 @@
 //! SLOWLOG and LATENCY: what took long, and nothing else.
 
+use crate::support::check::compare;
 use crate::support::client::{Client, Reply};
 use crate::support::server::Server;
 
@@ -156,4 +157,11 @@ fn latency_has_a_histogram_of_each_command() {
         "each with those before it"
     );
     assert_eq!(client.run("LATENCY HISTOGRAM nonsense").render(), "[]");
+}
+
+#[test]
+fn slowlog_get_refuses_as_redis_does() {
+    compare(
+        "SLOWLOG GET x; SLOWLOG GET -2; SLOWLOG GET 1 2; SLOWLOG GET 9999999999999999999999; SLOWLOG GET ''",
+    );
 }
