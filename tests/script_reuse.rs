@@ -61,7 +61,9 @@ fn large_script(number: u8) -> Arc<Script> {
         )
         .expect("memory");
     }
-    body.push_str("local r = {} for i = 1, 200 do r[i] = f[i](KEYS[1] .. i, r) .. '' end return #r");
+    body.push_str(
+        "local r = {} for i = 1, 200 do r[i] = f[i](KEYS[1] .. i, r) .. '' end return #r",
+    );
     Arc::new(Script {
         sha: [b'a' + number; 40],
         body: body.as_bytes().into(),
