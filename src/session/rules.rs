@@ -1,5 +1,6 @@
 //! What a script may do: which script a call means, with which flags, and what follows from them.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::rc::Rc;
@@ -42,6 +43,8 @@ pub(super) struct Rules {
     pub(super) has_written: bool,
     /// A command has been called that changes data, tells others, or needs the gate.
     pub(super) has_changed: bool,
+    /// A key was refused that is allowed from the next run on.
+    wants_undeclared: Cell<bool>,
     /// An error after such a command leaves nothing half done, or what the script's flags allow.
     pub(super) may_fail_after_writing: bool,
     pub(super) database: usize,
@@ -182,6 +185,7 @@ impl Rules {
             allows_undeclared: flags.allows_undeclared_keys(),
             is_exclusive: closes_gate && !is_presumed_reader,
             is_presumed_reader,
+            wants_undeclared: Cell::new(false),
             is_read_only,
             is_direct,
             has_written: false,
@@ -249,17 +253,14 @@ impl Rules {
         self.declared.len()
     }
 
-    /// Logs the first refusal of a script, with the line that would allow what it did; allows it from
-    /// the next run on, if that is wanted.
+    /// Logs the first refusal of a script, with the line that would allow what it did; remembers to
+    /// allow it, if that is wanted.
     pub(super) fn note_refusal(&self, core: &Core, text: &str, line: u32) {
         if !text.contains("undeclared key") {
             return;
         }
-        let (config, scripts) = (&core.services.config, &core.services.scripts);
-        if config.corrects_flags.load(Ordering::Relaxed) {
-            let flags = self.flags.with(Flags::ALLOW_UNDECLARED_KEYS);
-            // A run has had these flags, and the new one contradicts none.
-            let _ = scripts.add_flags(self.cached.script.sha, flags);
+        if core.services.config.corrects_flags.load(Ordering::Relaxed) {
+            self.wants_undeclared.set(true);
         }
         if !self.cached.was_refused.swap(true, Ordering::Relaxed) {
             let name = String::from_utf8_lossy(self.cached.script.name());
@@ -270,6 +271,19 @@ impl Rules {
             tracing::warn!(
                 "script {name}, line {line}: {text}. To allow it: {how} allow-undeclared-keys"
             );
+        }
+    }
+
+    /// Allows from the next run on what was refused, if that is wanted. Once the run is over: one that
+    /// begins anew meanwhile is to be refused as well.
+    pub(super) fn correct_flags(&self, core: &Core) {
+        if self.wants_undeclared.take() {
+            let flags = self.flags.with(Flags::ALLOW_UNDECLARED_KEYS);
+            // A run has had these flags, and the new one contradicts none.
+            let _ = core
+                .services
+                .scripts
+                .add_flags(self.cached.script.sha, flags);
         }
     }
 

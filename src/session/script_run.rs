@@ -355,6 +355,7 @@ impl Flight {
         end: End,
         more: impl Fn(&crate::stats::ScriptCounts),
     ) {
+        self.rules.correct_flags(core);
         let elapsed_ns = self.started.elapsed().as_nanos() as u64;
         let mode = self.rules.mode();
         let at = ScriptMode::ALL

@@ -106,6 +106,21 @@ pub(super) fn panics_of(site: &Site) -> u64 {
 }
 
 #[test]
+fn a_script_that_begins_anew_is_refused_again_what_the_next_run_may() {
+    let site = Site::new();
+    let config = &site.services.config;
+    config.corrects_flags.store(true, Ordering::Relaxed);
+    let mut client = site.connect();
+    let body = "redis.call('INCR', KEYS[1])
+        return type(redis.pcall('INCR', 'undeclared')) == 'table' and 'refused' or 'allowed'";
+    site.services.force_conflict();
+    let eval = ["EVAL", body, "1", "declared"];
+    assert_eq!(client.run(&eval), "$7\r\nrefused\r\n");
+    assert_eq!(client.run(&eval), "$7\r\nallowed\r\n");
+    assert_eq!(client.run(&["GET", "declared"]), "$1\r\n2\r\n");
+}
+
+#[test]
 fn a_panic_in_a_command_loses_that_command_alone() {
     let site = Site::new();
     for (count, command) in (1..).zip([
