@@ -279,7 +279,7 @@ impl Transaction {
 
     /// Drops what was read and written, the snapshot and the pin, until `restart`: a transaction
     /// that is kept to be used again holds nobody up meanwhile. Whatever it is asked before it is
-    /// restarted ends in [`Error::Ended`].
+    /// restarted ends in [`Error::Ended`](crate::Error::Ended).
     ///
     /// ```
     /// use darter_storage::{Error, Mode, Store};
@@ -329,7 +329,7 @@ impl Transaction {
     /// Lets go of the epoch while nothing is being read: a snapshot is held by its number, not by a
     /// pin, so memory goes on being freed while the transaction stands still. A direct transaction
     /// keeps its pin, which is all that protects what it read. Call [`Transaction::pin`] before the
-    /// next read or write: without it that ends in [`Error::Unpinned`].
+    /// next read or write: without it that ends in [`Error::Unpinned`](crate::Error::Unpinned).
     ///
     /// ```
     /// use darter_storage::{Error, Mode, Store};
