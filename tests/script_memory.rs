@@ -2,25 +2,12 @@
 
 use std::sync::Arc;
 
-use darter::resp::reply::Reply;
-use darter::script::{
-    CallContext, Called, Engine, Host, Kind, Limits, LogLevel, Script, Step, set_slice_ns,
-};
+use darter::script::{Engine, Kind, Limits, Script, Step, set_slice_ns};
 
-struct NullHost;
+#[path = "support/null_host.rs"]
+mod null_host;
 
-impl Host for NullHost {
-    fn call(&mut self, _: &CallContext, _: &[&[u8]], reply: &mut dyn Reply) -> Called {
-        reply.null();
-        Called::Done
-    }
-    fn log(&mut self, _: LogLevel, _: &[u8]) {}
-    fn abort(&mut self, _: &[u8]) {}
-
-    fn may_run(&mut self, _: &[&[u8]]) -> Option<bool> {
-        None
-    }
-}
+use null_host::NullHost;
 
 fn resident_bytes() -> usize {
     let statistics = std::fs::read_to_string("/proc/self/statm").expect("statistics");

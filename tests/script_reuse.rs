@@ -6,10 +6,12 @@ use std::cell::Cell;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use darter::resp::reply::Reply;
-use darter::script::{
-    CallContext, Called, Engine, Host, Kind, Limits, LogLevel, Script, Step, set_slice_ns,
-};
+use darter::script::{Engine, Kind, Limits, Script, Step, set_slice_ns};
+
+#[path = "support/null_host.rs"]
+mod null_host;
+
+use null_host::NullHost;
 
 /// Counts what each thread allocates.
 struct Counting;
@@ -35,21 +37,6 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
-
-struct NullHost;
-
-impl Host for NullHost {
-    fn call(&mut self, _: &CallContext, _: &[&[u8]], reply: &mut dyn Reply) -> Called {
-        reply.null();
-        Called::Done
-    }
-    fn log(&mut self, _: LogLevel, _: &[u8]) {}
-    fn abort(&mut self, _: &[u8]) {}
-
-    fn may_run(&mut self, _: &[&[u8]]) -> Option<bool> {
-        None
-    }
-}
 
 /// As job queues have them: some hundred functions, few of which a run calls.
 fn large_script(number: u8) -> Arc<Script> {

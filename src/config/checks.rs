@@ -1,6 +1,6 @@
 //! Which values Redis takes for an option, and how it shows them.
 
-use super::values::yes_no;
+use super::values::{size_parts, yes_no};
 use crate::resp::number::{parse_double, parse_integer};
 
 /// What a value must be.
@@ -74,23 +74,12 @@ fn within<T: PartialOrd + std::fmt::Display>(
 
 /// A size as Redis reads it: without digits it is 0, and what no integer holds is the most that one does.
 fn memory(value: &str) -> Result<u64, String> {
-    let end = value.find(|character: char| !character.is_ascii_digit());
-    let (digits, unit) = value.split_at(end.unwrap_or(value.len()));
-    let unit: u64 = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" => 1000,
-        "kb" => 1 << 10,
-        "m" => 1_000_000,
-        "mb" => 1 << 20,
-        "g" => 1_000_000_000,
-        "gb" => 1 << 30,
-        _ => return Err("argument must be a memory value".into()),
-    };
+    let (digits, unit_bytes) = size_parts(value)?;
     let count = match digits {
         "" => 0,
-        digits => digits.parse::<u64>().unwrap_or(u64::MAX),
+        digits => digits.parse().unwrap_or(u64::MAX),
     };
-    Ok(count.saturating_mul(unit))
+    Ok(count.saturating_mul(unit_bytes as u64))
 }
 
 fn word(words: &[&'static str], value: &str) -> Result<&'static str, String> {

@@ -15,11 +15,13 @@ pub(super) fn at_least<T: PartialOrd + std::fmt::Display>(least: T, value: T) ->
     Ok(value)
 }
 
-/// A size with a unit: `1k` is 1000 bytes, `1kb` is 1024.
-pub(super) fn bytes(text: &str) -> Result<usize, String> {
-    let lower = text.to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|end: char| !end.is_ascii_digit());
-    let unit: usize = match &lower[digits.len()..] {
+const NO_SIZE: &str = "argument must be a memory value";
+
+/// A size's digits, and the bytes that its unit stands for: `1k` is 1000 bytes, `1kb` is 1024.
+pub(super) fn size_parts(text: &str) -> Result<(&str, usize), String> {
+    let end = text.find(|character: char| !character.is_ascii_digit());
+    let (digits, unit) = text.split_at(end.unwrap_or(text.len()));
+    let unit_bytes = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
         "k" => 1000,
         "kb" => 1 << 10,
@@ -27,14 +29,18 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
         "mb" => 1 << 20,
         "g" => 1_000_000_000,
         "gb" => 1 << 30,
-        _ => return Err("argument must be a memory value".into()),
+        _ => return Err(NO_SIZE.into()),
     };
-    let count: usize = digits
-        .parse()
-        .map_err(|_| "argument must be a memory value".to_owned())?;
+    Ok((digits, unit_bytes))
+}
+
+/// A size with or without a unit.
+pub(super) fn bytes(text: &str) -> Result<usize, String> {
+    let (digits, unit_bytes) = size_parts(text)?;
+    let count = digits.parse::<usize>().ok();
     count
-        .checked_mul(unit)
-        .ok_or_else(|| "argument must be a memory value".into())
+        .and_then(|count| count.checked_mul(unit_bytes))
+        .ok_or_else(|| NO_SIZE.into())
 }
 
 /// The words of `Debugging`.
