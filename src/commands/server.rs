@@ -68,12 +68,11 @@ fn shutdown(
         is_given[word.ok_or(CommandError::Syntax)?] = true;
     }
     match is_given {
-        [true, true, ..] => return Err(CommandError::Syntax),
         [false, false, true, false, false] => {
             return Err(CommandError::text("ERR No shutdown in progress."));
         }
-        // It goes with nothing else.
-        [_, _, true, ..] => return Err(CommandError::Syntax),
+        // SAVE with NOSAVE, or ABORT with anything.
+        [true, true, ..] | [_, _, true, ..] => return Err(CommandError::Syntax),
         [true, ..] => {
             return Err(CommandError::text(
                 "ERR SHUTDOWN SAVE: nothing is written to disk yet",

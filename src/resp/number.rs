@@ -27,10 +27,14 @@ pub fn parse_integer(bytes: &[u8]) -> Option<i64> {
     }
 }
 
+/// Whether C takes `byte` for a space.
+pub(super) fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | 0x09..=0x0d)
+}
+
 /// `text` behind what C takes for spaces.
 pub fn without_spaces_before(text: &[u8]) -> &[u8] {
-    let is_space = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d);
-    let start = text.iter().position(|byte| !is_space(byte));
+    let start = text.iter().position(|byte| !is_space(*byte));
     &text[start.unwrap_or(text.len())..]
 }
 

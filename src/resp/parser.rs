@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use super::number::{is_space, without_spaces_before};
+
 /// The longest line typed by hand, and the longest header.
 const INLINE_BYTES_MAX: usize = 64 * 1024;
 /// The most arguments of one request, as in Redis since 7.0.
@@ -308,9 +310,9 @@ pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
     let mut rest = line;
     loop {
-        while let Some(behind) = rest.split_first().filter(|(byte, _)| is_space(**byte)) {
-            rest = behind.1;
-        }
+        // As Redis: all that C calls a space is passed over before a word, and ends quotes, but not all
+        // of it ends a word.
+        rest = without_spaces_before(rest);
         if rest.is_empty() {
             return Some(words);
         }
@@ -326,12 +328,6 @@ pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
         }
         words.push(word);
     }
-}
-
-/// What C calls a space: as Redis, all of it ends quotes and is passed over before a word, but not all
-/// of it ends a word.
-fn is_space(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte == 0x0b
 }
 
 /// What follows a closing quote must end the word.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::collection;
 use crate::fault::fault;
 use crate::habit::Habit;
+use crate::session::give_way::LONG;
 use crate::session::kept_gate;
 use crate::wakers::wake_after_sockets;
 
@@ -17,10 +18,6 @@ use crate::wakers::wake_after_sockets;
 /// it: where requests come one after the other, to be woken takes it as much time as those looks, and
 /// whoever sends waits for it.
 const LINGER: Duration = Duration::from_micros(50);
-
-/// Who takes the processor for longer, where it is yielded between two looks, is not who sends the next
-/// request: to be woken would have been sooner.
-const LONG: Duration = Duration::from_micros(2_500);
 
 /// For so much time that a round took besides, one more of those goes on that yielded: about a slice.
 const SHARE: Duration = Duration::from_micros(250);
@@ -100,6 +97,7 @@ pub(super) fn attend() -> impl Future<Output = ()> {
         collection::collect_if_wanted();
         state = match state {
             State::Lingers(since) if has_news => {
+                // Else somebody had the processor between two looks, and to be woken would have been sooner.
                 habit.note(since.elapsed() < LONG);
                 State::Works
             }

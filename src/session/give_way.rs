@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::habit::Habit;
 
-/// Whoever has the processor for longer is seldom a client that goes on with its requests. Shorter than
-/// the slice of a program that never waits.
-const LONG: Duration = Duration::from_micros(2_500);
+/// Whoever has the processor for longer, once it is yielded, is seldom a client that goes on with its
+/// requests. Shorter than the slice of a program that never waits.
+pub(crate) const LONG: Duration = Duration::from_micros(2_500);
 
 thread_local! {
     static HABIT: RefCell<Habit> = const { RefCell::new(Habit::new()) };

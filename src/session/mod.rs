@@ -17,7 +17,7 @@ mod exec_elements;
 mod explain;
 mod function_load;
 mod gate_line;
-mod give_way;
+pub(crate) mod give_way;
 mod held_snapshot;
 pub(crate) mod kept_gate;
 mod large_reply;

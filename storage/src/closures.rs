@@ -47,16 +47,9 @@ impl Store {
     /// ```
     pub fn transaction<T, E>(
         &self,
-        mut body: impl FnMut(&mut Transaction) -> Result<T, E>,
+        body: impl FnMut(&mut Transaction) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut escalation = Escalation::new(self);
-        loop {
-            escalation.wait();
-            let attempt = self.attempt(&mut escalation, &mut body, Transaction::commit_patiently);
-            if let ClosureOutcome::Ended(done) = attempt {
-                return done;
-            }
-        }
+        self.run(Escalation::new(self), body)
     }
 
     /// As [`Store::transaction`], for use inside a runtime: where it must wait, it yields.
@@ -115,9 +108,17 @@ impl Store {
     /// ```
     pub fn exclusive<T, E>(
         &self,
+        body: impl FnMut(&mut Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.run(Escalation::exclusive(self), body)
+    }
+
+    /// Attempts on the calling thread until one is the last.
+    fn run<T, E>(
+        &self,
+        mut escalation: Escalation,
         mut body: impl FnMut(&mut Transaction) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut escalation = Escalation::exclusive(self);
         loop {
             escalation.wait();
             let attempt = self.attempt(&mut escalation, &mut body, Transaction::commit_patiently);
