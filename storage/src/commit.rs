@@ -239,12 +239,6 @@ impl Transaction {
                 _ => None,
             })
             .filter(|deadline_ms| *deadline_ms != 0)
-            .chain(
-                self.ranges
-                    .borrow()
-                    .iter()
-                    .map(|range| range.relied_until_ms),
-            )
             .chain([self.own_until_ms.get()])
             .min()
             .unwrap_or(u64::MAX)

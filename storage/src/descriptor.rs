@@ -75,8 +75,6 @@ pub(crate) struct RangeRead {
     /// The first key behind the range; `None` = to the end of the keyspace.
     pub(crate) until: Option<Box<[u8]>>,
     pub(crate) keys: Vec<Box<[u8]>>,
-    /// The earliest of their deadlines (`u64::MAX`: none).
-    pub(crate) relied_until_ms: u64,
 }
 
 /// See the module's text. Immutable once announced or installed, but for the atomics.

@@ -75,7 +75,6 @@ impl Transaction {
         let space = self.space(database)?;
         let mut own = self.own_writes(space).into_iter().peekable();
         let (mut keys, mut found) = (Vec::new(), Vec::new());
-        let mut relied_until_ms = u64::MAX;
         let mut own_before = |keys: &mut Vec<Box<[u8]>>, bound: Option<&[u8]>| {
             let is_before = |key: &[u8]| bound.is_none_or(|bound| key < bound);
             let mut same = None;
@@ -104,15 +103,9 @@ impl Transaction {
                     ended_before = Some(key.into());
                     return false;
                 }
-                let alive = self.alive(record);
-                let is_there = alive.is_some();
-                if let Some(version) = alive
-                    && self.records_reads
-                {
+                let is_there = self.alive(record).is_some();
+                if is_there && self.records_reads {
                     found.push(Box::from(key));
-                    if version.deadline_ms() != 0 && !fault!("deadlines in ranges not compared") {
-                        relied_until_ms = relied_until_ms.min(version.deadline_ms());
-                    }
                 }
                 if own_before(&mut keys, Some(key)).unwrap_or(is_there) && keys.len() < limit {
                     keys.push(key.into());
@@ -127,7 +120,6 @@ impl Transaction {
             from: from.into(),
             until: ended_before,
             keys: found,
-            relied_until_ms,
         });
         Ok(keys)
     }
@@ -331,7 +323,7 @@ impl Inner {
         let space = unsafe { &*range.space };
         let mut expected = range.keys.iter();
         let mut holds = true;
-        let time_ms = match fault!("deadlines given in ranges not compared") {
+        let time_ms = match fault!("deadlines in ranges not compared") {
             true => now_ms,
             false => self.wall_clock.now_ms(),
         };
