@@ -99,6 +99,10 @@ bench-compare *arguments:
     cargo build --release
     cargo run --release --package bench-compare -- {{arguments}}
 
+# A release that is compiled once more by what the table's loads ran: target/profile-guided/darter, five minutes.
+profile-guided:
+    bench-compare/profile-guided
+
 # Licences, bans and sources of all dependencies.
 deny:
     cargo deny check licenses bans sources

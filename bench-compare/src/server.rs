@@ -11,8 +11,10 @@ use crate::client::Client;
 use crate::error::Error;
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long one that was asked to end may take.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two looks at whether a server answers.
-const START_LOOK: Duration = Duration::from_micros(200);
+const LOOK: Duration = Duration::from_micros(200);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -111,7 +113,7 @@ impl Program {
                 server.start = begin.elapsed();
                 return Ok(server);
             }
-            thread::sleep(START_LOOK);
+            thread::sleep(LOOK);
         }
         let log = fs::read_to_string(&log).unwrap_or_default();
         Err(Error::Start {
@@ -165,8 +167,15 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nothing of it is kept, so there is nothing that it would have to write first. If it has
-        // ended by itself, all three find nothing to do.
+        // Nothing of its data is kept, but a build that records where it has been writes that at its end. If it
+        // has ended by itself, all of these find nothing to do.
+        if let Ok(mut client) = Client::new(self.address) {
+            let _ = client.call(&["SHUTDOWN", "NOSAVE"]);
+        }
+        let asked = Instant::now();
+        while asked.elapsed() < END_TIMEOUT && self.is_running() {
+            thread::sleep(LOOK);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);
