@@ -6,7 +6,7 @@ use std::ptr;
 
 use crate::entry::Written;
 use crate::error::Error;
-use crate::space::{Space, table_spaces, table_version};
+use crate::space::{Named, Space, table_names, table_spaces, table_version};
 use crate::transaction::{Mode, Transaction};
 use crate::version::Version;
 
@@ -88,14 +88,16 @@ impl Transaction {
         if self.mode != Mode::Exclusive {
             return Err(Error::NotExclusive);
         }
-        let mut spaces: Vec<_> = table_spaces(self.table()?).collect();
+        let before: Vec<Named> = table_names(self.table()?).collect();
+        let mut spaces: Vec<_> = before.iter().map(|named| named.space).collect();
         let (inner, made) = (&self.inner, &mut self.made_spaces);
         change(&mut spaces, &mut || {
             let space = inner.spaces.make().ok_or(Error::TooManyFlushes)?;
             made.push(space);
             Ok(space)
         })?;
-        if let Some(old) = self.new_table.replace(table_version(&spaces)) {
+        let names = before.iter().zip(spaces).map(|(old, space)| old.by(space));
+        if let Some(old) = self.new_table.replace(table_version(names)) {
             // SAFETY: private, and nothing borrows from it: `self` is borrowed mutably.
             unsafe { Version::free_block(old) };
         }

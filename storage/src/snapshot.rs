@@ -7,7 +7,7 @@ use crate::entry::Seen;
 use crate::error::Error;
 use crate::keyspace::Lookup;
 use crate::registry::Slot;
-use crate::space::Space;
+use crate::space::{Space, table_name};
 use crate::store::{Inner, Store};
 use crate::thread::{count, local};
 use crate::transaction::{Mode, Transaction};
@@ -274,7 +274,7 @@ impl Transaction {
                 |tx: &Transaction| Ok::<_, Error>(tx.bytes(database, key)?.map(|b| b.into_owned()));
             return Ok(value(self)? == snapshot.read(value)?);
         }
-        if !ptr::eq(now, then) {
+        if !ptr::eq(now, then) || self.was_elsewhere(snapshot, database)? {
             return Ok(false);
         }
         // SAFETY: the snapshot protects it.
@@ -286,6 +286,16 @@ impl Transaction {
                 Ok(until_ms == 0 || self.now_ms < until_ms)
             }
         }
+    }
+
+    /// Whether a database has stood, between `snapshot` and now, for a keyspace that it stands for
+    /// at neither end. What was to be seen of a key there is known to nobody any more.
+    fn was_elsewhere(&self, snapshot: &Snapshot, database: usize) -> Result<bool, Error> {
+        let changes = |tx: &Transaction| {
+            let named = table_name(tx.table()?, database);
+            named.map_or(Err(Error::NoSuchDatabase(database)), |n| Ok(n.changes))
+        };
+        Ok(changes(self)?.abs_diff(snapshot.read(changes)?) > 1)
     }
 
     /// Whether a key that is absent may have been there since `snapshot` was taken. Keys that hash

@@ -164,35 +164,65 @@ impl Drop for Spaces {
     }
 }
 
-/// The private version of a table with these keyspaces.
-pub(crate) fn table_version(spaces: &[*const Space]) -> *mut Version {
-    let bytes: Vec<u8> = spaces
-        .iter()
-        .flat_map(|space| (space.expose_provenance() as u64).to_ne_bytes())
-        .collect();
+/// What the table says of one database.
+#[derive(Clone, Copy)]
+pub(crate) struct Named {
+    pub(crate) space: *const Space,
+    /// How often it has stood for another keyspace. Who compares two moments cannot see those
+    /// between them in the tables, which are cut.
+    pub(crate) changes: u64,
+}
+
+impl Named {
+    /// The same database, standing for `space`.
+    pub(crate) fn by(self, space: *const Space) -> Named {
+        let changes = self.changes + u64::from(!ptr::eq(self.space, space));
+        Named { space, changes }
+    }
+
+    fn to_bytes(self) -> [u8; 16] {
+        let [space, changes] = [self.space.expose_provenance() as u64, self.changes];
+        (u128::from(changes) << 64 | u128::from(space)).to_le_bytes()
+    }
+
+    #[inline]
+    fn of_bytes(bytes: [u8; 16]) -> Named {
+        let both = u128::from_le_bytes(bytes);
+        Named {
+            space: ptr::with_exposed_provenance(both as u64 as usize),
+            changes: (both >> 64) as u64,
+        }
+    }
+}
+
+/// The private version of a table that names these keyspaces.
+pub(crate) fn table_version(names: impl IntoIterator<Item = Named>) -> *mut Version {
+    let bytes: Vec<u8> = names.into_iter().flat_map(Named::to_bytes).collect();
     Version::flat(Type::String, 0, &bytes, 0, ptr::null_mut())
 }
 
 /// What `table_version` has put into a version.
-#[inline]
-fn table_words(version: &Version) -> &[[u8; 8]] {
-    version.bytes().as_chunks().0
+pub(crate) fn table_names(version: &Version) -> impl Iterator<Item = Named> {
+    let words: &[[u8; 16]] = version.bytes().as_chunks().0;
+    words.iter().copied().map(Named::of_bytes)
 }
 
 /// The keyspaces that a table's version names.
 pub(crate) fn table_spaces(version: &Version) -> impl Iterator<Item = *const Space> {
-    table_words(version)
-        .iter()
-        .map(|word| ptr::with_exposed_provenance(u64::from_ne_bytes(*word) as usize))
+    table_names(version).map(|named| named.space)
+}
+
+/// What a table's version says of one database.
+#[inline]
+pub(crate) fn table_name(version: &Version, database: usize) -> Option<Named> {
+    let words: &[[u8; 16]] = version.bytes().as_chunks().0;
+    words.get(database).copied().map(Named::of_bytes)
 }
 
 /// The keyspace of one database.
 #[inline]
 pub(crate) fn table_space(version: &Version, database: usize) -> Option<*const Space> {
-    let word = table_words(version).get(database)?;
-    Some(ptr::with_exposed_provenance(
-        u64::from_ne_bytes(*word) as usize
-    ))
+    table_name(version, database).map(|named| named.space)
 }
 
 impl Inner {

@@ -14,7 +14,7 @@ use crate::queue::Queues;
 use crate::record::{DEAD, Record, SpaceId};
 use crate::registry::KeyStack;
 use crate::removals::Removals;
-use crate::space::{DATABASES_MAX, Spaces, table_version};
+use crate::space::{DATABASES_MAX, Named, Spaces, table_version};
 use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
 use crate::sync::{Collector, Guard, RandomState, random_state};
@@ -189,7 +189,7 @@ impl Store {
             // SAFETY: made a moment ago, and nobody sweeps yet.
             unsafe { &**space }.open_to_sweeper();
         }
-        let table = table_version(&spaces);
+        let table = table_version(spaces.into_iter().map(|space| Named { space, changes: 0 }));
         // SAFETY: private until the store is handed out. Number 0 lies below every snapshot.
         unsafe { (*table).stamp.store(committed_word(0), SeqCst) };
         inner.spaces.table.head.store(table, SeqCst);

@@ -152,22 +152,32 @@ fn an_exec_that_cannot_run_ends_its_transaction() {
     assert_eq!(client.run("GET k").render(), "nil");
 }
 
+/// What the client reads after its WATCH may be of a keyspace that the database stands for at
+/// neither end: what it writes by that must not get through.
 #[test]
-fn a_watched_key_whose_database_was_swapped_there_and_back_is_as_it_was() {
+fn a_database_that_stood_for_another_keyspace_meanwhile_spoils_exec() {
     let server = Server::start();
     let (mut client, mut other) = (
         Client::connect(server.address),
         Client::connect(server.address),
     );
-    client.run("SET k v");
-    for (swaps, replies) in [(2, "[PONG]"), (1, "nil")] {
+    let (swap, set) = ("SWAPDB 0 1", "SET k 5");
+    for (before, then, back) in [
+        (&[set, swap, "SET k 1"][..], &[swap][..], swap),
+        (&[set, swap], &[swap], swap),
+        (&["SET other v"], &["FLUSHALL", set], "FLUSHDB"),
+        (&["SET other v"], &["FLUSHALL", set], swap),
+    ] {
+        let mut run_all = |lines: &[&str]| lines.iter().for_each(|line| drop(other.run(line)));
+        run_all(&["FLUSHALL"]);
+        run_all(before);
         client.run("WATCH k");
-        for _ in 0..swaps {
-            other.run("SWAPDB 0 1");
-        }
+        run_all(then);
+        assert_eq!(client.run("GET k").render(), "'5'");
+        run_all(&[back]);
         client.run("MULTI");
-        client.run("PING");
-        assert_eq!(client.run("EXEC").render(), replies, "{swaps} times");
+        client.run("SET k 6");
+        assert_eq!(client.run("EXEC").render(), "nil", "{before:?}; {then:?}");
     }
 }
 
