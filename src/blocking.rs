@@ -2,9 +2,10 @@
 //!
 //! A key that was written wakes the one who waits longest for it. That one tries again; if it
 //! takes something, its own commit wakes the next; if not, it passes the turn on. So clients are
-//! served in the order in which they came, and nobody is woken in vain for long. Who reads for a
-//! group of consumers and finds nothing passes others of the group over: for them there is nothing
-//! either. It is also woken when a key goes, whoever is before it, for it has an error to tell.
+//! served in the order in which they came, and nobody is woken in vain for long. A turn is one at a
+//! key: who waits for several is not ahead of others where it is not his. Who reads for a group of
+//! consumers and finds nothing passes others of the group over: for them there is nothing either.
+//! It is also woken when a key goes, whoever is before it, for it has an error to tell.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,13 +18,20 @@ use crate::fault::fault;
 
 type Key = (usize, Box<[u8]>);
 
-/// One blocked client's place in the lines of its keys.
+/// One blocked client's places in the lines of its keys.
 pub struct Waiter {
-    keys: Vec<Key>,
+    places: Vec<Place>,
     /// The group of consumers that it reads for.
     group: Option<Box<[u8]>>,
+    /// Whether it is due at any of its places.
     is_due: AtomicBool,
     waker: Mutex<Waker>,
+}
+
+/// A client's place in the line of one key.
+struct Place {
+    key: Key,
+    is_due: AtomicBool,
 }
 
 impl Waiter {
@@ -35,15 +43,23 @@ impl Waiter {
             .clone_from(waker);
     }
 
-    /// Whether it has been its turn since the last call.
-    pub fn take_turn(&self) -> bool {
-        self.is_due.swap(false, Ordering::SeqCst)
+    /// The keys at which it has been its turn since the last call, by their positions.
+    pub fn take_turns(&self) -> Vec<usize> {
+        if !self.is_due.swap(false, Ordering::SeqCst) {
+            return Vec::new();
+        }
+        let places = self.places.iter().enumerate();
+        places
+            .filter(|(_, place)| place.is_due.swap(false, Ordering::SeqCst))
+            .map(|(at, _)| at)
+            .collect()
     }
 
-    fn wake(&self) {
+    fn wake(&self, at: usize) {
         if fault!("blocked client's wake-up lost") {
             return;
         }
+        self.places[at].is_due.store(true, Ordering::SeqCst);
         self.is_due.store(true, Ordering::SeqCst);
         let waker = self
             .waker
@@ -54,33 +70,57 @@ impl Waiter {
     }
 }
 
-type Lines = HashMap<Key, VecDeque<Arc<Waiter>>>;
+/// Who stands in a line, and with which of its places.
+struct Standing {
+    waiter: Arc<Waiter>,
+    at: usize,
+}
 
-/// Wakes in each line of a waiter the next behind it whom `may_try` says.
-fn wake_next(lines: &Lines, waiter: &Arc<Waiter>, may_try: impl Fn(&Waiter) -> bool) {
-    for key in &waiter.keys {
-        let Some(line) = lines.get(key) else { continue };
-        let own = line.iter().position(|known| Arc::ptr_eq(known, waiter));
+impl Standing {
+    fn wake(&self) {
+        self.waiter.wake(self.at);
+    }
+
+    fn is_of(&self, waiter: &Arc<Waiter>) -> bool {
+        Arc::ptr_eq(&self.waiter, waiter)
+    }
+}
+
+type Line = VecDeque<Standing>;
+type Lines = HashMap<Key, Line>;
+
+/// Wakes in the lines of these places of a waiter the next behind it whom `may_try` says.
+fn wake_next(
+    lines: &Lines,
+    waiter: &Arc<Waiter>,
+    places: &[usize],
+    may_try: impl Fn(&Waiter) -> bool,
+) {
+    for at in places {
+        let Some(line) = lines.get(&waiter.places[*at].key) else {
+            continue;
+        };
+        let own = line.iter().position(|known| known.is_of(waiter));
         let mut behind = line.iter().skip(own.map_or(line.len(), |own| own + 1));
-        if let Some(next) = behind.find(|next| may_try(next)) {
+        if let Some(next) = behind.find(|next| may_try(&next.waiter)) {
             next.wake();
         }
     }
 }
 
-fn wake_first(line: &VecDeque<Arc<Waiter>>) {
+fn wake_first(line: &Line) {
     if let Some(first) = line.front() {
         first.wake();
     }
 }
 
-fn wake_groups(line: &VecDeque<Arc<Waiter>>) {
+fn wake_groups(line: &Line) {
     if fault!("a group's end is told to nobody") {
         return;
     }
     line.iter()
-        .filter(|waiter| waiter.group.is_some())
-        .for_each(|waiter| waiter.wake());
+        .filter(|known| known.waiter.group.is_some())
+        .for_each(Standing::wake);
 }
 
 /// All lines of a server.
@@ -118,32 +158,37 @@ impl Waiters {
 
     /// A place at the end of each key's line. `group`: the one that it reads for, if it does.
     pub fn add(&self, keys: Vec<Key>, group: Option<&[u8]>, waker: &Waker) -> Arc<Waiter> {
+        let places = keys.into_iter().map(|key| Place {
+            key,
+            is_due: AtomicBool::new(false),
+        });
         let waiter = Arc::new(Waiter {
-            keys,
+            places: places.collect(),
             group: group.map(Into::into),
             is_due: AtomicBool::new(false),
             waker: Mutex::new(waker.clone()),
         });
         let mut lines = self.lock();
-        for key in &waiter.keys {
-            let line = lines.entry(key.clone()).or_default();
-            if !line.back().is_some_and(|last| Arc::ptr_eq(last, &waiter)) {
-                line.push_back(Arc::clone(&waiter));
+        for (at, place) in waiter.places.iter().enumerate() {
+            let line = lines.entry(place.key.clone()).or_default();
+            if !line.back().is_some_and(|last| last.is_of(&waiter)) {
+                let waiter = Arc::clone(&waiter);
+                line.push_back(Standing { waiter, at });
             }
         }
         self.count.fetch_add(1, Ordering::SeqCst);
         waiter
     }
 
-    /// The waiter leaves something to others: the next in each of its lines may try.
-    pub fn pass_on(&self, waiter: &Arc<Waiter>) {
-        wake_next(&self.lock(), waiter, |_| true);
+    /// The waiter leaves something to others at these of its places: the next there may try.
+    pub fn pass_on(&self, waiter: &Arc<Waiter>, places: &[usize]) {
+        wake_next(&self.lock(), waiter, places, |_| true);
     }
 
-    /// The waiter has found nothing: the next in each of its lines may try, but for those of its
-    /// group.
-    pub fn pass_over(&self, waiter: &Arc<Waiter>) {
-        wake_next(&self.lock(), waiter, |next| {
+    /// The waiter has found nothing at these of its places: the next there may try, but for those
+    /// of its group.
+    pub fn pass_over(&self, waiter: &Arc<Waiter>, places: &[usize]) {
+        wake_next(&self.lock(), waiter, places, |next| {
             next.group.is_none() || next.group != waiter.group
         });
     }
@@ -152,14 +197,15 @@ impl Waiters {
     pub fn remove(&self, waiter: &Arc<Waiter>) {
         let mut lines = self.lock();
         // Under the lock, so that no turn comes between this look and the end of its places.
-        if waiter.take_turn() && !fault!("a turn is lost with who leaves") {
-            wake_next(&lines, waiter, |_| true);
+        let turns = waiter.take_turns();
+        if !fault!("a turn is lost with who leaves") {
+            wake_next(&lines, waiter, &turns, |_| true);
         }
-        for key in &waiter.keys {
-            if let Some(line) = lines.get_mut(key) {
-                line.retain(|known| !Arc::ptr_eq(known, waiter));
+        for place in &waiter.places {
+            if let Some(line) = lines.get_mut(&place.key) {
+                line.retain(|known| !known.is_of(waiter));
                 if line.is_empty() {
-                    lines.remove(key);
+                    lines.remove(&place.key);
                 }
             }
         }
@@ -203,6 +249,10 @@ mod tests {
         (0, name.as_bytes().into())
     }
 
+    fn is_told(waiter: &Arc<Waiter>) -> bool {
+        !waiter.take_turns().is_empty()
+    }
+
     #[test]
     fn who_leaves_on_his_turn_passes_it_on() {
         let waiters = Waiters::new();
@@ -213,11 +263,11 @@ mod tests {
         let first = add(&["l", "m"]);
         let (second, third) = (add(&["l"]), add(&["m"]));
         waiters.wake_all();
-        assert!(!second.take_turn() && !third.take_turn());
+        assert!(!is_told(&second) && !is_told(&third));
         waiters.remove(&first);
-        assert!(second.take_turn() && third.take_turn());
+        assert!(is_told(&second) && is_told(&third));
         waiters.remove(&second);
-        assert!(!third.take_turn());
+        assert!(!is_told(&third));
         waiters.remove(&third);
         assert!(waiters.is_empty() && waiters.lock().is_empty());
     }
@@ -226,10 +276,10 @@ mod tests {
     fn a_key_named_twice_is_one_place() {
         let waiters = Waiters::new();
         let waiter = waiters.add(vec![key("l"), key("l")], None, Waker::noop());
-        waiters.pass_on(&waiter);
-        assert!(!waiter.take_turn());
+        waiters.pass_on(&waiter, &[0, 1]);
+        assert!(!is_told(&waiter));
         waiters.wake_all();
-        assert!(waiter.take_turn());
+        assert_eq!(waiter.take_turns(), [0]);
     }
 
     #[test]
@@ -251,10 +301,10 @@ mod tests {
         };
         for kind in [ChangeKind::Deleted, ChangeKind::Expired] {
             waiters.tell(&effect(kind));
-            assert!(!first.take_turn() && second.take_turn() && third.take_turn());
+            assert!(!is_told(&first) && is_told(&second) && is_told(&third));
         }
         waiters.wake_all();
-        assert!(first.take_turn() && second.take_turn() && third.take_turn());
+        assert!(is_told(&first) && is_told(&second) && is_told(&third));
     }
 
     #[test]
@@ -265,16 +315,13 @@ mod tests {
         let readers: Vec<_> = (0..2)
             .map(|_| waiters.add(vec![key("s")], None, Waker::noop()))
             .collect();
-        waiters.pass_over(&all[0]);
-        assert_eq!(
-            all.each_ref().map(|waiter| waiter.take_turn()),
-            [false, false, true, false]
-        );
-        waiters.pass_on(&all[0]);
-        assert!(all[1].take_turn());
-        waiters.pass_over(&all[3]);
-        assert!(readers[0].take_turn());
-        waiters.pass_over(&readers[0]);
-        assert!(readers[1].take_turn());
+        waiters.pass_over(&all[0], &[0]);
+        assert_eq!(all.each_ref().map(is_told), [false, false, true, false]);
+        waiters.pass_on(&all[0], &[0]);
+        assert!(is_told(&all[1]));
+        waiters.pass_over(&all[3], &[0]);
+        assert!(is_told(&readers[0]));
+        waiters.pass_over(&readers[0], &[0]);
+        assert!(is_told(&readers[1]));
     }
 }

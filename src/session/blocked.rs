@@ -11,7 +11,7 @@ use super::retry::{KeptCommand, Retry, RetryProgress};
 use super::{Core, Pending, Step, dispatch};
 use crate::blocking::Waiter;
 use crate::clients::Unblock;
-use crate::commands::args::KeptArguments;
+use crate::commands::args::{Args, KeptArguments};
 use crate::commands::command::{Group, flag};
 use crate::commands::error::{CommandError, Wait};
 use crate::resp::encode::Encoder;
@@ -24,20 +24,11 @@ struct Blocked {
     group: Option<Vec<u8>>,
     /// A place in the lines of its keys, once the stream of effects goes.
     waiter: Option<Arc<Waiter>>,
-    /// To be tried, whether or not somebody says so.
-    is_due: bool,
+    /// The keys at which it is its turn, by their positions, in order. At first all, whether or not
+    /// somebody says so.
+    due: Vec<usize>,
     deadline: Option<Instant>,
     has_ended: bool,
-}
-
-/// What the keys of a blocked command hold.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Found {
-    Nothing,
-    /// Values of other types only, which others may wait for.
-    Other,
-    /// A value of the type that it waits for.
-    Wanted,
 }
 
 /// Lets a command wait.
@@ -60,10 +51,10 @@ pub(super) fn block(core: &mut Core, mut kept: KeptCommand, wait: Wait) -> Box<d
             escalation,
             waits_for_gate: false,
         },
+        due: (0..wait.keys.len()).collect(),
         keys: wait.keys,
         group: wait.group,
         waiter: None,
-        is_due: true,
         deadline,
         has_ended: false,
     })
@@ -74,10 +65,8 @@ impl Blocked {
         if !std::mem::replace(&mut self.has_ended, true) {
             // It may have been woken for several keys, has taken from one at most, and may have
             // committed nothing that would wake the next.
-            if self.is_due {
-                self.pass_on(core);
-            }
             if let Some(waiter) = self.waiter.take() {
+                core.services.waiters.pass_on(&waiter, &self.due);
                 core.services.waiters.remove(&waiter);
             }
             core.client.shared.is_blocked.store(false, Ordering::SeqCst);
@@ -86,41 +75,71 @@ impl Blocked {
         Step::Done
     }
 
-    /// What its keys hold. A value of another type is not what it waits for, and no error either.
-    fn look(&self, core: &Core) -> Found {
-        if self.group.is_some() {
-            return Found::Wanted;
-        }
+    /// Leaves of the keys at which it is its turn those that hold what it waits for. A value of
+    /// another type is no error, and those behind may wait for it; where there is nothing, they
+    /// have nothing to take either.
+    fn look(&mut self, core: &Core) {
         let kept = &self.retry.kept;
         let wanted = match kept.command.group {
             Group::List => Type::List,
             Group::SortedSet => Type::SortedSet,
-            Group::Stream => Type::Stream,
-            _ => return Found::Wanted,
+            Group::Stream if self.group.is_none() => Type::Stream,
+            _ => return,
         };
         let transaction = core.services.store.begin(Mode::Direct);
-        let mut found = Found::Nothing;
-        for key in &self.keys {
-            match transaction.get(kept.database, key) {
-                Ok(Some(value)) if value.kind() == wanted => return Found::Wanted,
-                Ok(Some(_)) => found = Found::Other,
+        let mut others = Vec::new();
+        self.due.retain(|at| {
+            match transaction.get(kept.database, &self.keys[*at]) {
+                Ok(Some(value)) if value.kind() == wanted => return true,
+                Ok(Some(_)) => others.push(*at),
                 Ok(None) | Err(_) => {}
             }
+            false
+        });
+        if let Some(waiter) = &self.waiter {
+            core.services.waiters.pass_on(waiter, &others);
         }
-        found
+    }
+
+    /// Whether nobody else gets what it takes.
+    fn takes(&self) -> bool {
+        let group = self.retry.kept.command.group;
+        matches!(group, Group::List | Group::SortedSet)
+    }
+
+    /// Its arguments, naming no list or sorted set at which it is not its turn: from there others
+    /// take before it. In their places stands one at which it is.
+    fn arguments_of_turn(&self) -> Option<KeptArguments> {
+        if !self.takes() || self.due.len() == self.keys.len() {
+            return None;
+        }
+        let command = self.retry.kept.command;
+        let mut all = self.retry.kept.arguments.to_vec();
+        let positions = command.keys.positions(&Args::new(&all))?;
+        let first = self.keys[*self.due.first()?].as_slice();
+        for (at, position) in positions.into_iter().enumerate() {
+            if self.due.binary_search(&at).is_err() {
+                all[position] = first;
+            }
+        }
+        Some(all.into_iter().collect())
+    }
+
+    /// Tries to take something where it is its turn.
+    fn try_turn(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> RetryProgress {
+        let Some(arguments) = self.arguments_of_turn() else {
+            return self.retry.try_on(core, output, waker);
+        };
+        let all = std::mem::replace(&mut self.retry.kept.arguments, arguments);
+        let progress = self.retry.try_on(core, output, waker);
+        self.retry.kept.arguments = all;
+        progress
     }
 
     /// Whether it is refused now although it was admitted: as in Redis, where it would run anew.
     fn is_out_of_memory(&self, core: &Core) -> bool {
         let command = self.retry.kept.command;
         command.has(flag::DENYOOM) && core.services.config.is_out_of_memory()
-    }
-
-    /// Lets the next in its lines try.
-    fn pass_on(&self, core: &Core) {
-        if let Some(waiter) = &self.waiter {
-            core.services.waiters.pass_on(waiter);
-        }
     }
 
     /// Whether it stands in its lines.
@@ -161,38 +180,32 @@ impl Pending for Blocked {
         if self.is_in_line(core, waker) {
             if let Some(waiter) = &self.waiter {
                 waiter.set_waker(waker);
-                self.is_due |= waiter.take_turn();
+                self.due.extend(waiter.take_turns());
+                self.due.sort_unstable();
+                self.due.dedup();
             }
-            let found = if self.is_due {
-                self.look(core)
-            } else {
-                Found::Nothing
-            };
-            // Where there is nothing, those behind have nothing to take either.
-            self.is_due = found == Found::Wanted;
-            if found == Found::Other {
-                self.pass_on(core);
-            }
-            if self.is_due && self.is_out_of_memory(core) {
+            self.look(core);
+            if !self.due.is_empty() && self.is_out_of_memory(core) {
                 dispatch::fail(core, &CommandError::OutOfMemory, output);
                 return self.end(core);
             }
-            if self.is_due {
+            if !self.due.is_empty() {
                 let before = output.len();
-                match self.retry.try_on(core, output, waker) {
+                match self.try_turn(core, output, waker) {
                     // Still due: the end passes the turn on.
                     RetryProgress::Done => return self.end(core),
                     RetryProgress::Waits => {}
                     RetryProgress::Blocked(_) => {
                         output.truncate(before);
-                        self.is_due = false;
-                        if let Some(waiter) = &self.waiter {
-                            core.services.waiters.pass_over(waiter);
+                        let due = std::mem::take(&mut self.due);
+                        // Those behind have nothing to take either, unless they read.
+                        if let Some(waiter) = self.waiter.as_ref().filter(|_| !self.takes()) {
+                            core.services.waiters.pass_over(waiter, &due);
                         }
                     }
                 }
             }
-            if !self.is_due {
+            if self.due.is_empty() {
                 self.retry.leave_queue(core);
             }
         }

@@ -124,6 +124,53 @@ fn who_takes_from_one_key_leaves_the_other_to_the_next() {
     assert_eq!(second.read().render(), "[m b]");
 }
 
+/// Many rounds: who is told of one key must not be quicker at another one, either.
+#[test]
+fn whose_turn_it_is_at_one_key_is_not_ahead_at_another() {
+    let server = Server::start();
+    let mut other = client(&server);
+    for round in 0..20 {
+        for (line, several, expected) in [
+            ("RPUSH l x", "BLPOP l m 0", "[m y]"),
+            ("RPUSH l x", "BLMPOP 0 2 l m LEFT", "[m [y]]"),
+            ("ZADD l 1 x", "BZPOPMIN l m 0", "[m y '1']"),
+            ("ZADD l 1 x", "BZMPOP 0 2 l m MIN", "[m [[y '1']]]"),
+        ] {
+            let is_list = line.starts_with("RPUSH");
+            let first = if is_list { "BLPOP l 0" } else { "BZPOPMIN l 0" };
+            let mut first = blocked(&server, first);
+            let mut second = blocked(&server, several);
+            let other_key = line.replace(" l ", " m ").replace(" x", " y");
+            for line in ["MULTI", line, &other_key, "EXEC"] {
+                other.run(line);
+            }
+            assert_eq!(second.read().render(), expected, "{several}, {round}");
+            assert!(first.read().render().starts_with("[l x"), "{several}");
+            wait_for_waiters(&server, 0);
+        }
+    }
+}
+
+/// Who has taken what he came for leaves the line of another key as it was.
+#[test]
+fn who_leaves_the_line_of_a_key_that_nobody_wrote_wakes_nobody_there() {
+    let server = Server::start();
+    let mut other = client(&server);
+    for _ in 0..20 {
+        let mut waiting: Vec<Client> = ["BLPOP m l 0", "BLPOP l 0", "BLPOP l 0", "BLPOP l m 0"]
+            .iter()
+            .map(|line| blocked(&server, line))
+            .collect();
+        other.run("RPUSH l a b c");
+        for (client, expected) in waiting.iter_mut().zip(["[l a]", "[l b]", "[l c]"]) {
+            assert_eq!(client.read().render(), expected);
+        }
+        other.run("RPUSH m d");
+        assert_eq!(waiting[3].read().render(), "[m d]");
+        wait_for_waiters(&server, 0);
+    }
+}
+
 #[test]
 fn who_is_gone_does_not_hold_up_the_line() {
     let server = Server::start();
