@@ -338,7 +338,7 @@ impl Exec {
             attempt.effects.rewind(attempt.before_script);
             return None;
         }
-        if attempt.run_again > RUN_AGAIN_MAX {
+        if attempt.run_again + at > RUN_AGAIN_MAX {
             let text = "ERR Too many of its scripts have to be undone.";
             return Some(Reached::Discarded(text.to_owned()));
         }

@@ -146,6 +146,22 @@ fn too_many_in_one_exec_discard_it() {
 }
 
 #[test]
+fn one_behind_more_commands_than_may_run_again_discards_its_exec() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("MULTI");
+    let commands = 100_001;
+    client.send_bytes("PING\r\n".repeat(commands).as_bytes());
+    for _ in 0..commands {
+        client.read();
+    }
+    let aborts = "redis.call('INCR', KEYS[1]) redis.abort('enough')";
+    client.call(&["EVAL", aborts, "1", "n"]);
+    let reply = client.run("EXEC").render();
+    assert!(reply.starts_with("(EXECABORT "), "{reply:.100}");
+}
+
+#[test]
 fn explain_tells_of_it_and_wrong_arguments_are_errors() {
     let server = Server::start();
     let mut client = Client::connect(server.address);
