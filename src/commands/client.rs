@@ -165,19 +165,20 @@ fn setinfo(
 ) -> Result<(), CommandError> {
     let value = args.at(3);
     let is_printable = value.iter().all(|byte| (b'!'..=b'~').contains(byte));
-    let option = String::from_utf8_lossy(&args[2]).into_owned();
     let mut names = context.client.shared.names();
     let slot = if args.is(2, "LIB-NAME") {
         &mut names.library
     } else if args.is(2, "LIB-VER") {
         &mut names.library_version
     } else {
-        return Err(CommandError::err(format!("Unrecognized option '{option}'")));
+        return Err(CommandError::naming("Unrecognized option '", &args[2], "'"));
     };
     if !is_printable {
-        return Err(CommandError::err(format!(
-            "{option} cannot contain spaces, newlines or special characters."
-        )));
+        return Err(CommandError::naming(
+            "",
+            &args[2],
+            " cannot contain spaces, newlines or special characters.",
+        ));
     }
     *slot = String::from_utf8_lossy(value).into_owned();
     reply.status("OK");
@@ -262,10 +263,7 @@ fn parse_kind(word: &[u8]) -> Result<String, CommandError> {
     match kind.as_str() {
         "normal" | "pubsub" | "replica" | "master" => Ok(kind),
         "slave" => Ok("replica".into()),
-        _ => Err(CommandError::err(format!(
-            "Unknown client type '{}'",
-            String::from_utf8_lossy(word)
-        ))),
+        _ => Err(CommandError::naming("Unknown client type '", word, "'")),
     }
 }
 
@@ -340,8 +338,7 @@ impl Filter {
             } else if options.take("USER") {
                 let user = options.next()?;
                 if user != b"default" {
-                    let user = String::from_utf8_lossy(user);
-                    return Err(CommandError::err(format!("No such user '{user}'")));
+                    return Err(CommandError::naming("No such user '", user, "'"));
                 }
             } else if options.take("MAXAGE") {
                 let age_s = options.integer().map_err(|_| {

@@ -290,8 +290,7 @@ fn links(context: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Done
 fn replicas(context: &mut Context<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
     check(context.services)?;
     if args[2] != *context.services.run_id.as_bytes() {
-        let name = String::from_utf8_lossy(&args[2]);
-        return Err(CommandError::err(format!("Unknown node {name}")));
+        return Err(CommandError::naming("Unknown node ", &args[2], ""));
     }
     reply.array(0);
     Ok(())

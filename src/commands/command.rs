@@ -512,11 +512,12 @@ impl Command {
 
 /// The error of a subcommand whose options are none.
 pub fn unknown_option(args: &Args<'_>) -> CommandError {
-    CommandError::err(format!(
-        "unknown subcommand or wrong number of arguments for '{}'. Try {} HELP.",
-        String::from_utf8_lossy(&args[1]),
-        String::from_utf8_lossy(&args[0]).to_ascii_uppercase()
-    ))
+    let container = String::from_utf8_lossy(&args[0]).to_ascii_uppercase();
+    CommandError::naming(
+        "unknown subcommand or wrong number of arguments for '",
+        &args[1],
+        &format!("'. Try {container} HELP."),
+    )
 }
 
 /// Writes what a container's HELP says: each subcommand and what it does.

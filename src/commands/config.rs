@@ -77,8 +77,8 @@ fn set(
     let config = &context.services.config;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let mut undo: Vec<(String, String)> = Vec::new();
-    for [name, value] in pairs {
-        let (name, value) = (text(name), text(value));
+    for [given_name, value] in pairs {
+        let (name, value) = (text(given_name), text(value));
         let known = setting::known_name(&name);
         let before = known.map(|known| setting::matching(config, &[known.as_bytes()]));
         let is_named_twice = undo.iter().any(|(set, _)| Some(&**set) == known);
@@ -93,13 +93,17 @@ fn set(
                 let _ = setting::set(&mut Change::Shared(config), name, value);
             }
             return Err(if what.starts_with("Unknown option") {
-                CommandError::err(format!(
-                    "Unknown option or number of arguments for CONFIG SET - '{name}'"
-                ))
+                CommandError::naming(
+                    "Unknown option or number of arguments for CONFIG SET - '",
+                    given_name,
+                    "'",
+                )
             } else {
-                CommandError::err(format!(
-                    "CONFIG SET failed (possibly related to argument '{name}') - {what}"
-                ))
+                CommandError::naming(
+                    "CONFIG SET failed (possibly related to argument '",
+                    given_name,
+                    &format!("') - {what}"),
+                )
             });
         }
         undo.extend(before.unwrap_or_default());

@@ -142,10 +142,12 @@ fn parse_hello<'a>(args: &Args<'a>) -> Result<Hello<'a>, CommandError> {
         } else if options.take("SETNAME") && options.left() >= 1 {
             hello.name = Some(options.next()?);
         } else {
-            let option = String::from_utf8_lossy(args.at(position));
-            return Err(CommandError::err(format!(
-                "Syntax error in HELLO option '{option}'"
-            )));
+            let option = args.at(position);
+            return Err(CommandError::naming(
+                "Syntax error in HELLO option '",
+                option,
+                "'",
+            ));
         }
     }
     Ok(hello)

@@ -105,8 +105,7 @@ fn no_disk(_: &mut Context<'_>, args: &Args<'_>, _: &mut dyn Reply) -> Done {
 }
 
 fn error(_: &mut Context<'_>, args: &Args<'_>, _: &mut dyn Reply) -> Done {
-    let text = String::from_utf8_lossy(&args[2]).into_owned();
-    Err(CommandError::Text(text.into()))
+    Err(CommandError::Text(args[2].to_vec().into()))
 }
 
 /// Seconds of Redis's clock of use, which has 24 bits.

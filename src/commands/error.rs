@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Why a command failed. `Display` is the text on the wire, its code first.
+/// Why a command failed. [`CommandError::wire`] is its text, its code first; `Display` the same for
+/// people to read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -59,8 +60,8 @@ pub enum CommandError {
     #[error("ERR would block")]
     WouldBlock(Box<Wait>),
     /// Any other error, text whole.
-    #[error("{0}")]
-    Text(Cow<'static, str>),
+    #[error("{}", String::from_utf8_lossy(.0))]
+    Text(Cow<'static, [u8]>),
 }
 
 /// What a blocked command waits for.
@@ -79,13 +80,26 @@ pub struct Wait {
 
 impl CommandError {
     /// An error of the code ERR.
-    pub fn err(text: impl Into<String>) -> CommandError {
-        CommandError::Text(Cow::Owned(format!("ERR {}", text.into())))
+    pub fn err(text: impl AsRef<[u8]>) -> CommandError {
+        CommandError::Text(Cow::Owned([b"ERR ", text.as_ref()].concat()))
+    }
+
+    /// An error of the code ERR that shows what a client sent, byte for byte.
+    pub fn naming(before: &str, name: &[u8], after: &str) -> CommandError {
+        CommandError::err([before.as_bytes(), name, after.as_bytes()].concat())
     }
 
     /// An error with its whole text, code first.
     pub const fn text(text: &'static str) -> CommandError {
-        CommandError::Text(Cow::Borrowed(text))
+        CommandError::Text(Cow::Borrowed(text.as_bytes()))
+    }
+
+    /// The text as clients get it.
+    pub fn wire(&self) -> Cow<'_, [u8]> {
+        match self {
+            CommandError::Text(text) => Cow::Borrowed(text),
+            other => Cow::Owned(other.to_string().into_bytes()),
+        }
     }
 }
 

@@ -110,8 +110,11 @@ impl Conditions {
             } else if options.take("LT") {
                 conditions.only_earlier = true;
             } else {
-                let option = String::from_utf8_lossy(options.next()?);
-                return Err(CommandError::err(format!("Unsupported option {option}")));
+                return Err(CommandError::naming(
+                    "Unsupported option ",
+                    options.next()?,
+                    "",
+                ));
             }
         }
         let needs_one = conditions.only_with || conditions.only_later || conditions.only_earlier;

@@ -157,8 +157,7 @@ impl Listing {
                 ))?;
                 listing.pattern = Some(pattern.to_ascii_lowercase());
             } else {
-                let argument = String::from_utf8_lossy(&args[at]);
-                return Err(CommandError::err(format!("Unknown argument {argument}")));
+                return Err(CommandError::naming("Unknown argument ", &args[at], ""));
             }
             at += 1;
         }

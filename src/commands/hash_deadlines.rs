@@ -473,8 +473,7 @@ impl<'a> SetEx<'a> {
                 }
                 asked.at_ms = Some(form.read(args.get(at), now_ms)?);
             } else {
-                let argument = String::from_utf8_lossy(args.at(at));
-                return Err(CommandError::err(format!("unknown argument: {argument}")));
+                return Err(CommandError::naming("unknown argument: ", args.at(at), ""));
             }
             at += 1;
         }

@@ -100,11 +100,10 @@ fn graph(
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
     let name = String::from_utf8_lossy(&args[2]);
-    let event = context
-        .services
-        .latency
-        .event(&args[2])
-        .ok_or_else(|| CommandError::err(format!("No samples available for event '{name}'")))?;
+    let event =
+        context.services.latency.event(&args[2]).ok_or_else(|| {
+            CommandError::naming("No samples available for event '", &args[2], "'")
+        })?;
     let highest = event.samples.iter().map(|sample| sample.elapsed_ms).max();
     let highest = highest.unwrap_or(0).max(1);
     let mut text = format!(

@@ -181,7 +181,7 @@ fn load(
         .services
         .scripts
         .load(&args[2], Retention::Always, check);
-    let cached = loaded.map_err(|error| CommandError::err(error.to_string()))?;
+    let cached = loaded.map_err(|error| CommandError::err(error.text()))?;
     reply.bulk(&cached.script.sha);
     Ok(())
 }
@@ -308,18 +308,18 @@ fn flags(
     }
     let mut added = Flags::NONE;
     for list in args.from(3) {
-        let parsed = Flags::parse(list).map_err(|error| invalid_flags(&error.to_string()))?;
+        let parsed = Flags::parse(list).map_err(|error| invalid_flags(&error.text()))?;
         added = added.with(parsed);
     }
     scripts
         .add_flags(sha, added)
-        .map_err(|error| invalid_flags(&error.to_string()))?;
+        .map_err(|error| invalid_flags(&error.text()))?;
     reply.status("OK");
     Ok(())
 }
 
-fn invalid_flags(text: &str) -> CommandError {
-    CommandError::err(format!("Invalid config format: {text}"))
+fn invalid_flags(text: &[u8]) -> CommandError {
+    CommandError::naming("Invalid config format: ", text, "")
 }
 
 fn help(_: &mut Context<'_>, _: &Args<'_>, reply: &mut dyn Reply) -> Result<(), CommandError> {

@@ -242,7 +242,7 @@ impl ScriptCache {
         &self,
         body: &[u8],
         kept: Retention,
-        check: impl FnOnce(&[u8]) -> Result<(), String>,
+        check: impl FnOnce(&[u8]) -> Result<(), Vec<u8>>,
     ) -> Result<Arc<Cached>, LoadError> {
         let sha = sha_of(body);
         if let Some(known) = self.get_to_run(&sha) {
@@ -384,8 +384,18 @@ pub enum LoadError {
     #[error(transparent)]
     Header(#[from] FlagsError),
     /// It does not compile; Redis's text.
-    #[error("{0}")]
-    Compile(String),
+    #[error("{}", String::from_utf8_lossy(.0))]
+    Compile(Vec<u8>),
+}
+
+impl LoadError {
+    /// The text that clients get; what they sent stands in it byte for byte.
+    pub fn text(&self) -> Vec<u8> {
+        match self {
+            LoadError::Header(error) => error.text(),
+            LoadError::Compile(text) => text.clone(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -15,15 +15,6 @@ const REPLY_BYTES_MAX: usize = 1 << 30;
 /// Stack slots that one level of a table needs.
 const LEVEL_SLOTS: c_int = 4;
 
-/// The text of the string or number at `index`.
-///
-/// # Safety
-/// `index` is acceptable, and no script runs in the state.
-pub(super) unsafe fn text_at(lua: *mut ffi::lua_State, index: c_int) -> Option<String> {
-    // SAFETY: the caller's promise.
-    unsafe { bytes_at(lua, index) }.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-}
-
 /// The text in a field of the table on top of the stack.
 ///
 /// # Safety
@@ -38,9 +29,11 @@ pub(super) unsafe fn field_text(lua: *mut ffi::lua_State, name: &CStr) -> Option
     }
 }
 
+/// The text of the string or number at `index`.
+///
 /// # Safety
 /// `index` is acceptable; the result is used while the value stays there.
-unsafe fn bytes_at<'a>(lua: *mut ffi::lua_State, index: c_int) -> Option<&'a [u8]> {
+pub(super) unsafe fn bytes_at<'a>(lua: *mut ffi::lua_State, index: c_int) -> Option<&'a [u8]> {
     let mut length = 0;
     // SAFETY: the caller's promise.
     unsafe {
@@ -208,7 +201,7 @@ impl Converter<'_> {
             }
             ffi::lua_settop(lua, top);
             if raw_field(lua, c"big_number") == ffi::LUA_TSTRING {
-                let digits = text_at(lua, -1).unwrap_or_default();
+                let digits = String::from_utf8_lossy(bytes_at(lua, -1).unwrap_or_default());
                 self.reply.big_number(&digits.replace(['\r', '\n'], " "));
                 ffi::lua_settop(lua, top);
                 return found;

@@ -195,11 +195,17 @@ impl Engine {
     ///
     /// # Errors
     /// It is not a valid script; the text is Redis's, without an error code.
-    pub fn check(&self, body: &[u8]) -> Result<(), String> {
+    pub fn check(&self, body: &[u8]) -> Result<(), Vec<u8>> {
         let mut state = self.shared.take_state(None)?;
         let result = state.check(without_header(body));
         self.shared.put_state(state);
-        result.map_err(|message| format!("Error compiling script (new function): {message}"))
+        result.map_err(|message| {
+            [
+                b"Error compiling script (new function): ",
+                message.as_slice(),
+            ]
+            .concat()
+        })
     }
 
     /// Drops the interpreters that no script runs in, if that was asked.

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_int};
 
 use mlua::ffi;
 
-use super::convert::{field_text, text_at};
+use super::convert::{bytes_at, field_text};
 use super::error::Failure;
 use super::sandbox::push_contents;
 use super::trampoline::{Frame, push_function};
@@ -75,17 +75,6 @@ unsafe fn format_error(lua: *mut ffi::lua_State) -> Vec<u8> {
     message
 }
 
-/// # Safety
-/// `index` is acceptable; the result is used while the value stays there.
-unsafe fn bytes_at<'a>(lua: *mut ffi::lua_State, index: c_int) -> Option<&'a [u8]> {
-    let mut length = 0;
-    // SAFETY: the caller's promise.
-    unsafe {
-        let start = ffi::lua_tolstring(lua, index, &mut length);
-        (!start.is_null()).then(|| std::slice::from_raw_parts(start.cast(), length))
-    }
-}
-
 /// Source and line of the innermost function of the script on the stack.
 pub(super) fn position(lua: *mut ffi::lua_State) -> Option<(Vec<u8>, c_int)> {
     for level in 0.. {
@@ -116,13 +105,8 @@ pub(super) unsafe fn compose(lua: *mut ffi::lua_State, name: &[u8]) -> Vec<u8> {
     // SAFETY: the caller's promise.
     unsafe {
         if ffi::lua_type(lua, -1) != ffi::LUA_TTABLE {
-            let mut reply = b"ERR ".to_vec();
-            reply.extend(
-                text_at(lua, -1)
-                    .unwrap_or_else(|| "execution failure".into())
-                    .into_bytes(),
-            );
-            return reply;
+            let text = bytes_at(lua, -1).unwrap_or(b"execution failure");
+            return [b"ERR ", text].concat();
         }
         let mut reply = field_text(lua, c"err").unwrap_or_else(|| b"ERR unknown error".to_vec());
         if let (Some(source), Some(line)) = (field_text(lua, c"source"), field_text(lua, c"line")) {

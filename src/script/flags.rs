@@ -125,7 +125,7 @@ impl Flags {
         let mut flags = Flags::NONE;
         for name in names.filter(|name| !name.is_empty()) {
             let flag = Flags::of_name(name);
-            flags = flags.with(flag.ok_or_else(|| FlagsError::Unknown(text(name)))?);
+            flags = flags.with(flag.ok_or_else(|| FlagsError::Unknown(name.to_vec()))?);
         }
         flags.checked()
     }
@@ -137,34 +137,43 @@ pub(super) fn first_line(text: &[u8]) -> Option<&[u8]> {
     (text[end] == b'\n').then(|| &text[..end])
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 /// What is wrong with flags or with a header.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", String::from_utf8_lossy(&self.text()))]
 pub enum FlagsError {
     /// No flag of this name.
-    #[error("Invalid flag: {0}")]
-    Unknown(String),
+    Unknown(Vec<u8>),
     /// No flag of this name, in a `#!` header.
-    #[error("Unexpected flag in script shebang: {0}")]
-    UnknownInShebang(String),
+    UnknownInShebang(Vec<u8>),
     /// A rollback of what was applied at once.
-    #[error("rollback-on-error cannot be used together with disable-atomicity")]
     Contradiction,
     /// A `#!` header without an end.
-    #[error("Invalid script shebang")]
     InvalidShebang,
     /// A `#!` header whose quotes do not balance.
-    #[error("Invalid engine in script shebang")]
     NoEngine,
     /// A `#!` header of another engine.
-    #[error("Unexpected engine in script shebang: {0}")]
-    UnknownEngine(String),
+    UnknownEngine(Vec<u8>),
     /// Something else in a `#!` header.
-    #[error("Unknown lua shebang option: {0}")]
-    UnknownOption(String),
+    UnknownOption(Vec<u8>),
+}
+
+impl FlagsError {
+    /// The text that clients get; what they sent stands in it byte for byte.
+    pub fn text(&self) -> Vec<u8> {
+        let (what, named): (&str, &[u8]) = match self {
+            FlagsError::Unknown(name) => ("Invalid flag: ", name),
+            FlagsError::UnknownInShebang(name) => ("Unexpected flag in script shebang: ", name),
+            FlagsError::Contradiction => (
+                "rollback-on-error cannot be used together with disable-atomicity",
+                b"",
+            ),
+            FlagsError::InvalidShebang => ("Invalid script shebang", b""),
+            FlagsError::NoEngine => ("Invalid engine in script shebang", b""),
+            FlagsError::UnknownEngine(name) => ("Unexpected engine in script shebang: ", name),
+            FlagsError::UnknownOption(word) => ("Unknown lua shebang option: ", word),
+        };
+        [what.as_bytes(), named].concat()
+    }
 }
 
 /// What a script's own header says.
@@ -203,18 +212,22 @@ impl Header {
         let mut words = words.iter();
         match words.next().map(Vec::as_slice) {
             Some(b"#!lua") => {}
-            other => return Err(FlagsError::UnknownEngine(text(other.unwrap_or_default()))),
+            other => {
+                return Err(FlagsError::UnknownEngine(
+                    other.unwrap_or_default().to_vec(),
+                ));
+            }
         }
         let mut flags = Flags::NONE;
         for word in words {
             let list = word.strip_prefix(b"flags=");
-            let list = list.ok_or_else(|| FlagsError::UnknownOption(text(word)))?;
+            let list = list.ok_or_else(|| FlagsError::UnknownOption(word.clone()))?;
             if list.is_empty() {
                 continue;
             }
             for name in list.split(|byte| matches!(byte, b',' | b';')) {
                 let flag = Flags::of_name(name);
-                let unknown = || FlagsError::UnknownInShebang(text(name));
+                let unknown = || FlagsError::UnknownInShebang(name.to_vec());
                 flags = flags.with(flag.ok_or_else(unknown)?);
             }
         }
@@ -298,13 +311,10 @@ mod tests {
                 b"#!lua name=x\n",
                 FlagsError::UnknownOption("name=x".into()),
             ),
-            (
-                b"#!lua flags=,\n",
-                FlagsError::UnknownInShebang(String::new()),
-            ),
+            (b"#!lua flags=,\n", FlagsError::UnknownInShebang(Vec::new())),
             (
                 b"#!lua flags=no-writes,,allow-oom\n",
-                FlagsError::UnknownInShebang(String::new()),
+                FlagsError::UnknownInShebang(Vec::new()),
             ),
             (b"--!df flags=x\n", FlagsError::Unknown("x".into())),
             (

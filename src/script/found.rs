@@ -156,7 +156,7 @@ pub fn script(scripts: &ScriptCache, sha: &Sha) -> Option<Rc<Found>> {
 pub fn evaluated(
     scripts: &ScriptCache,
     body: &[u8],
-    check: impl FnOnce(&[u8]) -> Result<(), String>,
+    check: impl FnOnce(&[u8]) -> Result<(), Vec<u8>>,
 ) -> Result<Rc<Found>, LoadError> {
     if let Some(found) = script(scripts, &sha_of(body)) {
         return Ok(found);

@@ -70,6 +70,6 @@ pub fn drop_idle() -> Result<(), String> {
 ///
 /// # Errors
 /// It is not a valid script; the text is Redis's, without an error code.
-pub fn check(body: &[u8]) -> Result<(), String> {
+pub fn check(body: &[u8]) -> Result<(), Vec<u8>> {
     with_engine(|engine| engine.check(body))?
 }

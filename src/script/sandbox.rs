@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use mlua::ffi;
 
 use super::compat;
-use super::convert::text_at;
+use super::convert::bytes_at;
 use super::error::Failure;
 use super::error_handler::PRELUDE_NAME;
 use super::functions::register;
@@ -41,7 +41,8 @@ pub(super) unsafe fn open(lua: *mut ffi::lua_State) -> Result<(), String> {
             result = ffi::lua_pcall(lua, 1, 3, 0);
         }
         if result != ffi::LUA_OK {
-            return Err(text_at(lua, -1).unwrap_or_default());
+            let text = bytes_at(lua, -1).unwrap_or_default();
+            return Err(String::from_utf8_lossy(text).into_owned());
         }
         register::keep_load_environment(lua);
         // What is loaded from here on, by us or by a script, has the environment for globals.

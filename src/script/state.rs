@@ -10,7 +10,7 @@ use mlua::ffi;
 use super::arena::{self, Arena};
 use super::cache::{Sha, ShaMap};
 use super::call::Host;
-use super::convert::{field_text, text_at};
+use super::convert::{bytes_at, field_text};
 use super::engine::Script;
 use super::error_handler;
 use super::functions::callback::Callbacks;
@@ -169,7 +169,7 @@ impl State {
             if ffi::lua_type(self.lua(), -1) == ffi::LUA_TTABLE {
                 field_text(self.lua(), c"err")
             } else {
-                text_at(self.lua(), -1).map(String::into_bytes)
+                bytes_at(self.lua(), -1).map(<[u8]>::to_vec)
             }
         };
         self.outcome == Outcome::Failed
@@ -376,7 +376,7 @@ impl State {
     }
 
     /// Compiles `source` and forgets it.
-    pub(super) fn check(&mut self, source: &[u8]) -> Result<(), String> {
+    pub(super) fn check(&mut self, source: &[u8]) -> Result<(), Vec<u8>> {
         let lua = self.lua();
         // SAFETY: no script runs in this state; lua_load runs protected.
         unsafe {
@@ -390,7 +390,7 @@ impl State {
             let result = if status == ffi::LUA_OK {
                 Ok(())
             } else {
-                Err(text_at(lua, -1).unwrap_or_default())
+                Err(bytes_at(lua, -1).unwrap_or_default().to_vec())
             };
             self.clear_stack();
             result
@@ -400,12 +400,12 @@ impl State {
     /// See `Engine::has_redis_numbers`.
     pub(super) fn has_redis_numbers(&mut self) -> bool {
         // SAFETY: no script runs in this state, and its stack has free slots.
-        let text = unsafe {
+        let is_whole = unsafe {
             ffi::lua_pushnumber(self.lua(), 1.0);
-            text_at(self.lua(), -1)
+            bytes_at(self.lua(), -1) == Some(b"1")
         };
         self.clear_stack();
-        text.as_deref() == Some("1")
+        is_whole
     }
 
     fn clear_stack(&mut self) {

@@ -177,11 +177,11 @@ fn find(known: Option<Entry>, args: &Args<'_>) -> Result<Entry, CommandError> {
     if args.len() > 1 && !entry.command.subcommands.is_empty() {
         let name = &args[1];
         let Some(found) = table::find_subcommand(entry, name) else {
-            let name = String::from_utf8_lossy(&name[..name.len().min(128)]).into_owned();
-            return Err(CommandError::err(format!(
-                "unknown subcommand '{name}'. Try {} HELP.",
-                entry.command.name
-            )));
+            return Err(CommandError::naming(
+                "unknown subcommand '",
+                &name[..name.len().min(SHOWN_BYTES)],
+                &format!("'. Try {} HELP.", entry.command.name),
+            ));
         };
         entry = found;
         if !entry.command.accepts(args.len()) {
@@ -195,10 +195,7 @@ fn find(known: Option<Entry>, args: &Args<'_>) -> Result<Entry, CommandError> {
 const SHOWN_BYTES: usize = 128;
 
 fn unknown(args: &Args<'_>) -> CommandError {
-    let text = |bytes: &[u8], room: usize| {
-        String::from_utf8_lossy(&bytes[..bytes.len().min(room)]).into_owned()
-    };
-    let mut shown = String::new();
+    let mut shown = Vec::new();
     for argument in args.from(1) {
         let Some(room) = SHOWN_BYTES
             .checked_sub(shown.len())
@@ -206,12 +203,20 @@ fn unknown(args: &Args<'_>) -> CommandError {
         else {
             break;
         };
-        shown.push_str(&format!("'{}' ", text(argument, room)));
+        shown.push(b'\'');
+        shown.extend_from_slice(&argument[..argument.len().min(room)]);
+        shown.extend_from_slice(b"' ");
     }
-    CommandError::err(format!(
-        "unknown command '{}', with args beginning with: {shown}",
-        text(&args[0], SHOWN_BYTES)
-    ))
+    let name = &args[0];
+    CommandError::err(
+        [
+            b"unknown command '",
+            &name[..name.len().min(SHOWN_BYTES)],
+            b"', with args beginning with: ",
+            &shown,
+        ]
+        .concat(),
+    )
 }
 
 /// Whether the command may run now.
@@ -306,9 +311,9 @@ fn refuse(
         // An EXEC that cannot run ends its transaction, if there is one, and forgets what is watched.
         leave_multi(core);
         core.watches.clear();
-        let text = discarded(&error.to_string());
-        core.services.stats.count_error(text.as_bytes());
-        Encoder::new(output, core.client.protocol).error(text.as_bytes());
+        let text = discarded(&error.wire());
+        core.services.stats.count_error(&text);
+        Encoder::new(output, core.client.protocol).error(&text);
         return None;
     }
     if let Some(multi) = &mut core.multi {
@@ -322,10 +327,10 @@ fn refuse(
 pub(super) fn fail(core: &mut Core, error: &CommandError, output: &mut Vec<u8>) {
     // A script that is refused does not go on with it, and there may be many of those.
     kept_gate::release();
-    let text = error.to_string();
+    let text = error.wire();
     core.ended(true, false);
-    core.services.stats.count_error(text.as_bytes());
-    Encoder::new(output, core.client.protocol).error(text.as_bytes());
+    core.services.stats.count_error(&text);
+    Encoder::new(output, core.client.protocol).error(&text);
 }
 
 /// Whether it subscribes.

@@ -179,9 +179,9 @@ impl Script {
         self.effects.count_calls(core);
         flight.account_ended(core, &ended, &self.tally);
         let text = ended.error(flight.rules.is_direct);
-        core.services.stats.count_error(text.as_bytes());
+        core.services.stats.count_error(&text);
         core.ended(true, flight.rules.is_direct);
-        Encoder::new(output, core.client.protocol).error(text.as_bytes());
+        Encoder::new(output, core.client.protocol).error(&text);
         Step::Done
     }
 

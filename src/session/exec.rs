@@ -95,7 +95,7 @@ enum Reached {
     /// Only the gate will do.
     NeedsGate,
     /// Nothing of the transaction happens, because of this error.
-    Discarded(String),
+    Discarded(Vec<u8>),
 }
 
 impl Exec {
@@ -339,8 +339,8 @@ impl Exec {
             return None;
         }
         if attempt.run_again + at > RUN_AGAIN_MAX {
-            let text = "ERR Too many of its scripts have to be undone.";
-            return Some(Reached::Discarded(text.to_owned()));
+            let text = b"ERR Too many of its scripts have to be undone.";
+            return Some(Reached::Discarded(text.to_vec()));
         }
         attempt.go_back(self.database);
         core.client.speak(self.protocol);
@@ -381,8 +381,8 @@ impl Exec {
             Ok(Some(load)) => load.write_reply(&mut encoder),
             Err(error) => {
                 let mark = encoder.mark();
-                if let Some(text) = finish_item(Err(error), &mut encoder, mark) {
-                    core.services.stats.count_error(text.as_bytes());
+                if let Some(error) = finish_item(Err(error), &mut encoder, mark) {
+                    core.services.stats.count_error(&error.wire());
                 }
             }
         }
@@ -416,15 +416,15 @@ impl Exec {
 }
 
 /// The error of a transaction of which nothing happens, because of another error.
-pub(super) fn discarded(why: &str) -> String {
-    let why = why.strip_prefix("ERR ").unwrap_or(why);
-    format!("EXECABORT Transaction discarded because of: {why}")
+pub(super) fn discarded(why: &[u8]) -> Vec<u8> {
+    let why = why.strip_prefix(b"ERR ").unwrap_or(why);
+    [b"EXECABORT Transaction discarded because of: ", why].concat()
 }
 
 /// Replies that nothing of the transaction happens.
-fn discard(core: &Core, why: &str, output: &mut Vec<u8>) -> Step {
+fn discard(core: &Core, why: &[u8], output: &mut Vec<u8>) -> Step {
     let text = discarded(why);
-    Encoder::new(output, core.client.protocol).error(text.as_bytes());
+    Encoder::new(output, core.client.protocol).error(&text);
     Step::Done
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Core;
 use super::multi::Item;
 use super::script_run::{Ended, Flight};
+use crate::commands::error::CommandError;
 use crate::script_stats::Tally;
 use crate::stats::count;
 
@@ -21,7 +22,7 @@ struct Command {
     /// Its place in the queue.
     at: usize,
     elapsed_ns: u64,
-    error: Option<String>,
+    error: Option<CommandError>,
 }
 
 /// A script that has run.
@@ -56,7 +57,7 @@ pub(super) struct Counts {
 
 impl Counts {
     /// The command at a place in the queue has run for so long.
-    pub(super) fn note(&mut self, at: usize, elapsed_ns: u64, error: Option<String>) {
+    pub(super) fn note(&mut self, at: usize, elapsed_ns: u64, error: Option<CommandError>) {
         self.commands.push(Command {
             at,
             elapsed_ns,
@@ -110,7 +111,7 @@ impl Counts {
             count_run(core, item, command.elapsed_ns);
             if let Some(error) = &command.error {
                 count(&core.stats.commands[item.entry.index].failed, 1);
-                core.services.stats.count_error(error.as_bytes());
+                core.services.stats.count_error(&error.wire());
             }
         }
         for script in &self.scripts {

@@ -34,9 +34,9 @@ impl Cached {
 /// The element of a script that was ended.
 pub(super) fn error_reply(core: &Core, ended: &Ended) -> Vec<u8> {
     let text = ended.error(false);
-    core.services.stats.count_error(text.as_bytes());
+    core.services.stats.count_error(&text);
     let mut reply = Vec::new();
-    Encoder::new(&mut reply, core.client.protocol).error(text.as_bytes());
+    Encoder::new(&mut reply, core.client.protocol).error(&text);
     reply
 }
 
@@ -58,10 +58,9 @@ pub(super) fn run_client(core: &mut Core, item: &Item, database: usize) -> Cache
             && !matches!(error, CommandError::WouldBlock(_))
         {
             reply.clear();
-            core.services
-                .stats
-                .count_error(error.to_string().as_bytes());
-            Encoder::new(&mut reply, protocol).error(error.to_string().as_bytes());
+            let text = error.wire();
+            core.services.stats.count_error(&text);
+            Encoder::new(&mut reply, protocol).error(&text);
         }
     }
     // What is selected becomes the client's own at the commit.
@@ -78,15 +77,14 @@ pub(super) fn finish_item(
     result: Result<(), CommandError>,
     reply: &mut Encoder<'_>,
     mark: Mark,
-) -> Option<String> {
+) -> Option<CommandError> {
     match result {
         // One who cannot wait has its reply already.
         Ok(()) | Err(CommandError::WouldBlock(_)) => None,
         Err(error) => {
-            let text = error.to_string();
             reply.rewind(mark);
-            reply.error(text.as_bytes());
-            Some(text)
+            reply.error(&error.wire());
+            Some(error)
         }
     }
 }

@@ -50,12 +50,11 @@ pub(super) fn run(
 }
 
 fn already_exists(name: &[u8]) -> CommandError {
-    let name = String::from_utf8_lossy(name);
-    CommandError::err(format!("Library '{name}' already exists"))
+    CommandError::naming("Library '", name, "' already exists")
 }
 
 fn failed(error: &LoadError) -> CommandError {
-    CommandError::err(error.to_string())
+    CommandError::err(error.text())
 }
 
 impl Load {
@@ -71,8 +70,11 @@ impl Load {
         let mut policy = Policy::Append;
         for at in 2..last {
             if !args.is(at, "REPLACE") {
-                let option = String::from_utf8_lossy(&args[at]);
-                return Err(CommandError::err(format!("Unknown option given: {option}")));
+                return Err(CommandError::naming(
+                    "Unknown option given: ",
+                    &args[at],
+                    "",
+                ));
             }
             policy = Policy::Replace;
         }

@@ -114,7 +114,7 @@ pub(super) fn attempt(
             reply.rewind(mark);
             // An error may rest on keys that never stood together: compared like a success.
             transaction.forget_writes();
-            failure = Some(error.to_string());
+            failure = Some(error);
         }
     }
     let failed = failure.is_some();
@@ -129,9 +129,10 @@ pub(super) fn attempt(
             if let Some(wait) = begins_to_wait {
                 return AttemptOutcome::Blocked(wait);
             }
-            if let Some(text) = failure {
-                services.stats.count_error(text.as_bytes());
-                reply.error(text.as_bytes());
+            if let Some(error) = failure {
+                let text = error.wire();
+                services.stats.count_error(&text);
+                reply.error(&text);
             }
             AttemptOutcome::Done { failed }
         }

@@ -83,7 +83,7 @@ fn find_script(core: &Core, control: Control, named: &[u8]) -> Result<Rc<Found>,
             kept_gate::release();
             script::check(body)
         })
-        .map_err(|error| CommandError::err(error.to_string())),
+        .map_err(|error| CommandError::err(error.text())),
     }
 }
 

@@ -150,7 +150,7 @@ pub(super) struct ScriptHost<'h, 't> {
     /// What is called is written down, any key is allowed, and nothing is to happen.
     pub(super) recorder: Option<&'h mut Recorder>,
     /// What redis.abort was given.
-    pub(super) aborted: Option<String>,
+    pub(super) aborted: Option<Vec<u8>>,
 }
 
 /// Which keys a call may use: those that its arguments name, and those that it makes of patterns.
@@ -183,11 +183,12 @@ impl KeyRules for CallKeys<'_> {
             recorder.borrow_mut().note_undeclared(key);
             return Ok(());
         }
-        let key = String::from_utf8_lossy(key).into_owned();
         let name = self.entry.full_name().to_ascii_uppercase();
-        let refusal = CommandError::err(format!(
-            "script tried accessing undeclared key, key: {key}, command: {name}"
-        ));
+        let refusal = CommandError::naming(
+            "script tried accessing undeclared key, key: ",
+            key,
+            &format!(", command: {name}"),
+        );
         self.refusal.replace(Some(refusal.clone()));
         Err(refusal)
     }
@@ -339,7 +340,7 @@ impl ScriptHost<'_, '_> {
             Ok(()) | Err(CommandError::WouldBlock(_)) => {}
             Err(error) => {
                 reply.rewind(mark);
-                reply.error(error.to_string().as_bytes());
+                reply.error(&error.wire());
             }
         }
         self.note_refusal(refusal.as_ref(), context);
@@ -467,9 +468,9 @@ impl Host for ScriptHost<'_, '_> {
                 called
             }
             Err(error) => {
-                let text = error.to_string();
-                self.rules.note_refusal(self.core, &text, context.line());
-                reply.error(text.as_bytes());
+                self.rules
+                    .note_refusal(self.core, &error.to_string(), context.line());
+                reply.error(&error.wire());
                 Called::Done
             }
         }
@@ -491,7 +492,7 @@ impl Host for ScriptHost<'_, '_> {
     }
 
     fn abort(&mut self, message: &[u8]) {
-        self.aborted = Some(String::from_utf8_lossy(message).into_owned());
+        self.aborted = Some(message.to_vec());
     }
 
     fn may_run(&mut self, arguments: &[&[u8]]) -> Option<bool> {

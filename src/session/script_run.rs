@@ -37,21 +37,22 @@ pub(super) enum Ended {
     /// `maxmemory` or `maxmemory-clients` has no room for a reply.
     ReplyTooLarge,
     /// redis.abort, with this message.
-    Aborted(String),
+    Aborted(Vec<u8>),
     /// There is no interpreter, or no stack for it, as this says.
     Unstarted(String),
 }
 
 impl Ended {
     /// The error. `kept` says that what a direct script wrote stays.
-    pub(super) fn error(&self, kept: bool) -> String {
+    pub(super) fn error(&self, kept: bool) -> Vec<u8> {
         const KEPT: &str = " What it wrote before stays (disable-atomicity).";
         let why = match self {
             Ended::Aborted(message) => {
                 let code = if has_code(message) { "" } else { "ABORTED " };
-                return format!("{code}{message}{}", if kept { KEPT } else { "" });
+                let end = if kept { KEPT } else { "" };
+                return [code.as_bytes(), message, end.as_bytes()].concat();
             }
-            Ended::Unstarted(text) => return format!("ERR {text}"),
+            Ended::Unstarted(text) => return format!("ERR {text}").into(),
             Ended::Killed => "Script killed by user with SCRIPT KILL.",
             Ended::TimeLimit => "Script ended: it ran longer than lua-kill-limit.",
             Ended::MemoryLimit => "Script ended: it used more memory than lua-memory-limit.",
@@ -62,16 +63,15 @@ impl Ended {
         } else {
             " Nothing of it has happened."
         };
-        format!("ERR {why}{what}")
+        format!("ERR {why}{what}").into()
     }
 }
 
 /// Whether an error begins with a code of its own: a word in capitals, and something behind it.
-fn has_code(message: &str) -> bool {
-    message.split_once(' ').is_some_and(|(code, _)| {
-        let is_capital = |byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'0'..=b'9');
-        code.bytes().all(is_capital) && code.starts_with(|first: char| first.is_ascii_uppercase())
-    })
+fn has_code(message: &[u8]) -> bool {
+    let is_capital = |byte: &u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'0'..=b'9');
+    let code = memchr::memchr(b' ', message).map_or(&message[..0], |end| &message[..end]);
+    code.iter().all(is_capital) && code.first().is_some_and(u8::is_ascii_uppercase)
 }
 
 /// How far a script came in one slice.

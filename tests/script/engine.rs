@@ -147,8 +147,9 @@ fn compile_errors_name_the_line_of_the_text() {
     assert_eq!(engine.check(b"#!lua flags=no-writes\nreturn 1"), Ok(()));
     let error = engine.check(b"#!lua\n\na b").unwrap_err();
     assert!(
-        error.starts_with("Error compiling script (new function): user_script:3: "),
-        "{error}"
+        error.starts_with(b"Error compiling script (new function): user_script:3: "),
+        "{}",
+        error.escape_ascii()
     );
     assert!(engine.check(b"\x1bLua").is_err(), "bytecode");
 }

@@ -1,5 +1,8 @@
 //! The protocol: garbage and limits, pipelines, inline commands, both versions.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
 use crate::support::client::{Client, Reply, encode};
 use crate::support::server::Server;
 
@@ -116,6 +119,64 @@ fn unknown_commands_and_wrong_arity_are_named() {
         ),
     ] {
         assert_eq!(client.run(line).render(), text);
+    }
+}
+
+#[test]
+fn errors_show_what_was_sent_byte_for_byte() {
+    let server = Server::start();
+    let mut writer = TcpStream::connect(server.address).expect("connects");
+    let mut reader = BufReader::new(writer.try_clone().expect("a second handle"));
+    for (line, reply) in [
+        (
+            r##""\xff\r\n\xfe" "a\xff""##,
+            &b"ERR unknown command '\xff  \xfe', with args beginning with: 'a\xff' "[..],
+        ),
+        (
+            r##"CLIENT "\xff""##,
+            b"ERR unknown subcommand '\xff'. Try CLIENT HELP.",
+        ),
+        (
+            r##"CONFIG SET "\xff" 1"##,
+            b"ERR Unknown option or number of arguments for CONFIG SET - '\xff'",
+        ),
+        (
+            r##"XCLAIM "\xff" "\xfe" c 0 1-1"##,
+            b"NOGROUP No such key '\xff' or consumer group '\xfe'",
+        ),
+        (r##"EXPIRE k 1 "\xff""##, b"ERR Unsupported option \xff"),
+        (
+            r##"EVAL "#!lua flags=\xff\n" 0"##,
+            b"ERR Unexpected flag in script shebang: \xff",
+        ),
+        (
+            r##"EVAL "#!\xff\n" 0"##,
+            b"ERR Unexpected engine in script shebang: #!\xff",
+        ),
+        (
+            r##"EVAL "return 'a' '\xff'" 0"##,
+            b"ERR Error compiling script (new function): user_script:1: <eof> expected near ''\xff''",
+        ),
+        (r##"EVAL "redis.abort('MY \xff')" 0"##, b"MY \xff"),
+        (
+            r##"EVAL "return redis.call('get', 'k\xff')" 0"##,
+            b"ERR script tried accessing undeclared key, key: k\xff, command: GET script: \
+              1e9937fa62af38dc3e0f63a5578a53a3f572762f, on @user_script:1.",
+        ),
+        (
+            r##"FUNCTION LOAD "#!\xff name=a\n""##,
+            b"ERR Engine '\xff' not found",
+        ),
+    ] {
+        writer.write_all(line.as_bytes()).expect("sends");
+        writer.write_all(b"\r\n").expect("sends");
+        let mut read = Vec::new();
+        reader.read_until(b'\n', &mut read).expect("a reply");
+        let expected = [b"-", reply, b"\r\n"].concat();
+        assert_eq!(
+            read.escape_ascii().to_string(),
+            expected.escape_ascii().to_string()
+        );
     }
 }
 

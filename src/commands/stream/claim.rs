@@ -128,10 +128,12 @@ impl Claim {
                     "ERR Invalid TIME option argument for XCLAIM",
                 )?
             } else {
-                let option = String::from_utf8_lossy(options.next()?);
-                return Err(CommandError::err(format!(
-                    "Unrecognized XCLAIM option '{option}'"
-                )));
+                let option = options.next()?;
+                return Err(CommandError::naming(
+                    "Unrecognized XCLAIM option '",
+                    option,
+                    "'",
+                ));
             };
             // A time that cannot be is now: clients' clocks differ.
             self.delivered_ms = u64::try_from(time)

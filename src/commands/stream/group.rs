@@ -22,18 +22,27 @@ const SETID_ARGUMENTS_MAX: usize = 7;
 
 /// The error of a command that names a group which is not there. `place` is what else it says.
 pub(super) fn no_group(key: &[u8], group: &[u8], place: &str) -> CommandError {
-    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
-    CommandError::Text(
-        format!("NOGROUP No such key '{key}' or consumer group '{group}'{place}").into(),
-    )
+    let end = format!("'{place}");
+    let parts: [&[u8]; 5] = [
+        b"NOGROUP No such key '",
+        key,
+        b"' or consumer group '",
+        group,
+        end.as_bytes(),
+    ];
+    CommandError::Text(parts.concat().into())
 }
 
 /// The same where the key must be there.
 pub(super) fn no_group_of_key(key: &[u8], group: &[u8]) -> CommandError {
-    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
-    CommandError::Text(
-        format!("NOGROUP No such consumer group '{group}' for key name '{key}'").into(),
-    )
+    let parts: [&[u8]; 5] = [
+        b"NOGROUP No such consumer group '",
+        group,
+        b"' for key name '",
+        key,
+        b"'",
+    ];
+    CommandError::Text(parts.concat().into())
 }
 
 /// What CREATE and SETID are asked for besides the ID.

@@ -35,6 +35,17 @@ pub enum LoadError {
     System(String),
 }
 
+impl LoadError {
+    /// The text that clients get; what they sent stands in it byte for byte.
+    pub fn text(&self) -> Vec<u8> {
+        match self {
+            LoadError::Metadata(error) => error.text(),
+            LoadError::Register(error) => error.text(),
+            other => other.to_string().into(),
+        }
+    }
+}
+
 /// How long the calling thread has run. What it waited for a processor does not count, so that a
 /// busy machine refuses no library.
 fn thread_time() -> Duration {

@@ -41,7 +41,7 @@ pub fn name_of(code: &[u8]) -> Result<Vec<u8>, MetadataError> {
     for mut word in words {
         let key = word.get(..5);
         if !key.is_some_and(|key| key.eq_ignore_ascii_case(b"name=")) {
-            return Err(MetadataError::Unknown(text(&word)));
+            return Err(MetadataError::Unknown(word));
         }
         if name.replace(word.split_off(5)).is_some() {
             return Err(MetadataError::TwoNames);
@@ -53,42 +53,58 @@ pub fn name_of(code: &[u8]) -> Result<Vec<u8>, MetadataError> {
     }
     let engine = engine.get(2..).unwrap_or_default();
     if !engine.eq_ignore_ascii_case(b"lua") {
-        return Err(MetadataError::Engine(text(engine)));
+        return Err(MetadataError::Engine(engine.to_vec()));
     }
     Ok(name)
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
 }
 
 /// What is wrong with a library's first line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", String::from_utf8_lossy(&self.text()))]
 pub enum MetadataError {
     /// There is none.
-    #[error("Missing library metadata")]
     Missing,
     /// It does not end.
-    #[error("Invalid library metadata")]
     Invalid,
     /// It says something else.
-    #[error("Invalid metadata value given: {0}")]
-    Unknown(String),
+    Unknown(Vec<u8>),
     /// It gives two names.
-    #[error("Invalid metadata value, name argument was given multiple times")]
     TwoNames,
     /// It gives none.
-    #[error("Library name was not given")]
     NoName,
     /// It gives one that is no name.
-    #[error(
-        "Library names can only contain letters, numbers, or underscores(_) and must be at least \
-         one character long"
-    )]
     BadName,
     /// It is written in another language.
-    #[error("Engine '{0}' not found")]
-    Engine(String),
+    Engine(Vec<u8>),
+}
+
+impl MetadataError {
+    /// The text that clients get; what they sent stands in it byte for byte.
+    pub fn text(&self) -> Vec<u8> {
+        let what = match self {
+            MetadataError::Missing => "Missing library metadata",
+            MetadataError::Invalid => "Invalid library metadata",
+            MetadataError::Unknown(word) => {
+                return [b"Invalid metadata value given: ", word.as_slice()].concat();
+            }
+            MetadataError::TwoNames => {
+                "Invalid metadata value, name argument was given multiple times"
+            }
+            MetadataError::NoName => "Library name was not given",
+            MetadataError::BadName => {
+                "Library names can only contain letters, numbers, or underscores(_) and must be at \
+                 least one character long"
+            }
+            MetadataError::Engine(name) => {
+                return [b"Engine '", &name[..], b"' not found"].concat();
+            }
+        };
+        what.into()
+    }
 }
 
 /// A function of a library.

@@ -8,7 +8,7 @@ use mlua::ffi;
 
 use super::is_name;
 use crate::script::call::raise;
-use crate::script::convert::{field_text, text_at};
+use crate::script::convert::{bytes_at, field_text};
 use crate::script::engine::Kind;
 use crate::script::error::Failure;
 use crate::script::flags::Flags;
@@ -36,13 +36,23 @@ pub(in crate::script) struct Registered {
 
 /// Why a library could not register its functions.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", String::from_utf8_lossy(&self.text()))]
 pub enum RegisterError {
     /// It is not Lua.
-    #[error("Error compiling function: {0}")]
-    Compile(String),
+    Compile(Vec<u8>),
     /// It has raised an error.
-    #[error("Error registering functions: {}", String::from_utf8_lossy(.0))]
     Raised(Vec<u8>),
+}
+
+impl RegisterError {
+    /// The text that clients get; what they sent stands in it byte for byte.
+    pub fn text(&self) -> Vec<u8> {
+        let (what, why) = match self {
+            RegisterError::Compile(why) => ("Error compiling function: ", why),
+            RegisterError::Raised(why) => ("Error registering functions: ", why),
+        };
+        [what.as_bytes(), why].concat()
+    }
 }
 
 /// What a library has registered so far.
@@ -152,7 +162,7 @@ pub(in crate::script) unsafe fn error_on_top(lua: *mut ffi::lua_State) -> Regist
             let text = field_text(lua, c"err");
             RegisterError::Raised(text.unwrap_or_else(|| b"ERR unknown error".to_vec()))
         } else {
-            RegisterError::Compile(text_at(lua, -1).unwrap_or_default())
+            RegisterError::Compile(bytes_at(lua, -1).unwrap_or_default().to_vec())
         }
     }
 }

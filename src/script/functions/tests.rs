@@ -34,12 +34,12 @@ fn the_first_line_names_the_library() {
         (b"#!lua name=mine", MetadataError::Invalid),
         (b"#!lua name=\"mine\n", MetadataError::Invalid),
         (b"#!lua\n", MetadataError::NoName),
-        (b"#! lua\n", MetadataError::Unknown("lua".into())),
+        (b"#! lua\n", MetadataError::Unknown(b"lua".into())),
         (b"#!lua name=a name=b\n", MetadataError::TwoNames),
-        (b"#!lua name=a b=c\n", MetadataError::Unknown("b=c".into())),
+        (b"#!lua name=a b=c\n", MetadataError::Unknown(b"b=c".into())),
         (b"#!lua name=\n", MetadataError::BadName),
         (b"#!lua name=a-b\n", MetadataError::BadName),
-        (b"#!js name=a\n", MetadataError::Engine("js".into())),
+        (b"#!js name=a\n", MetadataError::Engine(b"js".into())),
     ] {
         assert_eq!(name_of(code), Err(error), "{}", text(code));
     }
