@@ -16,6 +16,7 @@ mod fiber;
 pub mod flags;
 pub mod found;
 pub mod functions;
+mod gsub;
 mod library;
 mod lua_reply;
 mod number;

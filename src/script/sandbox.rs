@@ -11,6 +11,7 @@ use super::convert::bytes_at;
 use super::error::Failure;
 use super::error_handler::PRELUDE_NAME;
 use super::functions::register;
+use super::gsub;
 use super::library;
 use super::trampoline::{Frame, Function, push_function};
 
@@ -34,6 +35,7 @@ pub(super) unsafe fn open(lua: *mut ffi::lua_State) -> Result<(), String> {
     // SAFETY: the caller's promise.
     unsafe {
         open_lua_libraries(lua);
+        gsub::install(lua);
         let status = load_prelude(lua);
         let mut result = status;
         if status == ffi::LUA_OK {

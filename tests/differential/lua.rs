@@ -205,6 +205,7 @@ pub(crate) const ON_PATTERNS: &[&str] = &[
     "A:gsub(B,function(m) return nil end)",
     "A:gsub(B,'%1')",
     "A:gsub(B,'%9')",
+    "A:gsub(B,'%%%.%')",
     "A:match(B,-2)",
     "(function() local t={} for m in A:gmatch(B) do t[#t+1]=m if #t>20 then break end end return t end)()",
 ];

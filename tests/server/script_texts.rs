@@ -75,6 +75,17 @@ const BODIES: &[&str] = &[
     "return redis.acl_check_cmd('GET', 'x')",
     "return redis.acl_check_cmd()",
     "return type(redis.REDIS_VERSION) .. type(redis.REDIS_VERSION_NUM)",
+    // Replacements with a `%` before what is no digit.
+    "return {string.gsub('abc', 'b', '%x')}",
+    "return {string.gsub('abc', '%w', '<%%%0%-%%')}",
+    "return {string.gsub('abc', '(b)()', '%1%2%.')}",
+    "return {string.gsub('abc', 'b', '%')}",
+    "return {string.gsub('abc', 'b', '%\\0%\\n%%x')}",
+    "return {('abc'):gsub('%w', {a = '%x'}, 2)}",
+    "return {('abc'):gsub('%w', function(c) return '%' .. c end)}",
+    "return {string.gsub('abc', '%w', 5)}",
+    "return {string.gsub('abc', '(b', '%x')}",
+    "return string.gsub()",
     // Conversions.
     "return {1, 2, nil, 3}",
     "return 3.99",
