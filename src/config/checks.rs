@@ -1,6 +1,6 @@
 //! Which values Redis takes for an option, and how it shows them.
 
-use super::values::{size_parts, yes_no};
+use super::values::{number, size_parts, within, yes_no};
 use crate::resp::number::{parse_double, parse_integer};
 
 /// What a value must be.
@@ -42,11 +42,11 @@ impl Check {
             Check::Text => Ok(value.to_owned()),
             Check::YesNo => yes_no(value).map(|is_on| if is_on { "yes" } else { "no" }.into()),
             Check::Integer(least, most) => {
-                let number = parse_integer(value.as_bytes());
-                let number = number.ok_or("argument couldn't be parsed into an integer")?;
-                within(number, least, most)
+                number::<i64>(value, least, most).map(|number| number.to_string())
             }
-            Check::Memory(least, most) => within(memory(value)?, least, most),
+            Check::Memory(least, most) => {
+                within(memory(value)?, least, most).map(|size| size.to_string())
+            }
             Check::OneOf(words) => word(words, value).map(Into::into),
             Check::Shutdown => shutdown(value),
             Check::Name(_) if value.is_empty() => Err(format!("{name} can't be empty")),
@@ -57,19 +57,6 @@ impl Check {
             Check::Percentiles => percentiles(value),
         }
     }
-}
-
-fn within<T: PartialOrd + std::fmt::Display>(
-    number: T,
-    least: T,
-    most: T,
-) -> Result<String, String> {
-    if number < least || number > most {
-        return Err(format!(
-            "argument must be between {least} and {most} inclusive"
-        ));
-    }
-    Ok(number.to_string())
 }
 
 /// A size as Redis reads it: without digits it is 0, and what no integer holds is the most that one does.

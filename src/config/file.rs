@@ -135,7 +135,7 @@ mod tests {
             ("requirepass", "a value is missing"),
             ("requirepass \"x", "unbalanced quotes"),
             ("nonsense 1", "Unknown option"),
-            ("port x", "must be a number"),
+            ("port x", "parsed into an integer"),
         ] {
             let error = read_text("wrong", &format!("port 7000\n{line}\n")).err();
             let error = error.unwrap_or_default();

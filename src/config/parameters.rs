@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::values::{
-    at_least, bytes, debugging, debugging_text, file_mode, number, path, path_text,
-    undeclared_keys, undeclared_keys_text, yes_no, yes_no_text,
+    INT, LONG, bytes, debugging, debugging_text, file_mode, number, path, path_text,
+    undeclared_keys, undeclared_keys_text, within, yes_no, yes_no_text,
 };
 use super::{Config, OUTPUT_CLASSES, OutputLimit, memory, scripting};
 use crate::notifications;
@@ -147,7 +147,7 @@ pub const PARAMETERS: &[Parameter] = &[
         when: When::Start,
         get: |config| config.startup.port.to_string(),
         set: |change, text| {
-            change.startup()?.port = number(text)?;
+            change.startup()?.port = number(text, 0, u16::MAX.into())?;
             Ok(())
         },
     },
@@ -219,11 +219,7 @@ pub const PARAMETERS: &[Parameter] = &[
         when: When::Start,
         get: |config| config.startup.threads.to_string(),
         set: |change, text| {
-            let threads = number(text)?;
-            if !(1..=1024).contains(&threads) {
-                return Err("argument must be between 1 and 1024".into());
-            }
-            change.startup()?.threads = threads;
+            change.startup()?.threads = number(text, 1, 1024)?;
             Ok(())
         },
     },
@@ -235,11 +231,7 @@ pub const PARAMETERS: &[Parameter] = &[
         when: When::Start,
         get: |config| config.startup.databases.to_string(),
         set: |change, text| {
-            let databases = number(text)?;
-            if !(1..=512).contains(&databases) {
-                return Err("argument must be between 1 and 512".into());
-            }
-            change.startup()?.databases = databases;
+            change.startup()?.databases = number(text, 1, 512)?;
             Ok(())
         },
     },
@@ -247,7 +239,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "maxclients",
         "COUNT",
         max_clients,
-        |text| at_least(1, number(text)?),
+        |text| number(text, 1, u32::MAX.into()),
         "connections at most"
     ),
     Parameter {
@@ -268,14 +260,14 @@ pub const PARAMETERS: &[Parameter] = &[
         "timeout",
         "SECONDS",
         timeout_s,
-        number,
+        |text| number(text, 0, INT),
         "close a connection that has been idle for so long; 0 for never"
     ),
     atomic!(
         "tcp-keepalive",
         "SECONDS",
         tcp_keepalive_s,
-        number,
+        |text| number(text, 0, INT),
         "time between probes of an idle TCP connection; 0 for none"
     ),
     atomic!(
@@ -283,7 +275,7 @@ pub const PARAMETERS: &[Parameter] = &[
         "BYTES",
         bulk_bytes_max,
         // As in Redis. Of a few bytes, no command would be short enough to set it back.
-        |text| at_least(1 << 20, bytes(text)?),
+        |text| within(bytes(text)?, 1 << 20, LONG as usize),
         "longest argument of a command, and longest string"
     ),
     atomic!(
@@ -325,14 +317,14 @@ pub const PARAMETERS: &[Parameter] = &[
         "snapshot-max-age",
         "SECONDS",
         snapshot_age_s,
-        number,
+        |text| number(text, 0, LONG),
         "end a snapshot that is held for so long, by a script or WATCH; 0 for never"
     ),
     atomic!(
         "snapshot-max-count",
         "COUNT",
         snapshots_max,
-        number,
+        |text| number(text, 0, LONG),
         "end the oldest snapshots when more are held; 0 for no limit"
     ),
     atomic!(
@@ -442,14 +434,14 @@ pub const PARAMETERS: &[Parameter] = &[
         "lua-time-limit",
         "MILLISECONDS",
         lua_time_limit_ms,
-        number,
+        |text| number(text, 0, LONG),
         "log a script that runs for so long; 0 for never"
     ),
     atomic!(
         "lua-kill-limit",
         "MILLISECONDS",
         lua_kill_limit_ms,
-        number,
+        |text| number(text, 0, LONG),
         "end a script that runs for so long, without a trace if it is atomic; 0 for never"
     ),
     atomic!(
@@ -457,35 +449,35 @@ pub const PARAMETERS: &[Parameter] = &[
         "BYTES",
         lua_memory_bytes,
         // No script runs with less.
-        |text| at_least(64 << 10, bytes(text)?),
+        |text| within(bytes(text)?, 64 << 10, LONG as usize),
         "end a script that uses so much memory"
     ),
     atomic!(
         "lua-max-suspended",
         "NUMBER",
         lua_suspended_max,
-        number,
+        |text| number(text, 0, LONG),
         "refuse further scripts while so many are not done after a slice of a millisecond; 0 for no limit"
     ),
     atomic!(
         "slowlog-log-slower-than",
         "MICROSECONDS",
         slow.log_us,
-        number,
+        |text| number(text, -1, LONG),
         "keep a command that takes so long for SLOWLOG; 0 for all, -1 for none"
     ),
     atomic!(
         "slowlog-max-len",
         "NUMBER",
         slow.log_max,
-        number,
+        |text| number(text, 0, LONG),
         "commands that SLOWLOG keeps"
     ),
     atomic!(
         "latency-monitor-threshold",
         "MILLISECONDS",
         slow.latency_ms,
-        number,
+        |text| number(text, 0, LONG),
         "note a command that takes so long for LATENCY; 0 for none"
     ),
     Parameter {

@@ -1,18 +1,34 @@
 //! What options' values are made of.
 
-use super::{Debugging, UndeclaredKeys};
+use std::fmt::Display;
 
-pub(super) fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse()
-        .map_err(|_| "argument must be a number in range".into())
+use super::{Debugging, UndeclaredKeys};
+use crate::resp::number::parse_integer;
+
+/// The most that C's integers of both sizes hold.
+pub(super) const INT: i64 = i32::MAX as i64;
+pub(super) const LONG: i64 = i64::MAX;
+
+/// An integer from `least` to `most`, all of which the option's type holds.
+pub(super) fn number<T: TryFrom<i64>>(text: &str, least: i64, most: i64) -> Result<T, String> {
+    let number = parse_integer(text.as_bytes());
+    let number = number.ok_or("argument couldn't be parsed into an integer")?;
+    T::try_from(number)
+        .ok()
+        .filter(|_| (least..=most).contains(&number))
+        .ok_or_else(|| out_of(least, most))
 }
 
-/// `value`, unless it is smaller than anything works with.
-pub(super) fn at_least<T: PartialOrd + std::fmt::Display>(least: T, value: T) -> Result<T, String> {
-    if value < least {
-        return Err(format!("argument must be at least {least}"));
+/// `value`, if it is from `least` to `most`.
+pub(super) fn within<T: PartialOrd + Display>(value: T, least: T, most: T) -> Result<T, String> {
+    if value < least || value > most {
+        return Err(out_of(least, most));
     }
     Ok(value)
+}
+
+fn out_of(least: impl Display, most: impl Display) -> String {
+    format!("argument must be between {least} and {most} inclusive")
 }
 
 const NO_SIZE: &str = "argument must be a memory value";

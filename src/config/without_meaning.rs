@@ -3,6 +3,7 @@
 use super::checks::Check::{
     self, File, HostName, Integer, Memory, Name, OneOf, Percentiles, Scores, Shutdown, Text, YesNo,
 };
+use super::values::INT;
 
 /// When an option may be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +47,7 @@ const fn protected(name: &'static str, default: &'static str, check: Check) -> W
     }
 }
 
-/// The most that C's integers of both sizes hold.
-const INT: i64 = i32::MAX as i64;
+/// The most bytes that an option of a signed size takes.
 const LONG: u64 = i64::MAX as u64;
 
 /// Older names of some of them, with the newer ones.

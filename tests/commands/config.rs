@@ -3,10 +3,22 @@
 use crate::support::check::compare_lines;
 
 #[test]
+fn numbers_are_refused_as_by_redis() {
+    compare_settings(&[
+        ("timeout", "x '' -1 007 +7 5 2147483648", "0"),
+        ("tcp-keepalive", "x -1 9 99999999999999999999", "300"),
+        ("maxclients", "x -1 0 007 4294967296", "10000"),
+        ("lua-time-limit", "x -1 0 7 9223372036854775808", "5000"),
+        ("slowlog-max-len", "x -1 0 9223372036854775808", "128"),
+        ("slowlog-log-slower-than", "x -2 -1 007", "10000"),
+        ("latency-monitor-threshold", "x -1 1.5 5", "0"),
+        ("proto-max-bulk-len", "x 0 1mb 1048575", "512mb"),
+    ]);
+}
+
+#[test]
 fn options_without_a_meaning_take_what_redis_takes() {
-    let mut lines = Vec::new();
-    // Each with what it is set back to.
-    for (name, values, before) in [
+    compare_settings(&[
         ("rdbcompression", "x '' YES No 1", "yes"),
         (
             "hz",
@@ -52,7 +64,13 @@ fn options_without_a_meaning_take_what_redis_takes() {
         ("daemonize", "x yes no", "no"),
         ("io-threads", "2", "1"),
         ("unixsocketperm", "777", "0"),
-    ] {
+    ]);
+}
+
+/// Compares what becomes of options that are set to these values, each with what it is set back to.
+fn compare_settings(settings: &[(&str, &str, &str)]) {
+    let mut lines = Vec::new();
+    for (name, values, before) in settings {
         let values = crate::support::line::parse(values);
         for value in &values[0] {
             let value = String::from_utf8_lossy(value);

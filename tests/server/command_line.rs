@@ -17,12 +17,12 @@ fn darter(arguments: &[&str]) -> Output {
 #[test]
 fn what_is_wrong_is_said_in_one_line() {
     for (arguments, what) in [
-        (&["--port=x"][..], "--port: argument must be a number"),
+        (&["--port=x"][..], "--port: argument couldn't be parsed"),
         (&["--lua_time_limit", "-1"], "--lua-time-limit: argument"),
         (&["--port"], "a value is required for '--port"),
         (&["--nonsense", "1"], "unexpected argument '--nonsense'"),
         (&["--appendonly", "yes"], "cannot be kept"),
-        (&["--maxclients", "0"], "must be at least 1"),
+        (&["--maxclients", "0"], "must be between 1 and"),
         (&["--port=0", "--unixsocket=/nowhere/s"], "/nowhere/s: No"),
         (&["--unixsocketperm=8"], "parsed as an octal number"),
         (&["--unixsocketperm=1777"], "between 0 and 777"),
