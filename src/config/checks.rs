@@ -14,6 +14,8 @@ pub(super) enum Check {
     Integer(i64, i64),
     /// A number of bytes from one number to another, with or without a unit.
     Memory(u64, u64),
+    /// As another check says, but kept between two numbers without a word.
+    Clamped(&'static Check, i64, i64),
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// What a server does that is told to end by a signal: words.
@@ -46,6 +48,10 @@ impl Check {
             }
             Check::Memory(least, most) => {
                 within(memory(value)?, least, most).map(|size| size.to_string())
+            }
+            Check::Clamped(check, least, most) => {
+                let number = parse_integer(check.take(name, value)?.as_bytes());
+                Ok(number.unwrap_or(most).clamp(least, most).to_string())
             }
             Check::OneOf(words) => word(words, value).map(Into::into),
             Check::Shutdown => shutdown(value),

@@ -1,7 +1,8 @@
 //! Redis's options that mean nothing here, with the values that CONFIG GET shows and those that they take.
 
 use super::checks::Check::{
-    self, File, HostName, Integer, Memory, Name, OneOf, Percentiles, Scores, Shutdown, Text, YesNo,
+    self, Clamped, File, HostName, Integer, Memory, Name, OneOf, Percentiles, Scores, Shutdown,
+    Text, YesNo,
 };
 use super::values::INT;
 
@@ -168,7 +169,11 @@ pub(super) const WITHOUT_MEANING: &[WithoutMeaning] = &[
     any("repl-disable-tcp-nodelay", "no", YesNo),
     any("repl-ping-replica-period", "10", Integer(1, INT)),
     any("repl-timeout", "60", Integer(1, INT)),
-    any("repl-backlog-size", "1048576", Memory(1, LONG)),
+    any(
+        "repl-backlog-size",
+        "1048576",
+        Clamped(&Memory(1, LONG), 16 << 10, i64::MAX),
+    ),
     any("repl-backlog-ttl", "3600", Integer(0, i64::MAX)),
     any(
         "propagation-error-behavior",
@@ -221,7 +226,7 @@ pub(super) const WITHOUT_MEANING: &[WithoutMeaning] = &[
         "1073741824",
         Memory(1_048_576, LONG),
     ),
-    any("hz", "10", Integer(0, INT)),
+    any("hz", "10", Clamped(&Integer(0, INT), 1, 500)),
     any("dynamic-hz", "yes", YesNo),
     any("jemalloc-bg-thread", "yes", YesNo),
     any("activedefrag", "no", YesNo),

@@ -22,7 +22,7 @@ fn options_without_a_meaning_take_what_redis_takes() {
         ("rdbcompression", "x '' YES No 1", "yes"),
         (
             "hz",
-            "x '' -1 0x10 007 +7 2147483648 99999999999999999999 1.5",
+            "x '' -1 0x10 007 +7 2147483648 99999999999999999999 1.5 0 501 500",
             "10",
         ),
         ("list-max-ziplist-size", "-2147483649 -5 5k", "-2"),
@@ -38,7 +38,7 @@ fn options_without_a_meaning_take_what_redis_takes() {
             "1gb",
         ),
         ("hash-max-ziplist-value", "'' k 1k 1KB -1", "64"),
-        ("repl-backlog-size", "0 1mb", "2mb"),
+        ("repl-backlog-size", "0 1 16383 1mb", "2mb"),
         ("appendfsync", "yes Always ''", "everysec"),
         (
             "shutdown-on-sigint",
