@@ -129,12 +129,13 @@ impl Gate {
         if !self.is_closed() {
             return true;
         }
-        {
-            let mut waiting = self.lock();
-            let list = list(&mut waiting);
-            if !list.iter().any(|known| known.will_wake(waker)) {
-                list.push(waker.clone());
-            }
+        let is_known = list(&mut self.lock())
+            .iter()
+            .any(|known| known.will_wake(waker));
+        if !is_known {
+            // Not under the lock: its clone runs code that is not the store's.
+            let waker = waker.clone();
+            list(&mut self.lock()).push(waker);
         }
         !fault!("gate's wake-up lost") && !self.is_closed()
     }
@@ -151,7 +152,7 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // A waker that panicked while it was cloned leaves a list that is still good.
+        // Nothing panics while the list is locked.
         self.waiting
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

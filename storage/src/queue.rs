@@ -49,7 +49,7 @@ impl Queues {
     }
 
     fn lock(&self, index: usize) -> MutexGuard<'_, Queue> {
-        // Nothing panics while a queue is locked but a waker's clone, which leaves it whole.
+        // Nothing panics while a queue is locked.
         self.queues[index]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -84,16 +84,10 @@ impl Queues {
     /// be worth asking again.
     pub(crate) fn poll(&self, place: &mut QueuePlace, waker: &Waker) -> bool {
         loop {
-            if let Some(&(index, ticket)) = place.tickets.last() {
-                let mut queue = self.lock(index);
-                let is_head = queue.line.front().is_some_and(|(head, _)| *head == ticket);
-                if !is_head {
-                    let own = queue.line.iter_mut().find(|(known, _)| *known == ticket);
-                    if let Some((_, slot)) = own {
-                        *slot = Some(waker.clone());
-                    }
-                    return false;
-                }
+            if let Some(&(index, ticket)) = place.tickets.last()
+                && !self.heads(index, ticket, waker)
+            {
+                return false;
             }
             let Some(&index) = place.wanted.get(place.tickets.len()) else {
                 return true;
@@ -106,11 +100,34 @@ impl Queues {
         }
     }
 
+    /// Whether the ticket heads its queue; else `waker` is kept for when it may.
+    fn heads(&self, index: usize, ticket: u64, waker: &Waker) -> bool {
+        let is_head = |queue: &Queue| queue.line.front().is_some_and(|(head, _)| *head == ticket);
+        if is_head(&self.lock(index)) {
+            return true;
+        }
+        // Before the lock, as the last one goes behind it: both run code that is not the store's.
+        let mut kept = Some(waker.clone());
+        let mut queue = self.lock(index);
+        if is_head(&queue) {
+            drop(queue);
+            return true;
+        }
+        let own = queue.line.iter_mut().find(|(known, _)| *known == ticket);
+        if let Some((_, slot)) = own {
+            std::mem::swap(slot, &mut kept);
+        }
+        drop(queue);
+        false
+    }
+
     /// Gives the place up.
     pub(crate) fn leave(&self, place: QueuePlace) {
         for &(index, ticket) in place.tickets.iter().rev() {
             let mut queue = self.lock(index);
-            queue.line.retain(|(known, _)| *known != ticket);
+            let own = queue.line.iter().position(|(known, _)| *known == ticket);
+            // Its waker goes when the queue is no longer locked.
+            let _own = own.and_then(|at| queue.line.remove(at));
             let next = queue.line.front_mut().and_then(|(_, waker)| waker.take());
             if queue.line.is_empty() {
                 // Nobody waits: the keys cool down.
@@ -143,6 +160,46 @@ mod tests {
         fn wake(self: Arc<Self>) {
             self.0.fetch_add(1, Ordering::SeqCst);
         }
+    }
+
+    /// A waker that looks, when it goes, whether a queue is locked.
+    struct Looks {
+        queues: Arc<Queues>,
+        index: usize,
+        found_locked: Arc<AtomicUsize>,
+    }
+
+    impl Wake for Looks {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            if self.queues.queues[self.index].try_lock().is_err() {
+                self.found_locked.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    }
+
+    #[test]
+    fn wakers_go_while_no_queue_is_locked() {
+        let queues = Arc::new(Queues::new());
+        let found_locked = Arc::new(AtomicUsize::new(0));
+        let waker = || {
+            Waker::from(Arc::new(Looks {
+                queues: Arc::clone(&queues),
+                index: 2,
+                found_locked: Arc::clone(&found_locked),
+            }))
+        };
+        let mut first = queues.place([2].into_iter());
+        let mut second = queues.place([2].into_iter());
+        assert!(queues.poll(&mut first, &waker()));
+        assert!(!queues.poll(&mut second, &waker()));
+        assert!(!queues.poll(&mut second, &waker()), "takes another's place");
+        queues.leave(second);
+        queues.leave(first);
+        assert_eq!(found_locked.load(Ordering::SeqCst), 0);
     }
 
     #[test]
