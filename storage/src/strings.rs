@@ -4,9 +4,20 @@ use std::borrow::Cow;
 
 use crate::error::Error;
 use crate::transaction::{Deadline, Transaction};
-use crate::value::{StringValue, Type, Value, ValueRef, parse_integer};
+use crate::value::{StringRef, StringValue, Type, Value, ValueRef, parse_integer};
+
+/// The longest integer of 64 bits, `-9223372036854775808`.
+const INTEGER_BYTES_MAX: usize = 20;
 
 impl Transaction {
+    fn string(&self, database: usize, key: &[u8]) -> Result<Option<StringRef<'_>>, Error> {
+        match self.get(database, key)? {
+            None => Ok(None),
+            Some(ValueRef::String(string)) => Ok(Some(string)),
+            Some(other) => Err(Error::wrong_type(Type::String, other.kind())),
+        }
+    }
+
     /// The bytes of a string; `None` if the key is not there. O(1) where they lie in one piece.
     ///
     /// # Errors
@@ -25,11 +36,7 @@ impl Transaction {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn bytes(&self, database: usize, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>, Error> {
-        match self.get(database, key)? {
-            None => Ok(None),
-            Some(ValueRef::String(string)) => Ok(Some(string.to_cow())),
-            Some(other) => Err(Error::wrong_type(Type::String, other.kind())),
-        }
+        Ok(self.string(database, key)?.map(StringRef::to_cow))
     }
 
     /// A number kept as decimal text, as INCR keeps it; `None` if the key is not there. O(1)
@@ -52,10 +59,16 @@ impl Transaction {
     /// assert_eq!(store.begin(Mode::Direct).integer(0, b"padded"), Err(Error::NotAnInteger));
     /// ```
     pub fn integer(&self, database: usize, key: &[u8]) -> Result<Option<i64>, Error> {
-        let Some(bytes) = self.bytes(database, key)? else {
+        let Some(string) = self.string(database, key)? else {
             return Ok(None);
         };
-        parse_integer(&bytes).map(Some).ok_or(Error::NotAnInteger)
+        // A large string would be copied, to be refused.
+        if string.len() > INTEGER_BYTES_MAX {
+            return Err(Error::NotAnInteger);
+        }
+        parse_integer(&string.to_cow())
+            .map(Some)
+            .ok_or(Error::NotAnInteger)
     }
 
     /// Keeps a number as decimal text, without a deadline.

@@ -225,3 +225,14 @@ fn a_large_value_moves_whole_in_every_mode() {
     });
     assert!(there.max(back) < FIELDS, "{there} and {back} bytes");
 }
+
+#[test]
+fn a_text_that_is_too_long_for_an_integer_is_refused_without_a_copy() {
+    let store = Store::new();
+    store.set("k", vec![b'1'; 1 << 20]);
+    let transaction = store.begin(Mode::Direct);
+    let allocated = allocated_by(|| {
+        assert_eq!(transaction.integer(0, b"k"), Err(Error::NotAnInteger));
+    });
+    assert!(allocated < 1 << 10, "{allocated} bytes");
+}
