@@ -157,7 +157,7 @@ fn tell_expired(services: &Services, effect: &Effect) {
         return;
     }
     for change in &effect.changes {
-        // One of a database that was flushed since is of no interest to anybody.
+        // One of a database that the same commit flushed is of no interest to anybody.
         let Some(database) = change.database else {
             continue;
         };

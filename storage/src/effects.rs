@@ -116,7 +116,7 @@ pub enum ChangeKind {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The database that held the key when the stream was read; `None` if it was flushed since.
+    /// The database that held the key after the commit; `None` if the commit itself flushed it.
     pub database: Option<usize>,
     /// The key.
     pub key: Box<[u8]>,
@@ -495,7 +495,8 @@ impl Inner {
         let (changes, messages) = match taken.what {
             // SAFETY: as in `single_fate`.
             Announced::Single(record, version) => unsafe {
-                (vec![self.change_of(&*record, &*version, guard)], Vec::new())
+                let change = self.change_of(&*record, &*version, taken.number, guard);
+                (vec![change], Vec::new())
             },
             Announced::Descriptor(descriptor) => {
                 // SAFETY: the stream's share keeps it, and with it what it names.
@@ -507,7 +508,9 @@ impl Inner {
                     .iter()
                     .filter(|write| !is_table(write))
                     // SAFETY: as above.
-                    .map(|write| unsafe { self.change_of(&*write.record, &*write.new, guard) })
+                    .map(|write| unsafe {
+                        self.change_of(&*write.record, &*write.new, taken.number, guard)
+                    })
                     .collect();
                 let messages = descriptor.messages.swap(ptr::null_mut(), AcqRel);
                 let messages = if messages.is_null() {
@@ -528,14 +531,21 @@ impl Inner {
         }
     }
 
-    fn change_of(&self, record: &Record, version: &Version, guard: &Guard) -> Change {
+    fn change_of(
+        &self,
+        record: &Record,
+        version: &Version,
+        number: Number,
+        guard: &Guard,
+    ) -> Change {
         let kind = match version.value() {
             Some(value) => ChangeKind::Written(value.kind()),
             None if version.reason() == Reason::Expired => ChangeKind::Expired,
             None => ChangeKind::Deleted,
         };
         Change {
-            database: self.database_of(record.space(), guard),
+            // The stream's own slot protects the numbers that it has not shown.
+            database: self.database_after(number, record.space(), guard),
             key: record.key().into(),
             kind,
             fields_expired: version.took_past_fields(),

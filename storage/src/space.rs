@@ -236,10 +236,17 @@ impl Inner {
         found.unwrap_or_else(|| unreachable!("a store has a table of databases"))
     }
 
-    /// The database that names `space` now, if one does.
-    pub(crate) fn database_of(&self, space: SpaceId, guard: &Guard) -> Option<usize> {
-        table_spaces(self.table(None, guard)).position(|known| {
-            // SAFETY: named by the newest table, under the pin.
+    /// The database that named `space` right after the commit of this number, which somebody keeps
+    /// protected, if one did. A change of the table draws its number, so the others of the same
+    /// number come after it.
+    pub(crate) fn database_after(
+        &self,
+        number: Number,
+        space: SpaceId,
+        guard: &Guard,
+    ) -> Option<usize> {
+        table_spaces(self.table(Some(number + 1), guard)).position(|known| {
+            // SAFETY: named by a table that is not cut, so no keyspace of it is forgotten.
             unsafe { (*known).id == space }
         })
     }

@@ -370,3 +370,42 @@ fn what_a_reader_holds_may_merge_as_it_is_dropped() {
     assert_eq!(receiver.try_iter().count(), 1);
     drop(other);
 }
+
+#[test]
+fn changes_are_told_of_the_database_that_held_the_key_then() {
+    let store = Store::new();
+    let (_listener, effects) = listening(&store);
+    store.set("before", "1");
+    store.exclusive(|tx| tx.swap(0, 1)).expect("swapped");
+    store.set("between", "1");
+    store.exclusive(|tx| tx.flush(0)).expect("flushed");
+    let both = store.exclusive(|tx| {
+        tx.set_integer(0, b"gone", 1)?;
+        tx.set_integer(1, b"moved", 1)?;
+        tx.flush(0)?;
+        tx.swap(0, 1)
+    });
+    both.expect("writable");
+    store.set("last", "1");
+    store.merge_effects();
+    let told: Vec<_> = effects
+        .try_iter()
+        .flat_map(|effect| effect.changes)
+        .map(|change| {
+            (
+                String::from_utf8_lossy(&change.key).into_owned(),
+                change.database,
+            )
+        })
+        .collect();
+    let expected = [
+        ("before", Some(0)),
+        ("between", Some(0)),
+        ("moved", Some(0)),
+        ("last", Some(0)),
+    ];
+    assert_eq!(
+        told,
+        expected.map(|(key, database)| (key.to_owned(), database))
+    );
+}
