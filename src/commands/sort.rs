@@ -12,7 +12,7 @@ use super::command::{Command, Group, Keys, flag};
 use super::error::CommandError;
 use super::view::View;
 use crate::notifications::class;
-use crate::resp::number::parse_double_in_range;
+use crate::resp::number::{parse_double_in_range, without_spaces_before};
 use crate::resp::reply::Reply;
 
 /// The commands of this family.
@@ -282,7 +282,7 @@ fn number_of(text: &[u8]) -> Result<f64, CommandError> {
     if text.is_empty() {
         return Ok(0.0);
     }
-    parse_double_in_range(text.trim_ascii_start()).ok_or(CommandError::text(
+    parse_double_in_range(without_spaces_before(text)).ok_or(CommandError::text(
         "ERR One or more scores can't be converted into double",
     ))
 }

@@ -46,6 +46,16 @@ fn other_keys_give_the_order_and_the_reply() {
     );
 }
 
+/// As C reads numbers; a vertical tab is one of its spaces.
+#[test]
+fn spaces_stand_before_numbers_only() {
+    check(
+        "RPUSH l '\\x0b5' '\\x0c4' ' 3'; SORT l; MSET w_1 '\\x0b2' w_2 1; RPUSH n 1 2; SORT n BY w_*",
+        "3; [' 3' '\\x0c4' '\\x0b5']; OK; 2; ['2' '1']",
+    );
+    check("RPUSH l '5 '; SORT l", &format!("1; {NO_NUMBER}"));
+}
+
 #[test]
 fn the_order_is_stored() {
     check(
