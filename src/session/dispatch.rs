@@ -357,11 +357,11 @@ fn run_control(
     args: &Args<'_>,
     output: &mut Vec<u8>,
 ) -> Option<Box<dyn Pending>> {
-    let protocol = core.client.protocol;
-    let mut reply = Encoder::new(output, protocol);
+    let mut reply = Encoder::new(output, core.client.protocol);
+    let mut refusal = None;
     match control {
         Control::Multi if core.multi.is_some() => {
-            reply.error(admission::NO_NESTED_MULTI.as_bytes());
+            refusal = Some(CommandError::text(admission::NO_NESTED_MULTI));
         }
         Control::Multi => {
             core.multi = Some(Multi::default());
@@ -373,11 +373,11 @@ fn run_control(
                 core.watches.clear();
                 reply.status("OK");
             }
-            None => reply.error(b"ERR DISCARD without MULTI"),
+            None => refusal = Some(CommandError::text("ERR DISCARD without MULTI")),
         },
         Control::Exec => return exec(core, entry, args, output),
         Control::Watch if core.multi.is_some() => {
-            reply.error(admission::NO_WATCH_IN_MULTI.as_bytes());
+            refusal = Some(CommandError::text(admission::NO_WATCH_IN_MULTI));
         }
         Control::Watch => multi::watch(core, args, &mut reply),
         Control::Unwatch => {
@@ -385,8 +385,8 @@ fn run_control(
             reply.status("OK");
         }
         Control::Reset => reset(core, output),
-        Control::SnapshotBegin => held_snapshot::begin(core, &mut reply),
-        Control::SnapshotEnd => held_snapshot::end(core, &mut reply),
+        Control::SnapshotBegin => refusal = held_snapshot::begin(core, &mut reply).err(),
+        Control::SnapshotEnd => refusal = held_snapshot::end(core, &mut reply).err(),
         Control::Eval { .. } | Control::EvalSha { .. } | Control::Fcall { .. } => {
             return eval::run(core, control, Item::new(entry, args), output);
         }
@@ -394,6 +394,9 @@ fn run_control(
         Control::FunctionLoad | Control::FunctionRestore => {
             return function_load::run(core, control, args, output);
         }
+    }
+    if let Some(error) = refusal {
+        fail(core, &error, output);
     }
     None
 }
@@ -406,20 +409,22 @@ fn leave_multi(core: &mut Core) -> Option<Multi> {
     core.multi.take()
 }
 
+const PREVIOUS_ERRORS: CommandError =
+    CommandError::text("EXECABORT Transaction discarded because of previous errors.");
+
 fn exec(
     core: &mut Core,
     entry: Entry,
     args: &Args<'_>,
     output: &mut Vec<u8>,
 ) -> Option<Box<dyn Pending>> {
-    let mut reply = Encoder::new(output, core.client.protocol);
     let Some(multi) = leave_multi(core) else {
-        reply.error(b"ERR EXEC without MULTI");
+        fail(core, &CommandError::text("ERR EXEC without MULTI"), output);
         return None;
     };
     let watches = std::mem::take(&mut core.watches);
     if multi.is_dirty && !fault!("exec runs without what was refused") {
-        reply.error(b"EXECABORT Transaction discarded because of previous errors.");
+        fail(core, &PREVIOUS_ERRORS, output);
         return None;
     }
     if core.services.monitors.is_any() {

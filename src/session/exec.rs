@@ -422,8 +422,10 @@ pub(super) fn discarded(why: &[u8]) -> Vec<u8> {
 }
 
 /// Replies that nothing of the transaction happens.
-fn discard(core: &Core, why: &[u8], output: &mut Vec<u8>) -> Step {
+fn discard(core: &mut Core, why: &[u8], output: &mut Vec<u8>) -> Step {
     let text = discarded(why);
+    core.ended(true, false);
+    core.services.stats.count_error(&text);
     Encoder::new(output, core.client.protocol).error(&text);
     Step::Done
 }

@@ -30,21 +30,25 @@ pub(super) fn check(core: &Core, command: &Command) -> Result<(), CommandError> 
     }
 }
 
-pub(super) fn begin(core: &mut Core, reply: &mut dyn Reply) {
+pub(super) fn begin(core: &mut Core, reply: &mut dyn Reply) -> Result<(), CommandError> {
     if !core.watches.is_empty() {
-        return reply.error(b"ERR SNAPSHOT BEGIN is not allowed while keys are watched");
+        return Err(CommandError::text(
+            "ERR SNAPSHOT BEGIN is not allowed while keys are watched",
+        ));
     }
     let mut transaction = core.services.store.begin(Mode::Snapshot);
     transaction.unpin();
     core.held = Some(Box::new(transaction));
     reply.status("OK");
+    Ok(())
 }
 
-pub(super) fn end(core: &mut Core, reply: &mut dyn Reply) {
-    match core.held.take() {
-        Some(_) => reply.status("OK"),
-        None => reply.error(b"ERR SNAPSHOT END without SNAPSHOT BEGIN"),
-    }
+pub(super) fn end(core: &mut Core, reply: &mut dyn Reply) -> Result<(), CommandError> {
+    core.held.take().ok_or(CommandError::text(
+        "ERR SNAPSHOT END without SNAPSHOT BEGIN",
+    ))?;
+    reply.status("OK");
+    Ok(())
 }
 
 /// Runs a command that only reads on the snapshot; `false` if none is held, or the command is none

@@ -52,6 +52,40 @@ fn what_dashboards_look_for_is_there() {
     assert!(!all.contains_key("cmdstat_get"));
 }
 
+#[test]
+fn what_steers_transactions_counts_its_errors_as_in_redis() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    for line in [
+        "EXEC",
+        "DISCARD",
+        "MULTI",
+        "MULTI",
+        "WATCH a",
+        "NONSENSE",
+        "EXEC",
+        "SNAPSHOT END",
+    ] {
+        client.run(line);
+    }
+    let all = section(&mut client, "everything");
+    assert_eq!(all["errorstat_ERR"], "count=6");
+    assert_eq!(all["errorstat_EXECABORT"], "count=1");
+    for (name, failed) in [
+        ("exec", 2),
+        ("discard", 1),
+        ("multi", 1),
+        ("watch", 1),
+        ("snapshot|end", 1),
+    ] {
+        let counts = &all[&format!("cmdstat_{name}")];
+        assert!(
+            counts.ends_with(&format!("failed_calls={failed}")),
+            "{name}: {counts}"
+        );
+    }
+}
+
 /// What Redis tells of itself that is not so here, or that nobody counts.
 const NOT_TOLD: &[&str] = &[
     "redis_git_sha1",
