@@ -156,12 +156,7 @@ async fn accept_tcp(listener: &TcpListener, services: &Arc<Services>, workers: &
             over_limit(services)
         };
         if let Some(text) = refusal {
-            services
-                .stats
-                .rejected_connections
-                .fetch_add(1, Ordering::Relaxed);
-            // Best effort: one who does not read it is not waited for.
-            let _ = stream.write(text);
+            refuse(services, &mut stream, text);
             continue;
         }
         // A connection without these still works.
@@ -201,12 +196,7 @@ async fn accept_unix(
             continue;
         };
         if let Some(text) = over_limit(services) {
-            services
-                .stats
-                .rejected_connections
-                .fetch_add(1, Ordering::Relaxed);
-            // Best effort, as above.
-            let _ = stream.write(text);
+            refuse(services, &mut stream, text);
             continue;
         }
         let name = format!("{path}:0");
@@ -224,6 +214,13 @@ fn over_limit(services: &Services) -> Option<&'static [u8]> {
     let is_over = services.clients.len() >= services.config.max_clients.load(Ordering::Relaxed);
     (is_over && !fault!("connections without end"))
         .then_some(b"-ERR max number of clients reached\r\n")
+}
+
+fn refuse(services: &Services, stream: &mut impl Write, text: &[u8]) {
+    let rejected = &services.stats.rejected_connections;
+    rejected.fetch_add(1, Ordering::Relaxed);
+    // Best effort: one who does not read it is not waited for.
+    let _ = stream.write(text);
 }
 
 fn hand_over(
