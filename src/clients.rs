@@ -399,6 +399,7 @@ impl Clients {
     }
 
     /// Bytes that the buffers of all clients take, but for the small ones.
+    #[cfg(test)]
     pub fn charged_bytes(&self) -> usize {
         self.memory.bytes()
     }
