@@ -129,6 +129,19 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_those_that_redis_takes() {
+        let text = "port 7000\nbind * -::* localhost -::1\n";
+        let (config, _) = read_text("bind", text).unwrap();
+        let listen = config.listen().unwrap();
+        let all = listen.addresses.iter().chain(&listen.optional_addresses);
+        let all: Vec<String> = all.map(|address| address.to_string()).collect();
+        assert_eq!(
+            all,
+            ["0.0.0.0:7000", "127.0.0.1:7000", "[::]:7000", "[::1]:7000"]
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_line() {
         for (line, what) in [
             ("save 900 1", "cannot be kept"),

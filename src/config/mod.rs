@@ -305,6 +305,7 @@ impl Config {
             };
             let name = match name {
                 "*" => "0.0.0.0",
+                "::*" => "::",
                 "localhost" => "127.0.0.1",
                 name => name,
             };
