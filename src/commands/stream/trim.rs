@@ -95,26 +95,23 @@ impl Trim {
     pub(super) fn apply(&self, stream: &mut StreamMut<'_>) -> usize {
         let entries = stream.as_ref();
         let length = entries.len();
+        let limit = match self.limit.unwrap_or(LIMIT_DEFAULT) {
+            limit @ 1.. if self.is_approximate => limit,
+            _ => usize::MAX,
+        };
         let excess = match self.keep {
             None => 0,
-            Some(Keep::Last(kept)) => length.saturating_sub(kept),
+            Some(Keep::Last(kept)) => length.saturating_sub(kept).min(limit),
+            // No more are looked at than may go.
             Some(Keep::From(first)) => entries
                 .iter_from(StreamId::default())
                 .take_while(|(id, _)| *id < first)
+                .take(limit)
                 .count(),
         };
-        let count = if self.is_approximate {
-            let limit = match self.limit.unwrap_or(LIMIT_DEFAULT) {
-                0 => usize::MAX,
-                limit => limit,
-            };
-            let count = excess.min(limit);
-            // The last node goes as a whole if nothing stays.
-            if count == length {
-                count
-            } else {
-                count - count % NODE_ENTRIES
-            }
+        let count = if self.is_approximate && excess < length {
+            // Nodes go as a whole, the last one too if nothing stays.
+            excess - excess % NODE_ENTRIES
         } else {
             excess
         };
