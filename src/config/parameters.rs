@@ -250,6 +250,10 @@ pub const PARAMETERS: &[Parameter] = &[
         when: When::Any,
         get: |config| config.password().unwrap_or_default(),
         set: |change, text| {
+            // Stands for bytes that are no text, which no client could give as the password then.
+            if text.contains(char::REPLACEMENT_CHARACTER) {
+                return Err("argument must be UTF-8".into());
+            }
             change
                 .shared()
                 .set_password((!text.is_empty()).then(|| text.to_owned()));

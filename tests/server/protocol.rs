@@ -144,6 +144,11 @@ fn errors_show_what_was_sent_byte_for_byte() {
             r##"XCLAIM "\xff" "\xfe" c 0 1-1"##,
             b"NOGROUP No such key '\xff' or consumer group '\xfe'",
         ),
+        (
+            r##"CONFIG SET requirepass "\xff""##,
+            b"ERR CONFIG SET failed (possibly related to argument 'requirepass') - argument must \
+              be UTF-8",
+        ),
         (r##"EXPIRE k 1 "\xff""##, b"ERR Unsupported option \xff"),
         (
             r##"EVAL "#!lua flags=\xff\n" 0"##,
