@@ -162,10 +162,10 @@ pub struct Stats {
     /// Keys that SCAN looked at, whether it showed them or not.
     pub scan_visited_keys: AtomicU64,
     errors: Mutex<BTreeMap<String, u64>>,
-    /// Commands that had run when the rate was last taken, and the rate then.
     rate: Mutex<Rate>,
 }
 
+/// What had happened when it was last looked at, and how much of it a second then.
 #[derive(Clone, Copy, Default)]
 struct Rate {
     taken: Option<Instant>,

@@ -22,6 +22,7 @@ const LARGE_BYTES: usize = 1 << 20;
 pub fn has_room(services: &Services, bytes: usize) -> bool {
     bytes < LARGE_BYTES || services.config.has_room_for(bytes)
 }
+
 /// What a reply, or what is made for it, may take without one.
 pub const HUGE_READ_BYTES: usize = 16 << 20;
 /// Elements of a result that may be made without one.

@@ -1,4 +1,4 @@
-//! EVAL and its kind: a script's way from its flags to its reply.
+//! A script's way from its first slice to its reply: by EVAL and its kind, in EXEC, explained.
 
 use std::rc::Rc;
 use std::sync::Arc;
