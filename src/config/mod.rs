@@ -90,18 +90,18 @@ pub struct Config {
     /// The longest bulk string.
     pub bulk_bytes_max: AtomicUsize,
     /// A HyperLogLog of more bytes is kept in the dense form.
-    pub sparse_sketch_bytes_max: AtomicUsize,
+    sparse_sketch_bytes_max: AtomicUsize,
     /// Bytes in use over which nothing is added; 0 is no limit.
     pub max_memory_bytes: AtomicUsize,
     /// Bytes that the buffers of all clients may take together; 0 is no limit, and less than 0 so
     /// many hundredths of `max_memory_bytes`.
-    pub client_memory_limit: AtomicI64,
+    client_memory_limit: AtomicI64,
     /// Seconds after which a snapshot is ended; 0 is never.
-    pub snapshot_age_s: AtomicU64,
+    snapshot_age_s: AtomicU64,
     /// Snapshots that may be held at once; 0 is no limit.
-    pub snapshots_max: AtomicUsize,
+    snapshots_max: AtomicUsize,
     /// Bytes that may be kept for snapshots alone; 0 is no limit.
-    pub snapshot_bytes_max: AtomicUsize,
+    snapshot_bytes_max: AtomicUsize,
     /// Milliseconds after which a script counts as slow; 0 is never.
     pub lua_time_limit_ms: AtomicU64,
     /// Milliseconds after which a script is ended; 0 is never.
