@@ -59,7 +59,10 @@ fn get(
     let found = setting::matching(&context.services.config, args.from(2));
     reply.map(found.len());
     for (name, value) in found {
-        reply.bulk(name.as_bytes());
+        // As it was asked for, if it was by its name.
+        let asked = |pattern: &&&[u8]| pattern.eq_ignore_ascii_case(name.as_bytes());
+        let asked = args.from(2).iter().find(asked);
+        reply.bulk(asked.map_or(name.as_bytes(), |asked| asked));
         reply.bulk(value.as_bytes());
     }
     Ok(())
@@ -72,7 +75,7 @@ fn set(
 ) -> Result<(), CommandError> {
     let (pairs, rest) = args.from(2).as_chunks::<2>();
     if !rest.is_empty() {
-        return Err(CommandError::Arity("config|set".into()));
+        return Err(CommandError::Syntax);
     }
     let config = &context.services.config;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

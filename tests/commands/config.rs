@@ -67,6 +67,16 @@ fn options_without_a_meaning_take_what_redis_takes() {
     ]);
 }
 
+#[test]
+fn names_are_shown_as_they_were_asked_for() {
+    let lines = [
+        "CONFIG GET HZ; CONFIG GET Hz hZ; CONFIG GET H[z]",
+        "CONFIG GET Maxmemory-Policy; CONFIG GET nonsense",
+        "CONFIG SET hz 10 timeout; CONFIG SET hz; CONFIG SET hz 10 HZ 10",
+    ];
+    compare_lines(&lines.map(str::to_owned), &["HELLO 2"]);
+}
+
 /// Compares what becomes of options that are set to these values, each with what it is set back to.
 fn compare_settings(settings: &[(&str, &str, &str)]) {
     let mut lines = Vec::new();
