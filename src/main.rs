@@ -181,26 +181,40 @@ fn value_of(matches: &ArgMatches, name: &str) -> Option<String> {
     Some(values.map(String::as_str).collect::<Vec<_>>().join(" "))
 }
 
-/// The arguments with every option's name as the table spells it: `-` and `_` are the same.
+/// The arguments with every option's name as the table spells it: `-` and `_` are the same. What
+/// follows an option of many words is one text, for it may begin with `-` (`--bind * -::*`).
 fn spelled(args: impl Iterator<Item = String>) -> Vec<String> {
-    args.map(|argument| {
-        let Some(option) = argument.strip_prefix("--") else {
-            return argument;
-        };
-        let (name, value) = match option.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (option, None),
-        };
-        let known = setting::find(name).map(|parameter| parameter.name);
-        let is_meant = |known: &&str| setting::canonical(known) == setting::canonical(name);
-        let known = known.or_else(|| setting::not_obeyed().find(is_meant));
-        let name = known.unwrap_or(name);
-        match value {
-            Some(value) => format!("--{name}={value}"),
-            None => format!("--{name}"),
+    let mut all: Vec<String> = Vec::new();
+    let mut takes_words = false;
+    for argument in args {
+        if let Some(option) = argument.strip_prefix("--") {
+            let (name, value) = match option.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (option, None),
+            };
+            let parameter = setting::find(name);
+            takes_words = value.is_none() && parameter.is_some_and(|found| found.has_many_words);
+            let name = spelling(name);
+            all.push(match value {
+                Some(value) => format!("--{name}={value}"),
+                None => format!("--{name}"),
+            });
+        } else if let Some(words) = all.last_mut().filter(|_| takes_words) {
+            words.push(if words.contains('=') { ' ' } else { '=' });
+            words.push_str(&argument);
+        } else {
+            all.push(argument);
         }
-    })
-    .collect()
+    }
+    all
+}
+
+/// An option's name as clap knows it.
+fn spelling(name: &str) -> &str {
+    let known = setting::find(name).map(|parameter| parameter.name);
+    let is_meant = |known: &&str| setting::canonical(known) == setting::canonical(name);
+    let known = known.or_else(|| setting::not_obeyed().find(is_meant));
+    known.unwrap_or(name)
 }
 
 fn start_log(config: &Config) -> Result<(), String> {

@@ -63,10 +63,15 @@ fn an_address_that_somebody_else_has_is_named_and_not_passed_over() {
     };
     let taken = other.local_addr().unwrap();
     let port = taken.port().to_string();
-    for bind in ["::1", "127.0.0.1 -::1"] {
-        let output = darter(&["--port", &port, "--bind", bind]);
+    for bind in [
+        &["::1"][..],
+        &["127.0.0.1 -::1"],
+        &["127.0.0.1", "-::1"],
+        &["-::1", "127.0.0.1"],
+    ] {
+        let output = darter(&[&["--port", &port, "--bind"], bind].concat());
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{bind}: {text}");
+        assert_eq!(output.status.code(), Some(1), "{bind:?}: {text}");
         assert!(text.contains(&format!("{taken}: Address already in use")));
     }
 }
