@@ -294,13 +294,18 @@ impl Stats {
 
     /// Counts an error reply by its code.
     pub fn count_error(&self, text: &[u8]) {
+        self.count_errors(text, 1);
+    }
+
+    /// Counts so many error replies of one code, with which `text` begins.
+    pub fn count_errors(&self, text: &[u8], times: u64) {
         /// Codes that are told apart; a flood of made-up ones must not take up memory.
         const CODES_MAX: usize = 128;
         let code = text.split(|byte| *byte == b' ').next().unwrap_or_default();
         let code = String::from_utf8_lossy(code).into_owned();
         let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         if errors.len() < CODES_MAX || errors.contains_key(&code) {
-            *errors.entry(code).or_default() += 1;
+            *errors.entry(code).or_default() += times;
         }
     }
 

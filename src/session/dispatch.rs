@@ -107,6 +107,8 @@ pub(super) fn run_entry(
     if let Some(queue) = &mut core.multi
         && command.in_multi() == InMulti::Queued
     {
+        // Counted where it runs.
+        core.running = None;
         queue.items.push(Item::new(entry, args));
         core.kept_bytes += multi::kept_bytes(args.all().iter().copied());
         let shared = &core.client.shared;

@@ -277,6 +277,15 @@ impl Script {
         }
     }
 
+    /// Keeps what the script replies; `false` if there is no room for it.
+    fn has_reply(&mut self, core: &Core, flight: &mut Flight) -> bool {
+        self.reply = reply_of(core, flight);
+        if let Some(reply) = &self.reply {
+            self.effects.note_reply(reply);
+        }
+        self.reply.is_some()
+    }
+
     /// Commits and hands out the reply, or starts over. `None` to go on at once.
     fn conclude(
         &mut self,
@@ -287,10 +296,11 @@ impl Script {
     ) -> Option<Step> {
         match self.commit(core, flight.rolls_back(), waker) {
             Outcome::Happened => {
-                let failed = flight.failed();
                 self.leave_gate();
                 flight.account_end(core, &self.tally);
-                output.append(self.reply.get_or_insert_default());
+                let reply = self.reply.get_or_insert_default();
+                let failed = reply.starts_with(b"-");
+                output.append(reply);
                 core.ended(failed, true);
                 Some(Step::Done)
             }
@@ -355,8 +365,7 @@ impl Pending for Script {
             }
             match advanced {
                 Advanced::Done => {
-                    self.reply = reply_of(core, &mut flight);
-                    if self.reply.is_none() {
+                    if !self.has_reply(core, &mut flight) {
                         return self.end(core, &flight, Ended::ReplyTooLarge, output);
                     }
                     self.flight = Some(flight);

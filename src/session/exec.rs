@@ -6,7 +6,7 @@ use std::time::Instant;
 use darter_storage::{CommitError, Error, Escalation, Mode, Transaction};
 
 use super::dispatch::Interested;
-use super::exec_counts::{Counts, count_run, lap};
+use super::exec_counts::{Counts, Ending, count_run, lap};
 use super::exec_elements::{Cached, error_reply, finish_item, run_client};
 use super::function_load::Load;
 use super::multi::{Item, Watch};
@@ -302,13 +302,14 @@ impl Exec {
             flight.account_ended(core, &Ended::ReplyTooLarge, &Tally::default());
             return Some(Reached::Discarded(Ended::ReplyTooLarge.error(false)));
         }
+        let is_error = attempt.effects.note_reply(&attempt.body[before..]);
         if flight.rolls_back() {
             let reply = attempt.body.split_off(before);
             return self.undo(core, attempt, (flight, None), reply);
         }
         attempt
             .counts
-            .note_script(attempt.next, flight, None, false);
+            .note_script(attempt.next, flight, Ending::Itself { is_error });
         attempt.next += 1;
         None
     }
@@ -332,7 +333,9 @@ impl Exec {
         if is_killed {
             flight.account_ended(core, &Ended::Killed, &Tally::default());
         } else {
-            attempt.counts.note_script(at, flight, ended, true);
+            attempt
+                .counts
+                .note_script(at, flight, Ending::Undone(ended));
         }
         if !has_changed {
             attempt.effects.rewind(attempt.before_script);

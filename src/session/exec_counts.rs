@@ -25,24 +25,34 @@ struct Command {
     error: Option<CommandError>,
 }
 
+/// How a script came to its end.
+pub(super) enum Ending {
+    /// By itself.
+    Itself { is_error: bool },
+    /// Nothing of it is left: it raised, or was ended for this reason.
+    Undone(Option<Ended>),
+}
+
 /// A script that has run.
 struct Script {
     at: usize,
     flight: Flight,
-    /// Why, if it did not come to its end by itself.
-    ended: Option<Ended>,
-    /// Nothing of it is left.
-    is_undone: bool,
+    ending: Ending,
 }
 
 impl Script {
     fn happen(&self, core: &Core, item: &Item) {
-        match &self.ended {
-            None => self.flight.account_end(core, &Tally::default()),
-            Some(ended) => self.flight.account_ended(core, ended, &Tally::default()),
+        match &self.ending {
+            Ending::Undone(Some(ended)) => {
+                self.flight.account_ended(core, ended, &Tally::default());
+            }
+            _ => self.flight.account_end(core, &Tally::default()),
         }
-        let elapsed = self.flight.started.elapsed();
-        core.stats.commands[item.entry.index].record(elapsed.as_nanos() as u64);
+        let counts = &core.stats.commands[item.entry.index];
+        counts.record(self.flight.started.elapsed().as_nanos() as u64);
+        let is_error = !matches!(self.ending, Ending::Itself { is_error: false });
+        count(&counts.failed, u64::from(is_error));
+        count(&core.stats.processed, 1);
     }
 }
 
@@ -72,25 +82,15 @@ impl Counts {
     }
 
     /// The script at a place in the queue has run, and SCRIPT KILL finds it no longer.
-    pub(super) fn note_script(
-        &mut self,
-        at: usize,
-        flight: Flight,
-        ended: Option<Ended>,
-        is_undone: bool,
-    ) {
+    pub(super) fn note_script(&mut self, at: usize, flight: Flight, ending: Ending) {
         flight.note_over();
-        self.scripts.push(Script {
-            at,
-            flight,
-            ended,
-            is_undone,
-        });
+        self.scripts.push(Script { at, flight, ending });
     }
 
     /// All of it runs again, but for scripts of which nothing is left.
     pub(super) fn go_back(&mut self) {
-        self.scripts.retain(|script| script.is_undone);
+        let is_undone = |script: &Script| matches!(script.ending, Ending::Undone(_));
+        self.scripts.retain(is_undone);
         *self = Counts {
             scripts: std::mem::take(&mut self.scripts),
             ..Counts::default()
@@ -125,6 +125,7 @@ impl Counts {
 /// Counts a command's run.
 pub(super) fn count_run(core: &Core, item: &Item, elapsed_ns: u64) {
     core.stats.commands[item.entry.index].record(elapsed_ns);
+    count(&core.stats.processed, 1);
     if core.is_slow(elapsed_ns) {
         core.note_slow(item.entry.index, elapsed_ns, &item.arguments.to_vec());
     }

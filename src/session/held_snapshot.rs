@@ -81,7 +81,7 @@ pub(super) fn read(
     );
     transaction.unpin();
     core.held = Some(transaction);
-    let failed = matches!(attempt, retry::AttemptOutcome::Done { failed: true });
+    let failed = matches!(attempt, retry::AttemptOutcome::Done { error: Some(_) });
     core.ended(failed, false);
     true
 }

@@ -6,6 +6,7 @@
 
 mod batch;
 mod blocked;
+mod call_counts;
 mod combining;
 #[cfg(test)]
 mod combining_tests;

@@ -19,8 +19,8 @@ use crate::stats::{ThreadStats, count};
 
 /// How one attempt ended.
 pub(super) enum AttemptOutcome {
-    /// The reply is written. Whether it is an error.
-    Done { failed: bool },
+    /// The reply is written; it is this error, if one.
+    Done { error: Option<CommandError> },
     /// There is nothing to take yet; the reply of one who cannot wait is written.
     Blocked(Box<Wait>),
     /// Somebody else changed what was read. Nothing is written.
@@ -117,7 +117,6 @@ pub(super) fn attempt(
             failure = Some(error);
         }
     }
-    let failed = failure.is_some();
     // What only reads has nothing to make part of history, unless it is to be told what it missed.
     let committed = if command.has(flag::READONLY) && !transaction.publishes() {
         Ok(())
@@ -129,12 +128,12 @@ pub(super) fn attempt(
             if let Some(wait) = begins_to_wait {
                 return AttemptOutcome::Blocked(wait);
             }
-            if let Some(error) = failure {
+            if let Some(error) = &failure {
                 let text = error.wire();
                 services.stats.count_error(&text);
                 reply.error(&text);
             }
-            AttemptOutcome::Done { failed }
+            AttemptOutcome::Done { error: failure }
         }
         Err(error) => {
             if !fault!("the reply of an attempt that lost stays") {
@@ -269,13 +268,13 @@ fn run_deferring(
     );
     let has_deferred = reply.has_deferred();
     match first {
-        AttemptOutcome::Done { failed } => {
+        AttemptOutcome::Done { error } => {
             keep(core, transaction);
             if has_deferred {
                 let begun = large_reply::begin(core, args, output);
                 return begun.or_else(|| run_deferring(core, (command, run), args, output, false));
             }
-            core.ended(failed, !command.has(flag::READONLY));
+            core.ended(error.is_some(), !command.has(flag::READONLY));
             None
         }
         AttemptOutcome::Blocked(wait) => {
@@ -346,8 +345,8 @@ impl Retry {
             }
             let mut transaction = self.escalation.begin(mode_of(self.kept.command));
             match self.kept.attempt(&mut transaction, core, output) {
-                AttemptOutcome::Done { failed } => {
-                    core.ended(failed, true);
+                AttemptOutcome::Done { error } => {
+                    core.ended(error.is_some(), true);
                     return RetryProgress::Done;
                 }
                 AttemptOutcome::Blocked(wait) => return RetryProgress::Blocked(wait),

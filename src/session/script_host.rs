@@ -1,12 +1,12 @@
 //! What a running script reaches: commands, within its mode's rules.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use darter_storage::{Escalation, Mode, Transaction};
 
 use super::Core;
+use super::call_counts::CallCounts;
 use super::explain::Recorder;
 use super::monitored;
 use super::retry::{self, AttemptOutcome};
@@ -21,7 +21,7 @@ use crate::fault::fault;
 use crate::monitor;
 use crate::resp::reply::Reply;
 use crate::script::{CallContext, Called, Host, LogLevel};
-use crate::stats::{ThreadStats, count};
+use crate::stats::count;
 
 /// Where a script's calls take effect.
 pub(super) enum Target<'t> {
@@ -40,38 +40,6 @@ pub(super) struct Effects {
     /// What log lines, calls and messages take.
     bytes: usize,
     counts: CallCounts,
-}
-
-/// How often commands were called, and what those that read have found.
-#[derive(Default)]
-struct CallCounts {
-    /// By the command's place in the table, most scripts call few; the rest in `others`.
-    few: [(usize, u64); 4],
-    others: BTreeMap<usize, u64>,
-    hits: u64,
-    misses: u64,
-}
-
-impl CallCounts {
-    fn note(&mut self, index: usize) {
-        let known = |(known, calls): &&mut (usize, u64)| *calls == 0 || *known == index;
-        match self.few.iter_mut().find(known) {
-            Some((known, calls)) => {
-                *known = index;
-                *calls += 1;
-            }
-            None => *self.others.entry(index).or_default() += 1,
-        }
-    }
-
-    fn happen(&mut self, stats: &ThreadStats) {
-        let few = std::mem::take(&mut self.few);
-        for (index, calls) in few.into_iter().chain(std::mem::take(&mut self.others)) {
-            count(&stats.commands[index].calls, calls);
-        }
-        count(&stats.hits, std::mem::take(&mut self.hits));
-        count(&stats.misses, std::mem::take(&mut self.misses));
-    }
 }
 
 /// A place in `Effects`.
@@ -109,9 +77,14 @@ impl Effects {
         self.log.iter().map(|(_, message)| message.as_slice())
     }
 
+    /// The script has ended with this reply. Whether it is an error.
+    pub(super) fn note_reply(&mut self, reply: &[u8]) -> bool {
+        self.counts.note_reply(reply)
+    }
+
     /// Its calls have been made, whether or not anything is left of them, and are not made again.
     pub(super) fn count_calls(&mut self, core: &Core) {
-        self.counts.happen(&core.stats);
+        self.counts.happen(core);
     }
 
     /// The script has become part of history.
@@ -261,7 +234,10 @@ impl ScriptHost<'_, '_> {
     fn count_call(&mut self, entry: Entry) {
         match self.target {
             _ if self.recorder.is_some() => {}
-            Target::Direct => count(&self.core.stats.commands[entry.index].calls, 1),
+            Target::Direct => {
+                count(&self.core.stats.commands[entry.index].calls, 1);
+                count(&self.core.stats.processed, 1);
+            }
             Target::Transaction(_) => self.effects.counts.note(entry.index),
         }
     }
@@ -322,9 +298,8 @@ impl ScriptHost<'_, '_> {
                     .telling_misses(!command.has(flag::WRITE));
                 let result = handler(&mut view, args, reply);
                 if command.has(flag::READONLY) {
-                    let (hits, misses) = view.hits_and_misses();
-                    self.effects.counts.hits += u64::from(hits);
-                    self.effects.counts.misses += u64::from(misses);
+                    let found = view.hits_and_misses();
+                    self.effects.counts.note_reads(found);
                 }
                 self.effects.bytes += transaction.published_bytes() - published_before;
                 refusal = keys.refusal.into_inner();
@@ -341,6 +316,7 @@ impl ScriptHost<'_, '_> {
             Err(error) => {
                 reply.rewind(mark);
                 reply.error(&error.wire());
+                self.effects.counts.note_failed(entry.index, &error);
             }
         }
         self.note_refusal(refusal.as_ref(), context);
@@ -426,6 +402,10 @@ impl ScriptHost<'_, '_> {
             self.note_refusal(refusal.as_ref(), context);
             self.core.has_committed |= !command.has(flag::READONLY);
         }
+        if let AttemptOutcome::Done { error: Some(error) } = &attempt {
+            count(&self.core.stats.commands[entry.index].failed, 1);
+            self.effects.counts.note_told(error);
+        }
         attempt
     }
 
@@ -471,6 +451,8 @@ impl Host for ScriptHost<'_, '_> {
                 self.rules
                     .note_refusal(self.core, &error.to_string(), context.line());
                 reply.error(&error.wire());
+                let known = table::find(&args[0]).map(|entry| entry.index);
+                self.effects.counts.note_rejected(known, &error);
                 Called::Done
             }
         }

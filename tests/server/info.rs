@@ -86,6 +86,62 @@ fn what_steers_transactions_counts_its_errors_as_in_redis() {
     }
 }
 
+/// Each once, whether the script catches it, returns it or raises it; figures of Redis 7.0.
+#[test]
+fn errors_of_scripts_are_counted_as_in_redis() {
+    const SCRIPTS: &[&str] = &[
+        "return redis.call('INCR', KEYS[1])",
+        "return redis.pcall('INCR', KEYS[1])",
+        "redis.pcall('LPUSH', KEYS[1], 1) return 1",
+        "return redis.error_reply('MY bad')",
+        "return {err='TWO bad'}",
+        "error('boom')",
+        "error({err='THREE x'})",
+        "redis.pcall('GET') return redis.pcall('NONSENSE')",
+    ];
+    let expected = [
+        ("errorstat_ERR", "count=5"),
+        ("errorstat_MY", "count=1"),
+        ("errorstat_TWO", "count=1"),
+        ("errorstat_THREE", "count=1"),
+        ("errorstat_WRONGTYPE", "count=1"),
+        ("cmdstat_incr", "calls=2,rejected_calls=0,failed_calls=2"),
+        ("cmdstat_lpush", "calls=1,rejected_calls=0,failed_calls=1"),
+        ("cmdstat_get", "calls=0,rejected_calls=1,failed_calls=0"),
+        ("cmdstat_eval", "calls=8,rejected_calls=0,failed_calls=7"),
+    ];
+    for flags in ["", "allow-undeclared-keys", "disable-atomicity"] {
+        for in_multi in [false, true] {
+            let server = Server::start();
+            let mut client = Client::connect(server.address);
+            client.run("SET s abc");
+            for script in SCRIPTS {
+                let body = format!("#!lua flags={flags}\n{script}");
+                if in_multi {
+                    client.run("MULTI");
+                }
+                client.call(&["EVAL", &body, "1", "s"]);
+                if in_multi {
+                    client.run("EXEC");
+                }
+            }
+            let all = section(&mut client, "everything");
+            let commands = if in_multi {
+                12 + 2 * SCRIPTS.len() as i64
+            } else {
+                12
+            };
+            assert_eq!(number(&all, "total_commands_processed"), commands);
+            for (name, counts) in expected {
+                let told = all.get(name).map_or("", String::as_str);
+                let counted = told.split(',').filter(|part| !part.starts_with("usec"));
+                let counted = counted.collect::<Vec<_>>().join(",");
+                assert_eq!(counted, counts, "{name}, flags {flags:?}, {in_multi}");
+            }
+        }
+    }
+}
+
 /// What Redis tells of itself that is not so here, or that nobody counts.
 const NOT_TOLD: &[&str] = &[
     "redis_git_sha1",
