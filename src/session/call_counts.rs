@@ -1,6 +1,7 @@
 //! What a script's calls count in INFO: once, when it will not make them again.
 
 use std::collections::BTreeMap;
+use std::mem::take;
 
 use super::Core;
 use crate::commands::error::CommandError;
@@ -12,14 +13,20 @@ pub(super) struct CallCounts {
     /// By the command's place in the table, most scripts call few; the rest in `others`.
     few: [(usize, u64); 4],
     others: BTreeMap<usize, u64>,
-    failed: BTreeMap<usize, u64>,
-    rejected: BTreeMap<usize, u64>,
-    /// By their codes.
-    errors: BTreeMap<Box<[u8]>, u64>,
-    /// Of the last call that has failed: if the script ends with it, it is no second error.
-    last_error: Vec<u8>,
     hits: u64,
     misses: u64,
+    /// Most scripts have none.
+    errors: Option<Box<Errors>>,
+}
+
+#[derive(Default)]
+struct Errors {
+    /// Calls that failed, and that were refused, by the command's place in the table.
+    failed: BTreeMap<usize, u64>,
+    rejected: BTreeMap<usize, u64>,
+    by_code: BTreeMap<Box<[u8]>, u64>,
+    /// What the script was told last: if it ends with that, it is no second error.
+    last: Vec<u8>,
 }
 
 fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
@@ -47,61 +54,72 @@ impl CallCounts {
 
     /// A command that was called has failed.
     pub(super) fn note_failed(&mut self, index: usize, error: &CommandError) {
-        add(&mut self.failed, index);
-        self.note_error(&error.wire());
+        let errors = self.errors.get_or_insert_default();
+        add(&mut errors.failed, index);
+        errors.note(&error.wire());
         self.note_told(error);
     }
 
     /// A call was refused; `index` is its command's, if there is one.
     pub(super) fn note_rejected(&mut self, index: Option<usize>, error: &CommandError) {
+        let errors = self.errors.get_or_insert_default();
         if let Some(index) = index {
-            add(&mut self.rejected, index);
+            add(&mut errors.rejected, index);
         }
-        self.note_error(&error.wire());
+        errors.note(&error.wire());
         self.note_told(error);
     }
 
     /// The script was told of an error that has been counted.
     pub(super) fn note_told(&mut self, error: &CommandError) {
-        self.last_error = error.wire().into_owned();
+        self.errors.get_or_insert_default().last = error.wire().into_owned();
     }
 
     /// The script has ended with this reply. Whether it is an error.
     pub(super) fn note_reply(&mut self, reply: &[u8]) -> bool {
-        let told = std::mem::take(&mut self.last_error);
+        let told = self.errors.as_mut().map(|errors| take(&mut errors.last));
         let Some(text) = reply.strip_prefix(b"-") else {
             return false;
         };
-        if told.is_empty() || !text.starts_with(&told) {
-            self.note_error(text);
+        if !told.is_some_and(|told| !told.is_empty() && text.starts_with(&told)) {
+            self.errors.get_or_insert_default().note(text);
         }
         true
     }
 
-    fn note_error(&mut self, text: &[u8]) {
-        let ends = |byte: &u8| matches!(byte, b' ' | b'\r');
-        let code = text.split(ends).next().unwrap_or_default();
-        add(&mut self.errors, code.into());
-    }
-
     /// The calls are not made again.
     pub(super) fn happen(&mut self, core: &Core) {
-        let all = std::mem::take(self);
-        let commands = &core.stats.commands;
-        for (index, calls) in all.few.into_iter().chain(all.others) {
-            count(&commands[index].calls, calls);
+        for (index, calls) in take(&mut self.few)
+            .into_iter()
+            .chain(take(&mut self.others))
+        {
+            count(&core.stats.commands[index].calls, calls);
             count(&core.stats.processed, calls);
         }
-        for (index, calls) in all.failed {
-            count(&commands[index].failed, calls);
+        count(&core.stats.hits, take(&mut self.hits));
+        count(&core.stats.misses, take(&mut self.misses));
+        if let Some(errors) = self.errors.take() {
+            errors.happen(core);
         }
-        for (index, calls) in all.rejected {
-            count(&commands[index].rejected, calls);
+    }
+}
+
+impl Errors {
+    fn note(&mut self, text: &[u8]) {
+        let ends = |byte: &u8| matches!(byte, b' ' | b'\r');
+        let code = text.split(ends).next().unwrap_or_default();
+        add(&mut self.by_code, code.into());
+    }
+
+    fn happen(self, core: &Core) {
+        for (index, calls) in self.failed {
+            count(&core.stats.commands[index].failed, calls);
         }
-        for (code, errors) in all.errors {
+        for (index, calls) in self.rejected {
+            count(&core.stats.commands[index].rejected, calls);
+        }
+        for (code, errors) in self.by_code {
             core.services.stats.count_errors(&code, errors);
         }
-        count(&core.stats.hits, all.hits);
-        count(&core.stats.misses, all.misses);
     }
 }
