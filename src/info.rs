@@ -265,7 +265,10 @@ fn stats(services: &Services, text: &mut Text) {
     let counts = services.store.counts();
     let errors: u64 = stats.errors().values().sum();
     text.line("total_connections_received", own(&stats.connections));
-    text.line("total_commands_processed", sum(|thread| &thread.processed));
+    text.line(
+        "total_commands_processed",
+        stats.sum(ThreadStats::processed),
+    );
     let [operations, input_bytes, output_bytes] = stats.per_second();
     text.line("instantaneous_ops_per_sec", operations);
     text.line("total_net_input_bytes", sum(|thread| &thread.input_bytes));

@@ -194,7 +194,7 @@ fn spelled(args: impl Iterator<Item = String>) -> Vec<String> {
             };
             let parameter = setting::find(name);
             takes_words = value.is_none() && parameter.is_some_and(|found| found.has_many_words);
-            let name = spelling(name);
+            let name = parameter.map_or_else(|| spelling(name), |found| found.name);
             all.push(match value {
                 Some(value) => format!("--{name}={value}"),
                 None => format!("--{name}"),
@@ -209,12 +209,10 @@ fn spelled(args: impl Iterator<Item = String>) -> Vec<String> {
     all
 }
 
-/// An option's name as clap knows it.
+/// The name, as clap knows it, of an option that is not obeyed.
 fn spelling(name: &str) -> &str {
-    let known = setting::find(name).map(|parameter| parameter.name);
     let is_meant = |known: &&str| setting::canonical(known) == setting::canonical(name);
-    let known = known.or_else(|| setting::not_obeyed().find(is_meant));
-    known.unwrap_or(name)
+    setting::not_obeyed().find(is_meant).unwrap_or(name)
 }
 
 fn start_log(config: &Config) -> Result<(), String> {

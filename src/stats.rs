@@ -122,8 +122,6 @@ pub struct ThreadStats {
     pub scripts: [ScriptCounts; 4],
     /// By script.
     pub by_script: ScriptStats,
-    /// Commands that ran.
-    pub processed: AtomicU64,
     /// Bytes that came in.
     pub input_bytes: AtomicU64,
     /// Bytes that went out.
@@ -134,6 +132,20 @@ pub struct ThreadStats {
     pub misses: AtomicU64,
     /// Where the thread is.
     pub pulse: Pulse,
+}
+
+impl ThreadStats {
+    /// Commands that ran.
+    pub fn processed(&self) -> u64 {
+        let calls = |command: &CommandCounts| command.calls.load(Ordering::Relaxed);
+        self.commands.iter().map(calls).sum()
+    }
+}
+
+/// The code of an error reply, with which its text begins.
+pub fn error_code(text: &[u8]) -> &[u8] {
+    let ends = |byte: &u8| matches!(byte, b' ' | b'\r');
+    text.split(ends).next().unwrap_or_default()
 }
 
 /// Adds to a counter that only the calling thread writes.
@@ -236,8 +248,8 @@ impl Stats {
                 all.into_iter().for_each(zero);
             }
             thread.by_script.reset();
-            let rest = [&thread.processed, &thread.input_bytes, &thread.output_bytes];
-            rest.into_iter().for_each(zero);
+            let bytes = [&thread.input_bytes, &thread.output_bytes];
+            bytes.into_iter().for_each(zero);
             [&thread.hits, &thread.misses].into_iter().for_each(zero);
         }
         let own = [&self.connections, &self.rejected_connections];
@@ -255,7 +267,7 @@ impl Stats {
     /// Takes the rates of commands and bytes since the last call; about once a second.
     pub fn take_rate(&self) {
         let totals = [
-            self.sum(|thread| thread.processed.load(Ordering::Relaxed)),
+            self.sum(ThreadStats::processed),
             self.sum(|thread| thread.input_bytes.load(Ordering::Relaxed)),
             self.sum(|thread| thread.output_bytes.load(Ordering::Relaxed)),
         ];
@@ -294,14 +306,13 @@ impl Stats {
 
     /// Counts an error reply by its code.
     pub fn count_error(&self, text: &[u8]) {
-        self.count_errors(text, 1);
+        self.count_errors(error_code(text), 1);
     }
 
-    /// Counts so many error replies of one code, with which `text` begins.
-    pub fn count_errors(&self, text: &[u8], times: u64) {
+    /// Counts so many error replies of one code.
+    pub fn count_errors(&self, code: &[u8], times: u64) {
         /// Codes that are told apart; a flood of made-up ones must not take up memory.
         const CODES_MAX: usize = 128;
-        let code = text.split(|byte| *byte == b' ').next().unwrap_or_default();
         let code = String::from_utf8_lossy(code).into_owned();
         let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         if errors.len() < CODES_MAX || errors.contains_key(&code) {

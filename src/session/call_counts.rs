@@ -5,7 +5,7 @@ use std::mem::take;
 
 use super::Core;
 use crate::commands::error::CommandError;
-use crate::stats::count;
+use crate::stats::{count, error_code};
 
 /// How often commands were called, how often in vain, and what those that read have found.
 #[derive(Default)]
@@ -54,20 +54,23 @@ impl CallCounts {
 
     /// A command that was called has failed.
     pub(super) fn note_failed(&mut self, index: usize, error: &CommandError) {
-        let errors = self.errors.get_or_insert_default();
+        let errors = self.note_error(error);
         add(&mut errors.failed, index);
-        errors.note(&error.wire());
-        self.note_told(error);
     }
 
     /// A call was refused; `index` is its command's, if there is one.
     pub(super) fn note_rejected(&mut self, index: Option<usize>, error: &CommandError) {
-        let errors = self.errors.get_or_insert_default();
+        let errors = self.note_error(error);
         if let Some(index) = index {
             add(&mut errors.rejected, index);
         }
-        errors.note(&error.wire());
+    }
+
+    fn note_error(&mut self, error: &CommandError) -> &mut Errors {
         self.note_told(error);
+        let errors = self.errors.get_or_insert_default();
+        add(&mut errors.by_code, error_code(&errors.last).into());
+        errors
     }
 
     /// The script was told of an error that has been counted.
@@ -82,7 +85,8 @@ impl CallCounts {
             return false;
         };
         if !told.is_some_and(|told| !told.is_empty() && text.starts_with(&told)) {
-            self.errors.get_or_insert_default().note(text);
+            let errors = self.errors.get_or_insert_default();
+            add(&mut errors.by_code, error_code(text).into());
         }
         true
     }
@@ -94,7 +98,6 @@ impl CallCounts {
             .chain(take(&mut self.others))
         {
             count(&core.stats.commands[index].calls, calls);
-            count(&core.stats.processed, calls);
         }
         count(&core.stats.hits, take(&mut self.hits));
         count(&core.stats.misses, take(&mut self.misses));
@@ -105,12 +108,6 @@ impl CallCounts {
 }
 
 impl Errors {
-    fn note(&mut self, text: &[u8]) {
-        let ends = |byte: &u8| matches!(byte, b' ' | b'\r');
-        let code = text.split(ends).next().unwrap_or_default();
-        add(&mut self.by_code, code.into());
-    }
-
     fn happen(self, core: &Core) {
         for (index, calls) in self.failed {
             count(&core.stats.commands[index].failed, calls);

@@ -52,7 +52,6 @@ impl Script {
         counts.record(self.flight.started.elapsed().as_nanos() as u64);
         let is_error = !matches!(self.ending, Ending::Itself { is_error: false });
         count(&counts.failed, u64::from(is_error));
-        count(&core.stats.processed, 1);
     }
 }
 
@@ -125,7 +124,6 @@ impl Counts {
 /// Counts a command's run.
 pub(super) fn count_run(core: &Core, item: &Item, elapsed_ns: u64) {
     core.stats.commands[item.entry.index].record(elapsed_ns);
-    count(&core.stats.processed, 1);
     if core.is_slow(elapsed_ns) {
         core.note_slow(item.entry.index, elapsed_ns, &item.arguments.to_vec());
     }

@@ -196,7 +196,6 @@ impl Core {
     fn count_run(&self, elapsed_ns: u64) {
         if let Some(running) = self.running {
             self.stats.commands[running].record(elapsed_ns);
-            count(&self.stats.processed, 1);
         }
     }
 

@@ -234,10 +234,7 @@ impl ScriptHost<'_, '_> {
     fn count_call(&mut self, entry: Entry) {
         match self.target {
             _ if self.recorder.is_some() => {}
-            Target::Direct => {
-                count(&self.core.stats.commands[entry.index].calls, 1);
-                count(&self.core.stats.processed, 1);
-            }
+            Target::Direct => count(&self.core.stats.commands[entry.index].calls, 1),
             Target::Transaction(_) => self.effects.counts.note(entry.index),
         }
     }
