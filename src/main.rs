@@ -40,7 +40,7 @@ fn run(started: Instant) -> Result<(), String> {
     if !without_meaning.is_empty() {
         tracing::warn!("without a meaning here: {}", without_meaning.join(", "));
     }
-    darter::server::descriptors::make_room(&config);
+    darter::config::descriptors::make_room(&config);
     let listen = config.listen()?;
     // Before anybody can connect: a signal at the start, too, ends the server cleanly.
     let cannot_wait = |error| format!("cannot wait for signals: {error}");

@@ -2,6 +2,7 @@
 //! configuration file, CONFIG GET, SET and REWRITE's refusal all come.
 
 mod checks;
+pub mod descriptors;
 pub mod file;
 mod memory;
 pub mod parameters;

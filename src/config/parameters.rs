@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::descriptors::make_room_for;
 use super::values::{
     INT, LONG, bytes, debugging, debugging_text, file_mode, number, path, path_text,
     undeclared_keys, undeclared_keys_text, within, yes_no, yes_no_text,
@@ -235,13 +236,29 @@ pub const PARAMETERS: &[Parameter] = &[
             Ok(())
         },
     },
-    atomic!(
-        "maxclients",
-        "COUNT",
-        max_clients,
-        |text| number(text, 1, u32::MAX.into()),
-        "connections at most"
-    ),
+    Parameter {
+        name: "maxclients",
+        value: "COUNT",
+        has_many_words: false,
+        help: "connections at most",
+        when: When::Any,
+        get: |config| config.max_clients.load(Relaxed).to_string(),
+        set: |change, text| {
+            let wanted = number(text, 1, u32::MAX.into())?;
+            // What is wanted at the start becomes what the system allows, with a line in the log.
+            if let Change::Shared(_) = change {
+                let allowed = make_room_for(wanted);
+                if allowed < wanted {
+                    return Err(format!(
+                        "The operating system is not able to handle the specified number of \
+                         clients, try with {allowed}"
+                    ));
+                }
+            }
+            change.shared().max_clients.store(wanted, Relaxed);
+            Ok(())
+        },
+    },
     Parameter {
         name: "requirepass",
         value: "PASSWORD",

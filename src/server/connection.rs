@@ -202,6 +202,13 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
                 .is_some_and(|deadline| deadline <= Instant::now());
         let is_over = is_over && !fault!("a reader's limit is ignored");
         if is_over {
+            let shared = self.session.shared();
+            tracing::warn!(
+                "client {} from {} is disconnected: {waiting} bytes wait to be read by it, more \
+                 than client-output-buffer-limit allows",
+                shared.id,
+                shared.address
+            );
             self.services
                 .stats
                 .output_limit_disconnections

@@ -3,7 +3,6 @@
 
 mod acceptor;
 mod connection;
-pub mod descriptors;
 mod rounds;
 mod worker;
 

@@ -243,6 +243,11 @@ fn config_shows_and_changes_options() {
         // Nobody could set these back: no request would be taken, or no client, or no script run.
         ("proto-max-bulk-len 512", "between 1048576 and"),
         ("maxclients 0", "between 1 and 4294967295"),
+        // More than any system has descriptors for.
+        (
+            "maxclients 4294967295",
+            "not able to handle the specified number of clients, try with",
+        ),
         ("lua-memory-limit 0", "between 65536 and"),
     ] {
         let before = client.run("CONFIG GET *").render();

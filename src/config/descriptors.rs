@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use rlimit::Resource;
 
-use crate::config::Config;
+use super::Config;
 
 /// What a server needs besides its connections: listeners, event queues, the log, files that are
 /// read for INFO.
@@ -13,14 +13,26 @@ const OTHERS: u64 = 128;
 /// Lets this process open enough descriptors for `maxclients`. Where the system does not allow
 /// that many, `maxclients` becomes what it allows, and a line in the log says so.
 pub fn make_room(config: &Config) {
-    let wanted_clients = config.max_clients.load(Ordering::Relaxed) as u64;
-    let wanted = wanted_clients.saturating_add(OTHERS);
+    let wanted = config.max_clients.load(Ordering::Relaxed);
+    let clients = make_room_for(wanted);
+    if clients < wanted {
+        tracing::warn!(
+            "so few descriptors may be open that maxclients is {clients} instead of {wanted}"
+        );
+        config.max_clients.store(clients, Ordering::Relaxed);
+    }
+}
+
+/// Lets this process open enough descriptors for so many clients; for how many it may, which is
+/// as many or fewer.
+pub(super) fn make_room_for(clients: usize) -> usize {
+    let wanted = (clients as u64).saturating_add(OTHERS);
     let Ok((soft, hard)) = Resource::NOFILE.get() else {
         tracing::warn!("the system does not tell how many descriptors may be open");
-        return;
+        return clients;
     };
     if soft >= wanted {
-        return;
+        return clients;
     }
     // Only who is privileged may go beyond the hard limit.
     let is_allowed = Resource::NOFILE.set(wanted, hard.max(wanted)).is_ok();
@@ -31,20 +43,13 @@ pub fn make_room(config: &Config) {
     } else {
         soft
     };
-    let clients = clients_within(allowed, wanted_clients);
-    if clients < wanted_clients {
-        tracing::warn!(
-            "only {allowed} descriptors may be open: maxclients is {clients} instead of \
-             {wanted_clients}"
-        );
-        let clients = usize::try_from(clients).unwrap_or(usize::MAX);
-        config.max_clients.store(clients, Ordering::Relaxed);
-    }
+    clients_within(allowed, clients)
 }
 
 /// How many clients there may be, with so many descriptors.
-fn clients_within(descriptors: u64, wanted_clients: u64) -> u64 {
-    wanted_clients.min(descriptors.saturating_sub(OTHERS).max(1))
+fn clients_within(descriptors: u64, wanted_clients: usize) -> usize {
+    let room = descriptors.saturating_sub(OTHERS).max(1);
+    wanted_clients.min(usize::try_from(room).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]
