@@ -19,7 +19,7 @@ use crate::resp::reply::Reply;
 use crate::script_stats::Tally;
 
 /// EVAL outside MULTI.
-struct Script {
+struct PendingScript {
     item: Item,
     control: Control,
     escalation: Option<Escalation>,
@@ -67,7 +67,7 @@ pub(super) fn run(
             dispatch::fail(core, &held_snapshot::NO_WRITES, output);
             None
         }
-        Ok(flight) => Some(Box::new(Script {
+        Ok(flight) => Some(Box::new(PendingScript {
             item,
             control,
             escalation: None,
@@ -100,7 +100,7 @@ fn first_transaction(core: &mut Core, is_short: bool) -> Box<Transaction> {
     core.begin_again(kept, Mode::Optimistic)
 }
 
-impl Script {
+impl PendingScript {
     /// Makes sure that there is a transaction to run in; `false` if others must go first.
     fn has_transaction(&mut self, core: &mut Core, flight: &Flight, waker: &Waker) -> bool {
         if self.transaction.is_some() || flight.rules.is_direct {
@@ -330,7 +330,7 @@ pub(super) fn reply_of(core: &Core, flight: &mut Flight) -> Option<Vec<u8>> {
     is_whole.then_some(reply)
 }
 
-impl Pending for Script {
+impl Pending for PendingScript {
     fn poll(&mut self, core: &mut Core, output: &mut Vec<u8>, waker: &Waker) -> Step {
         loop {
             let Some(mut flight) = self.flight.take() else {

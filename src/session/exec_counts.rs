@@ -34,13 +34,13 @@ pub(super) enum Ending {
 }
 
 /// A script that has run.
-struct Script {
+struct RanScript {
     at: usize,
     flight: Flight,
     ending: Ending,
 }
 
-impl Script {
+impl RanScript {
     fn happen(&self, core: &Core, item: &Item) {
         match &self.ending {
             Ending::Undone(Some(ended)) => {
@@ -59,7 +59,7 @@ impl Script {
 #[derive(Default)]
 pub(super) struct Counts {
     commands: Vec<Command>,
-    scripts: Vec<Script>,
+    scripts: Vec<RanScript>,
     hits: u64,
     misses: u64,
 }
@@ -83,12 +83,12 @@ impl Counts {
     /// The script at a place in the queue has run, and SCRIPT KILL finds it no longer.
     pub(super) fn note_script(&mut self, at: usize, flight: Flight, ending: Ending) {
         flight.note_over();
-        self.scripts.push(Script { at, flight, ending });
+        self.scripts.push(RanScript { at, flight, ending });
     }
 
     /// All of it runs again, but for scripts of which nothing is left.
     pub(super) fn go_back(&mut self) {
-        let is_undone = |script: &Script| matches!(script.ending, Ending::Undone(_));
+        let is_undone = |script: &RanScript| matches!(script.ending, Ending::Undone(_));
         self.scripts.retain(is_undone);
         *self = Counts {
             scripts: std::mem::take(&mut self.scripts),
