@@ -78,6 +78,11 @@ enum State {
 
 /// The task. It is woken in each round until the thread sleeps.
 pub(super) fn attend() -> impl Future<Output = ()> {
+    attend_by(Instant::now)
+}
+
+/// The task, by a clock that is read only where it matters.
+fn attend_by(now: impl Fn() -> Instant) -> impl Future<Output = ()> {
     let mut habit = Habit::new();
     let mut turns = TURNS.get();
     let mut state = State::Works;
@@ -86,10 +91,10 @@ pub(super) fn attend() -> impl Future<Output = ()> {
         let has_news = std::mem::replace(&mut turns, TURNS.get()) != turns;
         let has_line = LINE.with_borrow(|line| !line.is_empty());
         if has_line {
-            let now = Instant::now();
+            let begins = now();
             let took = began
-                .replace(now)
-                .map_or(Duration::ZERO, |began| now - began);
+                .replace(begins)
+                .map_or(Duration::ZERO, |began| begins - began);
             call_next(took.saturating_sub(WENT_ON.take()));
         } else {
             began = None;
@@ -98,7 +103,7 @@ pub(super) fn attend() -> impl Future<Output = ()> {
         state = match state {
             State::Lingers(since) if has_news => {
                 // Else somebody had the processor between two looks, and to be woken would have been sooner.
-                habit.note(since.elapsed() < LONG);
+                habit.note(now() - since < LONG);
                 State::Works
             }
             _ if has_news || has_line => State::Works,
@@ -106,12 +111,12 @@ pub(super) fn attend() -> impl Future<Output = ()> {
                 // As before it sleeps: nothing is ready.
                 kept_gate::release();
                 if habit.tries() {
-                    State::Lingers(Instant::now())
+                    State::Lingers(now())
                 } else {
                     State::Sleeps
                 }
             }
-            State::Lingers(since) if since.elapsed() >= LINGER => {
+            State::Lingers(since) if now() - since >= LINGER => {
                 habit.note(false);
                 State::Sleeps
             }
@@ -150,6 +155,7 @@ fn call_next(others_took: Duration) {
 #[cfg(test)]
 mod tests {
     use std::pin::Pin;
+    use std::rc::Rc;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
@@ -171,18 +177,26 @@ mod tests {
         }
     }
 
-    /// The task, as a runtime would run it that has no sockets.
+    /// The task, as a runtime would run it that has no sockets, on a clock that only the test moves.
     struct Thread {
         task: Pin<Box<dyn Future<Output = ()>>>,
         wakes: Arc<Wakes>,
+        now: Rc<Cell<Instant>>,
     }
 
     impl Thread {
         fn new() -> Thread {
+            let now = Rc::new(Cell::new(Instant::now()));
+            let clock = Rc::clone(&now);
             Thread {
-                task: Box::pin(attend()),
+                task: Box::pin(attend_by(move || clock.get())),
                 wakes: Arc::default(),
+                now,
             }
+        }
+
+        fn pass(&self, time: Duration) {
+            self.now.set(self.now.get() + time);
         }
 
         /// A round. Whether there is another one, or the thread sleeps.
@@ -202,9 +216,10 @@ mod tests {
         }
 
         fn sleeps_at_last(&mut self) {
-            while self.goes_on() {
-                std::hint::spin_loop();
-            }
+            self.pass(LINGER - Duration::from_nanos(1));
+            assert!(self.goes_on());
+            self.pass(Duration::from_nanos(1));
+            assert!(!self.goes_on());
         }
 
         /// Requests that come while it lingers, until it does so each time.
@@ -223,9 +238,7 @@ mod tests {
         let mut thread = Thread::new();
         assert!(!thread.goes_on(), "nothing has come yet");
         thread.get_used_to_requests();
-        let begun = Instant::now();
         thread.sleeps_at_last();
-        assert!(begun.elapsed() < 1000 * LINGER);
         assert!(!thread.goes_on(), "it sleeps until something comes");
     }
 
@@ -263,10 +276,7 @@ mod tests {
         thread.get_used_to_requests();
         let mut lingers_in_vain = || {
             let lingers = thread.lingers_after_a_request();
-            let begun = Instant::now();
-            while lingers && begun.elapsed() < 2 * LONG {
-                std::hint::spin_loop();
-            }
+            thread.pass(LONG);
             lingers
         };
         (0..Habit::WORTH_MAX).for_each(|_| {
@@ -292,11 +302,8 @@ mod tests {
             let called = places.iter().map(|place| usize::from(place.is_called()));
             assert_eq!(called.collect::<Vec<_>>(), expected);
             // What those take who go on does not let more of them go on.
-            let begun = Instant::now();
-            while begun.elapsed() < 2 * SHARE {
-                std::hint::spin_loop();
-            }
-            note_went_on(begun.elapsed());
+            thread.pass(2 * SHARE);
+            note_went_on(2 * SHARE);
         }
     }
 
