@@ -86,6 +86,10 @@ impl Host for NoCommands {
 
     fn abort(&mut self, _: &[u8]) {}
 
+    fn random(&mut self) -> u64 {
+        0
+    }
+
     fn may_run(&mut self, _: &[&[u8]]) -> Option<bool> {
         None
     }

@@ -3,7 +3,8 @@
 //! A key that was written wakes the one who waits longest for it. That one tries again; if it
 //! takes something, its own commit wakes the next; if not, it passes the turn on. So clients are
 //! served in the order in which they came, and nobody is woken in vain for long. A turn is one at a
-//! key: who waits for several is not ahead of others where it is not his. Who reads for a group of
+//! key: who waits for several is not ahead of others where it is not his. Of the keys of one commit
+//! he is told at once, and takes from the one that he named first. Who reads for a group of
 //! consumers and finds nothing passes others of the group over: for them there is nothing either.
 //! It is also woken when a key goes, whoever is before it, for it has an error to tell.
 
@@ -43,30 +44,39 @@ impl Waiter {
             .clone_from(waker);
     }
 
-    /// The keys at which it has been its turn since the last call, by their positions.
-    pub fn take_turns(&self) -> Vec<usize> {
-        if !self.is_due.swap(false, Ordering::SeqCst) {
-            return Vec::new();
-        }
+    /// The places at which it has been its turn since the last call, in order. Under the lock of the
+    /// lines, so that it is told of all keys of a commit at once.
+    fn take_turns(&self) -> Vec<usize> {
+        self.is_due.store(false, Ordering::SeqCst);
         let places = self.places.iter().enumerate();
         places
             .filter(|(_, place)| place.is_due.swap(false, Ordering::SeqCst))
             .map(|(at, _)| at)
             .collect()
     }
+}
 
-    fn wake(&self, at: usize) {
+/// Whom to wake once all turns of a change are given, and the lock is free.
+#[derive(Default)]
+struct Woken(Vec<Waker>);
+
+impl Woken {
+    /// It is the turn of this one.
+    fn add(&mut self, standing: &Standing) {
         if fault!("blocked client's wake-up lost") {
             return;
         }
-        self.places[at].is_due.store(true, Ordering::SeqCst);
-        self.is_due.store(true, Ordering::SeqCst);
-        let waker = self
-            .waker
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        waker.wake();
+        let waiter = &standing.waiter;
+        waiter.places[standing.at]
+            .is_due
+            .store(true, Ordering::SeqCst);
+        waiter.is_due.store(true, Ordering::SeqCst);
+        let waker = waiter.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.push(waker.clone());
+    }
+
+    fn wake(self) {
+        self.0.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -77,10 +87,6 @@ struct Standing {
 }
 
 impl Standing {
-    fn wake(&self) {
-        self.waiter.wake(self.at);
-    }
-
     fn is_of(&self, waiter: &Arc<Waiter>) -> bool {
         Arc::ptr_eq(&self.waiter, waiter)
     }
@@ -89,13 +95,14 @@ impl Standing {
 type Line = VecDeque<Standing>;
 type Lines = HashMap<Key, Line>;
 
-/// Wakes in the lines of these places of a waiter the next behind it whom `may_try` says.
-fn wake_next(
+/// In the lines of these places of a waiter it is the turn of the next behind it whom `may_try` says.
+fn call_next(
     lines: &Lines,
     waiter: &Arc<Waiter>,
     places: &[usize],
     may_try: impl Fn(&Waiter) -> bool,
-) {
+) -> Woken {
+    let mut woken = Woken::default();
     for at in places {
         let Some(line) = lines.get(&waiter.places[*at].key) else {
             continue;
@@ -103,24 +110,23 @@ fn wake_next(
         let own = line.iter().position(|known| known.is_of(waiter));
         let mut behind = line.iter().skip(own.map_or(line.len(), |own| own + 1));
         if let Some(next) = behind.find(|next| may_try(&next.waiter)) {
-            next.wake();
+            woken.add(next);
         }
     }
+    woken
 }
 
-fn wake_first(line: &Line) {
-    if let Some(first) = line.front() {
-        first.wake();
-    }
+fn call_first(line: &Line, woken: &mut Woken) {
+    line.front().into_iter().for_each(|first| woken.add(first));
 }
 
-fn wake_groups(line: &Line) {
+fn call_groups(line: &Line, woken: &mut Woken) {
     if fault!("a group's end is told to nobody") {
         return;
     }
     line.iter()
         .filter(|known| known.waiter.group.is_some())
-        .for_each(Standing::wake);
+        .for_each(|known| woken.add(known));
 }
 
 /// All lines of a server.
@@ -146,9 +152,12 @@ impl Waiters {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// How many keys are waited for.
-    pub fn keys(&self) -> usize {
-        self.lock().len()
+    /// How many keys are waited for, and for how many of them somebody also waits that they go.
+    pub fn keys(&self) -> (usize, usize) {
+        let lines = self.lock();
+        let is_of_group = |known: &Standing| known.waiter.group.is_some();
+        let of_groups = lines.values().filter(|line| line.iter().any(is_of_group));
+        (lines.len(), of_groups.count())
     }
 
     /// Whether nobody waits.
@@ -180,17 +189,29 @@ impl Waiters {
         waiter
     }
 
+    /// The keys at which it has been the waiter's turn since the last call, by their positions, in
+    /// order.
+    pub fn take_turns(&self, waiter: &Waiter) -> Vec<usize> {
+        if !waiter.is_due.load(Ordering::SeqCst) {
+            return Vec::new();
+        }
+        let _lines = self.lock();
+        waiter.take_turns()
+    }
+
     /// The waiter leaves something to others at these of its places: the next there may try.
     pub fn pass_on(&self, waiter: &Arc<Waiter>, places: &[usize]) {
-        wake_next(&self.lock(), waiter, places, |_| true);
+        let woken = call_next(&self.lock(), waiter, places, |_| true);
+        woken.wake();
     }
 
     /// The waiter has found nothing at these of its places: the next there may try, but for those
     /// of its group.
     pub fn pass_over(&self, waiter: &Arc<Waiter>, places: &[usize]) {
-        wake_next(&self.lock(), waiter, places, |next| {
+        let woken = call_next(&self.lock(), waiter, places, |next| {
             next.group.is_none() || next.group != waiter.group
         });
+        woken.wake();
     }
 
     /// The waiter waits no longer. If it was its turn, the turn passes on.
@@ -198,9 +219,11 @@ impl Waiters {
         let mut lines = self.lock();
         // Under the lock, so that no turn comes between this look and the end of its places.
         let turns = waiter.take_turns();
-        if !fault!("a turn is lost with who leaves") {
-            wake_next(&lines, waiter, &turns, |_| true);
-        }
+        let woken = if fault!("a turn is lost with who leaves") {
+            Woken::default()
+        } else {
+            call_next(&lines, waiter, &turns, |_| true)
+        };
         for place in &waiter.places {
             if let Some(line) = lines.get_mut(&place.key) {
                 line.retain(|known| !known.is_of(waiter));
@@ -210,6 +233,8 @@ impl Waiters {
             }
         }
         self.count.fetch_sub(1, Ordering::SeqCst);
+        drop(lines);
+        woken.wake();
     }
 
     /// A commit is part of history: who waits for one of its keys may try.
@@ -217,6 +242,7 @@ impl Waiters {
         if self.is_empty() {
             return;
         }
+        let mut woken = Woken::default();
         let lines = self.lock();
         for change in &effect.changes {
             let Some(database) = change.database else {
@@ -226,18 +252,22 @@ impl Waiters {
                 continue;
             };
             match change.kind {
-                ChangeKind::Written(_) => wake_first(line),
-                ChangeKind::Deleted | ChangeKind::Expired => wake_groups(line),
+                ChangeKind::Written(_) => call_first(line, &mut woken),
+                ChangeKind::Deleted | ChangeKind::Expired => call_groups(line, &mut woken),
             }
         }
+        drop(lines);
+        woken.wake();
     }
 
     /// Everybody may try: databases were flushed or exchanged.
     pub fn wake_all(&self) {
+        let mut woken = Woken::default();
         for line in self.lock().values() {
-            wake_first(line);
-            wake_groups(line);
+            call_first(line, &mut woken);
+            call_groups(line, &mut woken);
         }
+        woken.wake();
     }
 }
 

@@ -478,6 +478,11 @@ impl Clients {
         }
     }
 
+    /// How many commands wait for the end of a pause.
+    pub fn paused(&self) -> usize {
+        lock(&self.paused).len()
+    }
+
     /// Whoever `waker` wakes has gone.
     pub fn forget_paused(&self, waker: &Waker) {
         lock(&self.paused).retain(|known| !known.will_wake(waker));

@@ -113,10 +113,12 @@ fn clients(services: &Services, text: &mut Text) {
     // Relaxed: a figure of a moment.
     let is_blocked = |client: &Arc<SharedClient>| client.is_blocked.load(Ordering::Relaxed);
     let blocked = all.iter().filter(|client| is_blocked(client)).count();
-    text.line("blocked_clients", blocked);
+    text.line("blocked_clients", blocked + services.clients.paused());
     text.line("tracking_clients", 0);
     text.line("pubsub_clients", subscribers.count());
-    text.line("total_blocking_keys", services.waiters.keys());
+    let (keys, keys_of_groups) = services.waiters.keys();
+    text.line("total_blocking_keys", keys);
+    text.line("total_blocking_keys_on_nokey", keys_of_groups);
 }
 
 /// Bytes as people read them.

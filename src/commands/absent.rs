@@ -32,11 +32,11 @@ const NO_TESTS: &str = "Refused: it tests how Redis keeps its sketches.";
 
 /// The commands of this family.
 pub const COMMANDS: &[Command] = &[
-    absent("SAVE", 1, Group::Server, no_disk, "1.0.0", NO_DISK),
+    absent("SAVE", 1, Group::Server, no_disk, "1.0.0", NO_DISK).flag(flag::NO_MULTI),
     absent("BGSAVE", -1, Group::Server, no_disk, "1.0.0", NO_DISK),
     absent("BGREWRITEAOF", 1, Group::Server, no_disk, "1.0.0", NO_DISK),
     absent("LASTSAVE", 1, Group::Server, no_disk, "1.0.0", NO_DISK),
-    absent("SYNC", 1, Group::Server, no_replicas, "1.0.0", NO_REPLICAS),
+    absent("SYNC", 1, Group::Server, no_replicas, "1.0.0", NO_REPLICAS).flag(flag::NO_MULTI),
     absent(
         "PSYNC",
         -3,
@@ -44,7 +44,8 @@ pub const COMMANDS: &[Command] = &[
         no_replicas,
         "2.8.0",
         NO_REPLICAS,
-    ),
+    )
+    .flag(flag::NO_MULTI),
     absent(
         "REPLCONF",
         -1,

@@ -130,6 +130,11 @@ impl<'t> View<'t> {
         View { rules, ..self }
     }
 
+    /// Whether a script's call sees through it.
+    pub fn is_in_script(&self) -> bool {
+        self.rules.is_some()
+    }
+
     /// From here on it tells of misses: a command that may write reads like one that does not.
     pub fn tell_misses(&mut self) {
         self.tells_misses = true;

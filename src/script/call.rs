@@ -68,6 +68,10 @@ pub trait Host {
     /// The script gives up: it is not resumed again, and this is its error.
     fn abort(&mut self, message: &[u8]);
 
+    /// A number drawn at random, for what is not secret. The same ones are drawn again where the
+    /// script runs again within one transaction.
+    fn random(&mut self) -> u64;
+
     /// Whether the script's user may run the command, or None if there is no such command.
     fn may_run(&mut self, arguments: &[&[u8]]) -> Option<bool>;
 }
@@ -144,6 +148,16 @@ pub(super) fn check_permission(frame: &mut Frame) -> Result<c_int, Failure> {
 }
 
 /// The host of the running slice.
+/// A number drawn at random by the host.
+pub(super) fn draw(frame: &mut Frame) -> Result<u64, Failure> {
+    let mut host = current_host(frame)?;
+    // SAFETY: `Run::resume` has the host borrowed for as long as this slice runs.
+    let host = unsafe { host.as_mut() };
+    Ok(with_control(|control| {
+        control.on_parent_stack(|| host.random())
+    }))
+}
+
 pub(super) fn current_host(frame: &mut Frame) -> Result<NonNull<dyn Host>, Failure> {
     frame
         .state()

@@ -4,8 +4,10 @@ use std::ffi::c_int;
 
 use mlua::ffi;
 
+use super::call::draw;
 use super::error::Failure;
 use super::number;
+use super::random::Random;
 use super::trampoline::{Frame, Function};
 
 pub(super) const MATH: &[(&str, Function)] = &[
@@ -33,9 +35,20 @@ fn map(frame: &mut Frame, operation: fn(f64) -> f64) -> Result<c_int, Failure> {
     Ok(1)
 }
 
+/// The next number in [0, 1) of the run's generator, which begins somewhere when it is first asked.
+fn unit(frame: &mut Frame) -> Result<f64, Failure> {
+    let mut random = match frame.state().random {
+        Some(random) => random,
+        None => Random::drawn(draw(frame)?),
+    };
+    let unit = random.unit();
+    frame.state().random = Some(random);
+    Ok(unit)
+}
+
 /// math.random, computed as in Redis from the run's own generator.
 fn random(frame: &mut Frame) -> Result<c_int, Failure> {
-    let unit = frame.state().random.unit();
+    let unit = unit(frame)?;
     let (low, high) = match frame.top() {
         0 => {
             frame.push_number(unit);
@@ -64,7 +77,7 @@ fn push_whole(frame: &Frame, value: f64) {
 fn random_seed(frame: &mut Frame) -> Result<c_int, Failure> {
     let seed = frame.integer_argument(1)?;
     // As C narrows it.
-    frame.state().random.seed(seed as i32);
+    frame.state().random = Some(Random::seeded(seed as i32));
     Ok(0)
 }
 

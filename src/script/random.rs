@@ -1,5 +1,5 @@
-//! math.random as Redis has it: the 48-bit generator of drand48, seeded alike for every run, so a
-//! script that is run again draws the same numbers.
+//! math.random as Redis has it: the 48-bit generator of drand48. Each run begins somewhere else,
+//! unless the script seeds it.
 
 const MULTIPLIER: u64 = 0x0005_deec_e66d;
 const INCREMENT: u64 = 0xb;
@@ -11,16 +11,14 @@ const LOW_SEED: u64 = 0x330e;
 pub(super) struct Random(u64);
 
 impl Random {
-    /// The generator as every run begins.
-    pub(super) fn new() -> Random {
-        let mut random = Random(0);
-        random.seed(0);
-        random
+    /// One that begins anywhere.
+    pub(super) fn drawn(bits: u64) -> Random {
+        Random(bits & MASK)
     }
 
-    /// Starts over from `seed`.
-    pub(super) fn seed(&mut self, seed: i32) {
-        self.0 = (u64::from(seed.cast_unsigned()) << 16) | LOW_SEED;
+    /// One that begins where math.randomseed says.
+    pub(super) fn seeded(seed: i32) -> Random {
+        Random((u64::from(seed.cast_unsigned()) << 16) | LOW_SEED)
     }
 
     /// A number in [0, 1).

@@ -76,7 +76,8 @@ pub(super) struct State {
     pub(super) outcome: Outcome,
     /// What redis.setresp chose.
     pub(super) protocol: u8,
-    pub(super) random: Random,
+    /// Where the run's random numbers are, once it has drawn one.
+    pub(super) random: Option<Random>,
     pub(super) settings: Settings,
     pub(super) scratch: Scratch,
     pub(super) reply_buffers: ReplyBuffers,
@@ -104,7 +105,7 @@ impl State {
             host: None,
             outcome: Outcome::Unfinished,
             protocol: 2,
-            random: Random::new(),
+            random: None,
             settings: Settings::default(),
             scratch: Scratch::default(),
             reply_buffers: ReplyBuffers::default(),
@@ -197,7 +198,7 @@ impl State {
         self.registering = Registering::of(&script.kind);
         self.outcome = Outcome::Unfinished;
         self.protocol = 2;
-        self.random = Random::new();
+        self.random = None;
         self.settings = Settings::default();
         self.overflowed = false;
         self.set_long_run(false);

@@ -180,7 +180,7 @@ impl Pending for Blocked {
         if self.is_in_line(core, waker) {
             if let Some(waiter) = &self.waiter {
                 waiter.set_waker(waker);
-                self.due.extend(waiter.take_turns());
+                self.due.extend(core.services.waiters.take_turns(waiter));
                 self.due.sort_unstable();
                 self.due.dedup();
             }

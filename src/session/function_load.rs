@@ -2,6 +2,7 @@
 //! together.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
@@ -223,6 +224,10 @@ impl Host for LoadHost {
 
     /// Not among what a library finds while it is loaded.
     fn abort(&mut self, _: &[u8]) {}
+
+    fn random(&mut self) -> u64 {
+        RandomState::new().build_hasher().finish()
+    }
 
     fn may_run(&mut self, _: &[&[u8]]) -> Option<bool> {
         None

@@ -78,6 +78,9 @@ impl Pending for Paused {
                 return Step::Waits;
             }
         }
+        if let Some(waker) = self.waker.take() {
+            core.services.clients.forget_paused(&waker);
+        }
         let arguments = self.item.arguments.to_vec();
         match dispatch::run_entry(core, self.item.entry, &Args::new(&arguments), output) {
             None => Step::Done,

@@ -474,6 +474,14 @@ impl Host for ScriptHost<'_, '_> {
         self.aborted = Some(message.to_vec());
     }
 
+    fn random(&mut self) -> u64 {
+        match &self.target {
+            Target::Transaction(transaction) => transaction.random(),
+            // Nothing of it runs again.
+            Target::Direct => self.core.services.store.begin(Mode::Snapshot).random(),
+        }
+    }
+
     fn may_run(&mut self, arguments: &[&[u8]]) -> Option<bool> {
         table::find(arguments.first()?).map(|_| true)
     }

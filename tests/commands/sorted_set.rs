@@ -84,6 +84,21 @@ fn equal_scores_are_ordered_by_member() {
     );
 }
 
+/// By the members alone, as far as these rise with the scores.
+#[test]
+fn scores_that_differ_do_not_matter_between_members() {
+    compare(
+        "ZADD z 1 a 2 b 3 c 4 d
+        ZRANGEBYLEX z [b [c; ZRANGEBYLEX z (a (c; ZREVRANGEBYLEX z [c [b; ZRANGE z [b [c BYLEX; ZLEXCOUNT z - [c; ZLEXCOUNT z [e +
+        ZRANGESTORE t z [b [c BYLEX; ZRANGE t 0 -1 WITHSCORES; ZREMRANGEBYLEX z [b [c; ZRANGE z 0 -1",
+    );
+    let many: Vec<String> = (100..400).map(|n| format!("{n} m{n}")).collect();
+    compare(&format!(
+        "ZADD z {}; ZRANGEBYLEX z [m150 (m153; ZREVRANGEBYLEX z (m399 [m3965; ZLEXCOUNT z (m100 (m399",
+        many.join(" ")
+    ));
+}
+
 #[test]
 fn a_stretch_is_given_by_rank_score_or_member() {
     check_in_both(

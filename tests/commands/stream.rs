@@ -71,12 +71,12 @@ fn a_range_is_read_in_both_directions() {
 #[test]
 fn several_streams_are_read_from_an_id_on() {
     check_in_both(
-        "XADD s 1-1 a 1; XADD s 1-2 b 2; XADD t 5 c 3; XREAD STREAMS s 1-1; XREAD COUNT 1 STREAMS s t m 0 0 0; XREAD STREAMS s 1-2; XREAD STREAMS s t $ $; XREAD BLOCK 5 STREAMS s m $ 0",
-        "'1-1'; '1-2'; '5-0'; [[s [['1-2' [b '2']]]]]; [[s [['1-1' [a '1']]]] [t [['5-0' [c '3']]]]]; nil; nil; nil",
-        "'1-1'; '1-2'; '5-0'; [s [['1-2' [b '2']]]]; [s [['1-1' [a '1']]] t [['5-0' [c '3']]]]; nil; nil; nil",
+        "XADD s 1-1 a 1; XADD s 1-2 b 2; XADD t 5 c 3; XREAD STREAMS s 1-1; XREAD COUNT 1 STREAMS s t m 0 0 0; XREAD STREAMS s 1-2; XREAD STREAMS s t $ $",
+        "'1-1'; '1-2'; '5-0'; [[s [['1-2' [b '2']]]]]; [[s [['1-1' [a '1']]]] [t [['5-0' [c '3']]]]]; nil; nil",
+        "'1-1'; '1-2'; '5-0'; [s [['1-2' [b '2']]]]; [s [['1-1' [a '1']]] t [['5-0' [c '3']]]]; nil; nil",
     );
     check(
-        "XREAD BLOCK x STREAMS s 0; XREAD BLOCK -1 STREAMS s 0; XREAD STREAMS s >; XREAD FOO STREAMS s 0; XREAD COUNT 1 BLOCK 1",
+        "XREAD BLOCK x STREAMS s 0; XREAD BLOCK -1 STREAMS s 0; XREAD STREAMS s >; XREAD FOO STREAMS s 0; XREAD COUNT 1 COUNT 1",
         "(ERR timeout is not an integer or out of range); (ERR timeout is negative); \
          (ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.); \
          (ERR syntax error); (ERR syntax error)",

@@ -19,7 +19,7 @@ const BODIES: &[&str] = &[
     "local n = 0 for i = 1, 2000 do local ok, e = pcall(error, {i}) n = n + e[1] end return n",
     "local m = {__index = function(_, k) return k * 2 end, __add = function(a, b) return 5 end} local n = 0 for i = 1, 3000 do local t = setmetatable({}, m) n = n + t[i] + (t + t) end return n",
     "local n = 0 for i = 1, 2000 do n = n + #redis.call('x', i, i * 2) + tonumber(redis.call('y', i)[2]) end return n",
-    "local t = {} for i = 1, 20000 do t['k' .. i % 500] = (t['k' .. i % 500] or 0) + math.random(10) end local n = 0 for _, v in pairs(t) do n = n * 31 % 1000003 + v end return n",
+    "math.randomseed(1) local t = {} for i = 1, 20000 do t['k' .. i % 500] = (t['k' .. i % 500] or 0) + math.random(10) end local n = 0 for _, v in pairs(t) do n = n * 31 % 1000003 + v end return n",
     "local t = {} for i = 1, 500 do t[i] = {id = i, tags = {'a', 'b'}, half = i / 2} end \
      local n = 0 for _, e in ipairs(cjson.decode(cjson.encode(t))) do n = n + e.id + #e.tags + e.half end return n",
     "local t = {} for i = 1, 500 do t[i] = {i, 'x' .. i, i * 1.5} end \

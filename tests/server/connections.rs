@@ -11,6 +11,7 @@ use darter::config::parameters::Change;
 use darter::config::setting;
 
 use crate::support::client::Client;
+use crate::support::info::number;
 use crate::support::line;
 use crate::support::server::{Server, until};
 
@@ -146,8 +147,13 @@ fn paused_writes_wait_and_reads_do_not() {
     assert_eq!(client.run("CLIENT PAUSE 60000 WRITE").render(), "OK");
     writer.send(&["SET", "k", "v"]);
     assert_eq!(client.run("GET k").render(), "nil");
+    until(|| number(&mut client, "blocked_clients") == 1);
     assert_eq!(client.run("CLIENT UNPAUSE").render(), "OK");
     assert_eq!(writer.read().render(), "OK");
+    assert_eq!(number(&mut client, "blocked_clients"), 0);
+    client.run("CLIENT PAUSE 1 ALL");
+    assert_eq!(writer.run("GET k").render(), "v");
+    assert_eq!(number(&mut client, "blocked_clients"), 0);
 }
 
 #[test]

@@ -416,11 +416,47 @@ fn blocking_commands_do_not_block_in_scripts_or_in_multi() {
     let server = Server::start();
     let mut client = Client::connect(server.address);
     let pop = "return redis.call('BLPOP', KEYS[1], 0)";
-    if darter::commands::table::find(b"BLPOP").is_some() {
-        assert_eq!(eval(&mut client, pop, &["empty"], &[]), "nil");
-        client.run("MULTI");
-        client.run("BLPOP empty 0");
-        assert_eq!(client.run("EXEC").render(), "[nil]");
+    assert_eq!(eval(&mut client, pop, &["empty"], &[]), "nil");
+    client.run("MULTI");
+    client.run("BLPOP empty 0");
+    client.run("XREAD BLOCK 0 STREAMS empty $");
+    assert_eq!(client.run("EXEC").render(), "[nil nil]");
+    client.run("XGROUP CREATE s g $ MKSTREAM");
+    for flags in ["", "#!lua flags=disable-atomicity\n"] {
+        for (call, name) in [
+            ("'xread', 'block', 0, 'streams', KEYS[1], '$'", "xread"),
+            (
+                "'XREADGROUP', 'GROUP', 'g', 'c', 'BLOCK', 0, 'STREAMS', KEYS[1], '>'",
+                "XREADGROUP",
+            ),
+        ] {
+            let body = format!("{flags}return redis.pcall({call})");
+            assert_eq!(
+                eval(&mut client, &body, &["s"], &[]),
+                format!("(ERR {name} command is not allowed with BLOCK option from scripts)"),
+            );
+        }
+    }
+}
+
+#[test]
+fn no_two_runs_draw_the_same_random_numbers() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    for flags in [
+        "",
+        "#!lua flags=allow-undeclared-keys\n",
+        "#!lua flags=disable-atomicity\n",
+        "#!lua flags=no-writes\n",
+    ] {
+        for number in ["math.random()", "math.random(1e9)"] {
+            let body = format!("{flags}return tostring({number})");
+            let mut drawn: Vec<String> =
+                (0..5).map(|_| eval(&mut client, &body, &[], &[])).collect();
+            drawn.sort_unstable();
+            drawn.dedup();
+            assert_eq!(drawn.len(), 5, "{body}: {drawn:?}");
+        }
     }
 }
 

@@ -13,6 +13,10 @@ impl Host for NullHost {
     fn log(&mut self, _: LogLevel, _: &[u8]) {}
     fn abort(&mut self, _: &[u8]) {}
 
+    fn random(&mut self) -> u64 {
+        0
+    }
+
     fn may_run(&mut self, _: &[&[u8]]) -> Option<bool> {
         None
     }

@@ -66,6 +66,63 @@ impl<'a> MemberBound<'a> {
     }
 }
 
+impl MemberBound<'_> {
+    fn is_below(self, member: &[u8]) -> bool {
+        match self {
+            MemberBound::Lowest => true,
+            MemberBound::Highest => false,
+            MemberBound::Inclusive(bound) => bound <= member,
+            MemberBound::Exclusive(bound) => bound < member,
+        }
+    }
+
+    fn is_above(self, member: &[u8]) -> bool {
+        match self {
+            MemberBound::Lowest => false,
+            MemberBound::Highest => true,
+            MemberBound::Inclusive(bound) => bound >= member,
+            MemberBound::Exclusive(bound) => bound > member,
+        }
+    }
+}
+
+/// The ranks of the members in between, from the first such one on, or from the last one back, to where
+/// there is another one: as Redis looks through a list pack, so that the same comes out also where
+/// scores differ and members do not rise with the ranks.
+fn walk(
+    set: SortedSetRef<'_>,
+    low: MemberBound<'_>,
+    high: MemberBound<'_>,
+    is_reverse: bool,
+) -> Range<usize> {
+    let length = set.len();
+    let ends = set.by_rank(0).zip(set.by_rank(length.saturating_sub(1)));
+    if !ends.is_some_and(|((first, _), (last, _))| high.is_above(first) && low.is_below(last)) {
+        return 0..0;
+    }
+    if is_reverse {
+        let behind = set
+            .iter_back_from(usize::MAX)
+            .position(|(member, _)| high.is_above(member));
+        let end = length - behind.unwrap_or(length);
+        let members = set.iter_back_from(usize::MAX).skip(length - end);
+        let count = members
+            .take_while(|(member, _)| low.is_below(member))
+            .count();
+        end - count..end
+    } else {
+        let before = set
+            .iter_from(0)
+            .position(|(member, _)| low.is_below(member));
+        let start = before.unwrap_or(length);
+        let members = set.iter_from(start);
+        let count = members
+            .take_while(|(member, _)| high.is_above(member))
+            .count();
+        start..start + count
+    }
+}
+
 /// A stretch of a sorted set.
 #[derive(Clone, Copy)]
 pub(super) enum Bounds<'a> {
@@ -109,6 +166,7 @@ impl<'a> Bounds<'a> {
                 let end = set.rank_of_score(high.score, !high.is_exclusive);
                 start..end
             }
+            Bounds::Members(low, high) if set.is_compact() => walk(set, low, high, is_reverse),
             Bounds::Members(low, high) => {
                 let rank = |bound: MemberBound<'_>, is_end: bool| match bound {
                     MemberBound::Lowest => 0,

@@ -36,7 +36,11 @@ fn timeout_ms(argument: &[u8]) -> Result<u64, CommandError> {
 }
 
 impl<'a> Query<'a> {
-    pub(super) fn read(args: &Args<'a>, reads: Reads) -> Result<Query<'a>, CommandError> {
+    pub(super) fn read(
+        args: &Args<'a>,
+        reads: Reads,
+        may_block: bool,
+    ) -> Result<Query<'a>, CommandError> {
         let mut query = Query {
             count: usize::MAX,
             timeout_ms: None,
@@ -58,6 +62,10 @@ impl<'a> Query<'a> {
                 return Ok(query);
             }
             query.read_option(&mut options, reads)?;
+            if query.timeout_ms.is_some() && !may_block {
+                let why = " command is not allowed with BLOCK option from scripts";
+                return Err(CommandError::naming("", args.at(0), why));
+            }
         }
         Err(CommandError::Syntax)
     }

@@ -175,7 +175,7 @@ pub(super) fn xreadgroup(
     args: &Args<'_>,
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
-    let query = Query::read(args, Reads::ForGroup)?;
+    let query = Query::read(args, Reads::ForGroup, !view.is_in_script())?;
     let (group, consumer) = query.group.ok_or(CommandError::Syntax)?;
     let reader = Reader {
         query,
@@ -213,6 +213,6 @@ pub(super) fn xreadgroup(
 
 /// The keys of XREADGROUP: the first half of what is behind STREAMS.
 pub(super) fn keys(args: &Args<'_>) -> Option<Vec<usize>> {
-    let query = Query::read(args, Reads::ForGroup).ok()?;
+    let query = Query::read(args, Reads::ForGroup, true).ok()?;
     Some(query.key_positions())
 }

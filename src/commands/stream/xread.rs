@@ -45,7 +45,7 @@ pub(super) fn xread(
     args: &Args<'_>,
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
-    let query = Query::read(args, Reads::Alone)?;
+    let query = Query::read(args, Reads::Alone, !view.is_in_script())?;
     let ids = resolve(&query, view)?;
     let mut ready = Vec::new();
     for (key, id) in query.keys.iter().zip(&ids) {
@@ -73,6 +73,6 @@ pub(super) fn xread(
 
 /// The keys of XREAD: the first half of what is behind STREAMS.
 pub(super) fn keys(args: &Args<'_>) -> Option<Vec<usize>> {
-    let query = Query::read(args, Reads::Alone).ok()?;
+    let query = Query::read(args, Reads::Alone, true).ok()?;
     Some(query.key_positions())
 }

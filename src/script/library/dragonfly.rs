@@ -1,7 +1,6 @@
 //! The table `dragonfly`.
 
 use std::ffi::c_int;
-use std::hash::{BuildHasher, Hasher};
 
 use mlua::ffi;
 
@@ -46,14 +45,14 @@ fn random_strings(frame: &mut Frame) -> Result<c_int, Failure> {
     };
     frame.admit(size.saturating_mul(count.unwrap_or(1)))?;
     let Some(count) = count else {
-        push_random_string(frame, size);
+        push_random_string(frame, size)?;
         return Ok(1);
     };
     let length = c_int::try_from(count).unwrap_or(0);
     // SAFETY: LUA_MINSTACK leaves room; memory is not refused to Rust, so nothing raises.
     unsafe { ffi::lua_createtable(frame.lua, length, 0) };
     for position in 1..=i64::from(length) {
-        push_random_string(frame, size);
+        push_random_string(frame, size)?;
         // SAFETY: the table is below the string.
         unsafe { ffi::lua_rawseti(frame.lua, -2, position) };
         frame.checkpoint();
@@ -61,10 +60,10 @@ fn random_strings(frame: &mut Frame) -> Result<c_int, Failure> {
     Ok(1)
 }
 
-fn push_random_string(frame: &mut Frame, size: usize) {
+fn push_random_string(frame: &mut Frame, size: usize) -> Result<(), Failure> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    // Not the run's own generator: that one is seeded alike for every run, and these are names.
-    let mut word = std::hash::RandomState::new().build_hasher().finish();
+    // Not the run's own generator: the script may have seeded that one, and these are names.
+    let mut word = call::draw(frame)?;
     let scratch = frame.scratch();
     scratch.clear();
     while scratch.text.len() < size {
@@ -77,6 +76,7 @@ fn push_random_string(frame: &mut Frame, size: usize) {
         }
     }
     frame.push_bytes(&scratch.text);
+    Ok(())
 }
 
 /// The next number of a SplitMix64 generator (Steele et al., 2014), which is its own state here.

@@ -1,5 +1,7 @@
 //! Sorted sets: members ordered by score, then by their bytes.
 
+use std::cmp::Ordering;
+
 use super::Type;
 use super::body::Body;
 use super::hash::{COMPACT_ELEMENT_BYTES_MAX, COMPACT_ENTRIES_MAX};
@@ -172,8 +174,9 @@ impl<'a> SortedSetRef<'a> {
         self.view.bound(Order::Score, word, b"").rank
     }
 
-    /// How many elements are before `member`, or, `after_equal`, not behind it, if all had the
-    /// score of the first. O(log n).
+    /// How many elements are before `member`, or, `after_equal`, not behind it, by their bytes alone:
+    /// for sets in which these rise with the ranks, as where all scores are equal. O(log n) then,
+    /// else O(log² n).
     ///
     /// ```
     /// # use darter_storage::SortedSetValue;
@@ -185,13 +188,38 @@ impl<'a> SortedSetRef<'a> {
     /// let from = names.rank_of_member_bound(b"b", false);
     /// assert_eq!(names.by_rank(from), Some((&b"bob"[..], 0.0)));
     /// assert_eq!(names.rank_of_member_bound(b"bob", true), 2);
+    /// let mut steps = SortedSetValue::new();
+    /// steps.insert(b"first", 1.0);
+    /// steps.insert(b"second", 2.0);
+    /// assert_eq!(steps.as_ref().rank_of_member_bound(b"second", false), 1);
     /// ```
     pub fn rank_of_member_bound(self, member: &[u8], after_equal: bool) -> usize {
-        let Some((_, score)) = self.by_rank(0) else {
+        let length = self.len();
+        let scores = self.by_rank(0).zip(self.by_rank(length.saturating_sub(1)));
+        let Some(((_, lowest), (_, highest))) = scores else {
             return 0;
         };
-        let place = self.bound(score, member);
-        place.rank + usize::from(after_equal && place.found)
+        if lowest == highest {
+            let place = self.bound(lowest, member);
+            return place.rank + usize::from(after_equal && place.found);
+        }
+        let (mut low, mut high) = (0, length);
+        while low < high {
+            let middle = low.midpoint(high);
+            let is_before =
+                self.by_rank(middle)
+                    .is_some_and(|(other, _)| match other.cmp(member) {
+                        Ordering::Less => true,
+                        Ordering::Equal => after_equal,
+                        Ordering::Greater => false,
+                    });
+            if is_before {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 
     /// Visits about `count` elements from `cursor` (0: the start) on, and answers the next cursor
