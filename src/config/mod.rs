@@ -84,6 +84,8 @@ pub struct Config {
     pub protected_mode: AtomicBool,
     /// Connections at most.
     pub max_clients: AtomicUsize,
+    /// Entries of a stream that go together where a trim need not be exact; 0 is all.
+    pub stream_node_entries: AtomicUsize,
     /// Seconds after which an idle connection is closed; 0 is never.
     pub timeout_s: AtomicU64,
     /// Seconds between TCP keepalive probes; 0 is none.
@@ -178,6 +180,7 @@ impl Config {
             },
             protected_mode: AtomicBool::new(true),
             max_clients: AtomicUsize::new(10_000),
+            stream_node_entries: AtomicUsize::new(100),
             timeout_s: AtomicU64::new(0),
             tcp_keepalive_s: AtomicU64::new(300),
             bulk_bytes_max: AtomicUsize::new(512 << 20),

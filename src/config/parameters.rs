@@ -342,6 +342,13 @@ pub const PARAMETERS: &[Parameter] = &[
         "end a snapshot that is held for so long, by a script or WATCH; 0 for never"
     ),
     atomic!(
+        "stream-node-max-entries",
+        "COUNT",
+        stream_node_entries,
+        |text| number(text, 0, LONG),
+        "entries of a stream that go together where XTRIM and XADD say ~; 0 for all"
+    ),
+    atomic!(
         "snapshot-max-count",
         "COUNT",
         snapshots_max,

@@ -219,7 +219,6 @@ pub(super) const WITHOUT_MEANING: &[WithoutMeaning] = &[
     any("zset-max-listpack-entries", "128", Integer(0, i64::MAX)),
     any("zset-max-listpack-value", "64", Memory(0, LONG)),
     any("stream-node-max-bytes", "4096", Memory(0, LONG)),
-    any("stream-node-max-entries", "100", Integer(0, i64::MAX)),
     any("activerehashing", "yes", YesNo),
     any(
         "client-query-buffer-limit",

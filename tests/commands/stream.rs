@@ -180,3 +180,48 @@ fn numbers_of_ids_are_read_as_by_c() {
         XADD s 007-1 a b; XADD s +7-+2 a b; XRANGE s '( 7' +; XRANGE s ' 7' '\\x098'; XDEL s ' 7-1'; XLEN s",
     );
 }
+
+#[test]
+fn as_many_entries_go_together_as_the_option_says() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    let mut fill = |node_entries: usize, count: usize, then: &[(&str, &str)]| {
+        client.run(&format!(
+            "CONFIG SET stream-node-max-entries {node_entries}"
+        ));
+        client.run("DEL s");
+        for id in 1..=count {
+            client.run(&format!("XADD s {id} f v"));
+        }
+        for (line, expected) in then {
+            assert_eq!(
+                client.run(line).render(),
+                *expected,
+                "{node_entries}: {line}"
+            );
+        }
+    };
+    let add = [
+        ("XADD s MAXLEN ~ 55 LIMIT 30 101 f v", "'101-0'"),
+        ("XLEN s", "71"),
+        ("XADD s MAXLEN ~ 55 LIMIT 30 102 f v", "'102-0'"),
+        ("XLEN s", "62"),
+    ];
+    fill(10, 100, &add);
+    fill(
+        1,
+        102,
+        &[("XTRIM s MAXLEN ~ 1", "100"), ("XTRIM s MAXLEN ~ 1", "1")],
+    );
+    let limits = [
+        ("XTRIM s MAXLEN ~ 0 LIMIT 1", "0"),
+        ("XTRIM s MAXLEN ~ 0 LIMIT 2", "2"),
+    ];
+    fill(2, 3, &limits);
+    // Redis fills a node up to 4,096 bytes then.
+    fill(
+        0,
+        300,
+        &[("XTRIM s MAXLEN ~ 100", "0"), ("XTRIM s MAXLEN ~ 0", "300")],
+    );
+}

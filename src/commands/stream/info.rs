@@ -6,7 +6,7 @@ use super::group::no_group_of_key;
 use super::id;
 use super::lag::Past;
 use super::read::{write_entries, write_entry};
-use super::trim::NODE_ENTRIES;
+use super::trim::node_entries;
 use crate::commands::args::Args;
 use crate::commands::command::unknown_option;
 use crate::commands::error::CommandError;
@@ -67,9 +67,9 @@ fn full_entries(args: &Args<'_>) -> Result<Option<usize>, CommandError> {
     }))
 }
 
-fn write_head(stream: StreamRef<'_>, reply: &mut dyn Reply) {
+fn write_head(stream: StreamRef<'_>, node_entries: usize, reply: &mut dyn Reply) {
     // Nodes as Redis would have them if nothing had been deleted.
-    let nodes = stream.len().div_ceil(NODE_ENTRIES);
+    let nodes = stream.len().div_ceil(node_entries);
     write_count("length", stream.len(), reply);
     write_count("radix-tree-keys", nodes, reply);
     write_count("radix-tree-nodes", nodes + 1, reply);
@@ -81,10 +81,11 @@ fn write_head(stream: StreamRef<'_>, reply: &mut dyn Reply) {
 }
 
 pub(super) fn stream(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Done {
+    let node_entries = node_entries(view.services);
     let stream = view.stream(&args[2])?.ok_or(CommandError::NoSuchKey)?;
     if let Some(count) = full_entries(args)? {
         reply.map(9);
-        write_head(stream, reply);
+        write_head(stream, node_entries, reply);
         reply.bulk(b"entries");
         write_entries(stream.iter_from(StreamId::default()).take(count), reply);
         reply.bulk(b"groups");
@@ -95,7 +96,7 @@ pub(super) fn stream(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply
         return Ok(());
     }
     reply.map(10);
-    write_head(stream, reply);
+    write_head(stream, node_entries, reply);
     write_count("groups", stream.group_count(), reply);
     let first = stream.iter_from(StreamId::default()).next();
     let last = stream.iter_back_from(id::MAX).next();

@@ -2,15 +2,25 @@
 
 use darter_storage::{StreamId, StreamMut};
 
+use std::sync::atomic::Ordering;
+
 use super::id::parse_exact;
 use crate::commands::args::Options;
 use crate::commands::error::CommandError;
+use crate::services::Services;
+
+/// How many nodes go at most in one call where exactness is not asked for, and how many entries.
+const NODES_MAX: usize = 100;
+const LIMIT_MAX: usize = 1_000_000;
 
 /// How many entries go together where exactness is not asked for, as Redis keeps them in nodes.
-pub(super) const NODE_ENTRIES: usize = 100;
-
-/// How many entries go at most in one call where exactness is not asked for.
-const LIMIT_DEFAULT: usize = 100 * NODE_ENTRIES;
+pub(super) fn node_entries(services: &Services) -> usize {
+    // Relaxed: an option, read anew each time.
+    match services.config.stream_node_entries.load(Ordering::Relaxed) {
+        0 => usize::MAX,
+        entries => entries,
+    }
+}
 
 #[derive(Clone, Copy)]
 enum Keep {
@@ -91,11 +101,12 @@ impl Trim {
         }
     }
 
-    /// Shortens a stream; how many entries have gone.
-    pub(super) fn apply(&self, stream: &mut StreamMut<'_>) -> usize {
+    /// Shortens a stream of which so many entries go together; how many have gone.
+    pub(super) fn apply(&self, stream: &mut StreamMut<'_>, node_entries: usize) -> usize {
         let entries = stream.as_ref();
         let length = entries.len();
-        let limit = match self.limit.unwrap_or(LIMIT_DEFAULT) {
+        let limit_default = node_entries.saturating_mul(NODES_MAX).min(LIMIT_MAX);
+        let limit = match self.limit.unwrap_or(limit_default) {
             limit @ 1.. if self.is_approximate => limit,
             _ => usize::MAX,
         };
@@ -111,7 +122,7 @@ impl Trim {
         };
         let count = if self.is_approximate && excess < length {
             // Nodes go as a whole, the last one too if nothing stays.
-            excess - excess % NODE_ENTRIES
+            excess - excess % node_entries
         } else {
             excess
         };

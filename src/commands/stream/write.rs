@@ -3,7 +3,7 @@
 use darter_storage::StreamId;
 
 use super::id::{self, NewId, parse_exact};
-use super::trim::Trim;
+use super::trim::{Trim, node_entries};
 use crate::commands::args::Args;
 use crate::commands::error::CommandError;
 use crate::commands::view::View;
@@ -84,11 +84,12 @@ pub(super) fn xadd(
         .iter()
         .map(|[field, value]| (*field, *value))
         .collect();
+    let node_entries = node_entries(view.services);
     let mut stream = view.stream_or_new(key)?;
     if !stream.append(id, &fields) {
         return Err(NOT_ABOVE);
     }
-    let trimmed = add.trim.apply(&mut stream);
+    let trimmed = add.trim.apply(&mut stream, node_entries);
     view.notify(class::STREAM, "xadd", key);
     if trimmed > 0 {
         view.notify(class::STREAM, "xtrim", key);
@@ -110,8 +111,9 @@ pub(super) fn xtrim(
         }
     }
     trim.check(true)?;
+    let node_entries = node_entries(view.services);
     let removed = match view.stream_mut(&args[1])? {
-        Some(mut stream) => trim.apply(&mut stream),
+        Some(mut stream) => trim.apply(&mut stream, node_entries),
         None => 0,
     };
     if removed > 0 {
