@@ -442,6 +442,9 @@ fn commandstats(services: &Services, text: &mut Text) {
 
 /// What most calls of each command took at most; the calls are counted by classes (`stats`).
 fn latencystats(services: &Services, text: &mut Text) {
+    let Some(percentiles) = services.config.percentiles() else {
+        return;
+    };
     for entry in table::all() {
         let (buckets, calls) = services.stats.calls_by_time(entry.index);
         if calls == 0 {
@@ -456,14 +459,12 @@ fn latencystats(services: &Services, text: &mut Text) {
             });
             bucket_bound_ns(bucket.unwrap_or(HISTOGRAM_BUCKETS - 1)) as f64 / 1000.0
         };
+        let figures = percentiles
+            .iter()
+            .map(|hundredths| format!("p{hundredths}={:.3}", percentile_us(*hundredths)));
         text.line(
             &format!("latency_percentiles_usec_{}", entry.full_name()),
-            format_args!(
-                "p50={:.3},p99={:.3},p99.9={:.3}",
-                percentile_us(50.0),
-                percentile_us(99.0),
-                percentile_us(99.9)
-            ),
+            figures.collect::<Vec<_>>().join(","),
         );
     }
 }

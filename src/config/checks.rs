@@ -1,7 +1,7 @@
 //! Which values Redis takes for an option, and how it shows them.
 
 use super::values::{number, size_parts, within, yes_no};
-use crate::resp::number::{parse_double, parse_integer};
+use crate::resp::number::parse_integer;
 
 /// What a value must be.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +28,6 @@ pub(super) enum Check {
     HostName,
     /// Three numbers that the system's killer of processes takes.
     Scores,
-    /// Numbers from 0 to 100.
-    Percentiles,
 }
 
 const SHUTDOWN: &[&str] = &["default", "save", "nosave", "now", "force"];
@@ -60,7 +58,6 @@ impl Check {
             Check::File => within_folder(name, "filename", value),
             Check::HostName => host_name(value),
             Check::Scores => scores(value),
-            Check::Percentiles => percentiles(value),
         }
     }
 }
@@ -132,20 +129,6 @@ fn scores(value: &str) -> Result<String, String> {
         return Err(
             "Invalid oom-score-adj-values, elements must be between -2000 and 2000.".into(),
         );
-    }
-    Ok(value.to_owned())
-}
-
-fn percentiles(value: &str) -> Result<String, String> {
-    for word in value.split(' ').filter(|_| !value.is_empty()) {
-        let number = parse_double(word.as_bytes());
-        let number = number.ok_or("Invalid latency-tracking-info-percentiles parameters")?;
-        if !(0.0..=100.0).contains(&number) {
-            return Err(
-                "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"
-                    .into(),
-            );
-        }
     }
     Ok(value.to_owned())
 }

@@ -7,7 +7,7 @@ use super::values::{
     INT, LONG, bytes, debugging, debugging_text, file_mode, number, path, path_text,
     undeclared_keys, undeclared_keys_text, within, yes_no, yes_no_text,
 };
-use super::{Config, OUTPUT_CLASSES, OutputLimit, memory, scripting};
+use super::{Config, OUTPUT_CLASSES, OutputLimit, memory, scripting, slow};
 use crate::notifications;
 use crate::script::flags::Flags;
 
@@ -363,6 +363,28 @@ pub const PARAMETERS: &[Parameter] = &[
         "end the oldest snapshot when about so much is kept for snapshots alone, a quarter of the \
          machine's memory if not given; 0 for no limit"
     ),
+    Parameter {
+        name: "latency-tracking",
+        value: "yes|no",
+        has_many_words: false,
+        help: "whether INFO latencystats tells how long the commands took",
+        when: When::Any,
+        get: |config| yes_no_text(config.slow.shows_latencies.load(Relaxed)),
+        set: |change, text| {
+            let shows = &change.shared().slow.shows_latencies;
+            shows.store(yes_no(text)?, Relaxed);
+            Ok(())
+        },
+    },
+    Parameter {
+        name: "latency-tracking-info-percentiles",
+        value: "HUNDREDTHS",
+        has_many_words: true,
+        help: "for which hundredths of the calls it tells that, with spaces between them",
+        when: When::Any,
+        get: slow::percentiles_text,
+        set: |change, text| slow::set_percentiles(change.shared(), text),
+    },
     Parameter {
         name: "client-output-buffer-limit",
         value: "CLASS HARD SOFT SECONDS",

@@ -1,8 +1,7 @@
 //! Redis's options that mean nothing here, with the values that CONFIG GET shows and those that they take.
 
 use super::checks::Check::{
-    self, Clamped, File, HostName, Integer, Memory, Name, OneOf, Percentiles, Scores, Shutdown,
-    Text, YesNo,
+    self, Clamped, File, HostName, Integer, Memory, Name, OneOf, Scores, Shutdown, Text, YesNo,
 };
 use super::values::INT;
 
@@ -202,12 +201,6 @@ pub(super) const WITHOUT_MEANING: &[WithoutMeaning] = &[
     ),
     any("oom-score-adj-values", "0 200 800", Scores),
     fixed("disable-thp", "yes", YesNo),
-    any("latency-tracking", "yes", YesNo),
-    any(
-        "latency-tracking-info-percentiles",
-        "50 99 99.9",
-        Percentiles,
-    ),
     any("tracking-table-max-keys", "1000000", Integer(0, i64::MAX)),
     any("hash-max-listpack-entries", "512", Integer(0, i64::MAX)),
     any("hash-max-listpack-value", "64", Memory(0, LONG)),

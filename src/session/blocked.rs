@@ -17,6 +17,10 @@ use crate::commands::error::{CommandError, Wait};
 use crate::resp::encode::Encoder;
 use crate::resp::reply::Reply;
 
+/// What CLIENT UNBLOCK makes of a command that waits.
+pub(super) const UNBLOCKED: CommandError =
+    CommandError::text("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+
 struct Blocked {
     retry: Retry,
     keys: Vec<Vec<u8>>,
@@ -171,8 +175,7 @@ impl Pending for Blocked {
                 return self.end(core);
             }
             Some(Unblock::Error) => {
-                Encoder::new(output, core.client.protocol)
-                    .error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK");
+                dispatch::fail(core, &UNBLOCKED, output);
                 return self.end(core);
             }
             None => {}

@@ -23,6 +23,7 @@ use crate::fault::fault;
 use crate::resp::encode::{Encoder, Protocol};
 use crate::resp::reply::Reply;
 use crate::script_stats::Tally;
+use crate::stats::count;
 
 /// Commands that may be run again, in all, to take back what scripts of one EXEC did.
 const RUN_AGAIN_MAX: usize = 100_000;
@@ -210,10 +211,11 @@ impl Exec {
                     if !self.run_load(core, attempt, control) {
                         return Reached::Yields;
                     }
-                    lap(&mut clock);
+                    count_run(core, &self.items[attempt.next], lap(&mut clock));
                 }
                 Run::Control(Control::Unwatch) => {
                     Encoder::new(&mut attempt.body, core.client.protocol).status("OK");
+                    attempt.counts.note(attempt.next, lap(&mut clock), None);
                     attempt.next += 1;
                 }
                 Run::Control(control) => {
@@ -385,6 +387,7 @@ impl Exec {
             Err(error) => {
                 let mark = encoder.mark();
                 if let Some(error) = finish_item(Err(error), &mut encoder, mark) {
+                    count(&core.stats.commands[self.items[at].entry.index].failed, 1);
                     core.services.stats.count_error(&error.wire());
                 }
             }

@@ -8,6 +8,7 @@ use crate::commands::command::Run;
 use crate::commands::error::CommandError;
 use crate::resp::encode::{Encoder, Protocol};
 use crate::resp::reply::{Mark, Reply};
+use crate::stats::count;
 
 /// What a command did that is not run again with the others.
 pub(super) struct Cached {
@@ -59,6 +60,7 @@ pub(super) fn run_client(core: &mut Core, item: &Item, database: usize) -> Cache
         {
             reply.clear();
             let text = error.wire();
+            count(&core.stats.commands[item.entry.index].failed, 1);
             core.services.stats.count_error(&text);
             Encoder::new(&mut reply, protocol).error(&text);
         }

@@ -5,10 +5,8 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::{Core, Pending, Step};
+use super::{Core, Pending, Step, blocked, dispatch};
 use crate::clients::Unblock;
-use crate::resp::encode::Encoder;
-use crate::resp::reply::Reply;
 
 struct Resting {
     /// What it replies then.
@@ -36,10 +34,7 @@ impl Pending for Resting {
             .deadline
             .is_some_and(|deadline| Instant::now() >= deadline);
         match shared.take_unblock() {
-            Some(Unblock::Error) => {
-                Encoder::new(output, core.client.protocol)
-                    .error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK");
-            }
+            Some(Unblock::Error) => dispatch::fail(core, &blocked::UNBLOCKED, output),
             Some(Unblock::Timeout) => output.append(&mut self.reply),
             None if is_over => output.append(&mut self.reply),
             None => return Step::Waits,

@@ -8,6 +8,12 @@ fn numbers_are_refused_as_by_redis() {
         ("timeout", "x '' -1 007 +7 5 2147483648", "0"),
         ("tcp-keepalive", "x -1 9 99999999999999999999", "300"),
         ("maxclients", "x -1 0 007 4294967296", "10000"),
+        ("latency-tracking", "x '' no YES", "yes"),
+        (
+            "latency-tracking-info-percentiles",
+            "'50 x' '50 101' -1 '' 5 '0.0 50.0 100.0' '99.990 1'",
+            "'50 99 99.9'",
+        ),
         ("lua-time-limit", "x -1 0 7 9223372036854775808", "5000"),
         ("slowlog-max-len", "x -1 0 9223372036854775808", "128"),
         ("slowlog-log-slower-than", "x -2 -1 007", "10000"),

@@ -6,7 +6,7 @@ use crate::support::client::{Client, Reply};
 use crate::support::info::section;
 use crate::support::process::Process;
 use crate::support::redis::Redis;
-use crate::support::server::Server;
+use crate::support::server::{Server, until};
 
 fn number(fields: &HashMap<String, String>, name: &str) -> i64 {
     fields[name]
@@ -84,6 +84,60 @@ fn what_steers_transactions_counts_its_errors_as_in_redis() {
             "{name}: {counts}"
         );
     }
+}
+
+#[test]
+fn errors_on_the_connection_are_counted_in_exec_and_where_it_waits() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    for line in [
+        "MULTI",
+        "AUTH nobody wrong",
+        "SELECT 99",
+        "FUNCTION LOAD nonsense",
+        "UNWATCH",
+        "EXEC",
+    ] {
+        client.run(line);
+    }
+    let mut waiting = Client::connect(server.address);
+    for line in ["BLPOP a 0", "WAIT 1 0"] {
+        let id = waiting.run("CLIENT ID").render();
+        waiting.send(&line.split(' ').collect::<Vec<_>>());
+        until(|| client.run(&format!("CLIENT UNBLOCK {id} ERROR")).render() == "1");
+        assert!(waiting.read().render().starts_with("(UNBLOCKED "));
+    }
+    let all = section(&mut client, "everything");
+    assert_eq!(all["errorstat_UNBLOCKED"], "count=2");
+    assert!(all["cmdstat_unwatch"].starts_with("calls=1,"));
+    for name in ["auth", "select", "function|load", "blpop", "wait"] {
+        let counts = &all[&format!("cmdstat_{name}")];
+        assert!(
+            counts.starts_with("calls=1,") && counts.ends_with("failed_calls=1"),
+            "{name}: {counts}"
+        );
+    }
+}
+
+#[test]
+fn latencies_are_told_as_the_options_say() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("SET k v");
+    client.call(&[
+        "CONFIG",
+        "SET",
+        "latency-tracking-info-percentiles",
+        "0 99.99",
+    ]);
+    let all = section(&mut client, "latencystats");
+    let figures = &all["latency_percentiles_usec_set"];
+    assert!(
+        figures.starts_with("p0=") && figures.contains(",p99.99="),
+        "{figures}"
+    );
+    client.run("CONFIG SET latency-tracking no");
+    assert_eq!(section(&mut client, "latencystats").len(), 0);
 }
 
 /// Each once, whether the script catches it, returns it or raises it; figures of Redis 7.0.
@@ -351,8 +405,21 @@ fn blocking_keys_and_the_run_are_told() {
     while server.services.waiters.is_empty() {
         std::thread::yield_now();
     }
-    assert_eq!(section(&mut client, "clients")["total_blocking_keys"], "2");
-    client.run("RPUSH a x");
+    let mut told = || {
+        let clients = section(&mut client, "clients");
+        let keys = &clients["total_blocking_keys"];
+        format!("{keys} {}", clients["total_blocking_keys_on_nokey"])
+    };
+    assert_eq!(told(), "2 0");
+    let mut other = Client::connect(server.address);
+    other.run("RPUSH a x");
     assert_eq!(blocked.read().render(), "[a x]");
-    assert_eq!(section(&mut client, "clients")["total_blocking_keys"], "0");
+    assert_eq!(told(), "0 0");
+    other.run("XGROUP CREATE s g $ MKSTREAM");
+    let line = "XREADGROUP GROUP g c BLOCK 0 STREAMS s >";
+    blocked.send(&line.split(' ').collect::<Vec<_>>());
+    while server.services.waiters.is_empty() {
+        std::thread::yield_now();
+    }
+    assert_eq!(told(), "1 1");
 }
