@@ -59,6 +59,14 @@ pub struct ClientState {
     pub patterns: BTreeSet<Box<[u8]>>,
     /// Subscribed shard channels.
     pub shard_channels: BTreeSet<Box<[u8]>>,
+    /// What the names of these take, here and in the lists of subscribers, about.
+    pub subscribed_bytes: usize,
+}
+
+/// What a subscription takes, about.
+pub fn subscription_bytes(name: &[u8]) -> usize {
+    const BESIDES_NAMES: usize = 128;
+    2 * name.len() + BESIDES_NAMES
 }
 
 impl ClientState {

@@ -6,7 +6,7 @@ use super::args::Args;
 use super::command::{Command, Group, flag, unknown_option, write_help};
 use super::error::CommandError;
 use super::view::View;
-use crate::clients::Context;
+use crate::clients::{Context, subscription_bytes};
 use crate::pubsub::Kind;
 use crate::resp::reply::Reply;
 
@@ -192,6 +192,7 @@ fn add(
     for name in args.from(1) {
         let was_subscribed = context.client.subscriptions() > 0;
         if names(context, kind).insert(Box::from(*name)) {
+            context.client.subscribed_bytes += subscription_bytes(name);
             if !was_subscribed {
                 context.services.interest.add();
             }
@@ -227,6 +228,7 @@ fn remove(
     }
     for name in wanted {
         if names(context, kind).remove(&name) {
+            context.client.subscribed_bytes -= subscription_bytes(&name);
             context
                 .services
                 .pubsub

@@ -424,7 +424,7 @@ fn exec(
         fail(core, &CommandError::text("ERR EXEC without MULTI"), output);
         return None;
     };
-    let watches = std::mem::take(&mut core.watches);
+    let watches = core.watches.take();
     if multi.is_dirty && !fault!("exec runs without what was refused") {
         fail(core, &PREVIOUS_ERRORS, output);
         return None;

@@ -61,7 +61,7 @@ use batch::Batch;
 use combining::Combined;
 use meter::ReplyMeter;
 pub(crate) use monitored::OUTPUT_CLASS as MONITORS_OUTPUT_CLASS;
-use multi::{Multi, Watch};
+use multi::{Multi, Watches};
 
 /// Commands of one slice of a session; then others get their turn.
 const COMMANDS_PER_TURN: usize = 1024;
@@ -138,7 +138,7 @@ pub(crate) struct Core {
     pub(crate) stats: Arc<ThreadStats>,
     pub(crate) client: ClientState,
     multi: Option<Multi>,
-    watches: Vec<Watch>,
+    watches: Watches,
     /// A transaction that is used again for each command that runs by itself. In a box, as those
     /// below: it is handed to and fro for each command, and is large.
     direct: Option<Box<Transaction>>,
@@ -289,6 +289,7 @@ impl Session {
             channels: Default::default(),
             patterns: Default::default(),
             shard_channels: Default::default(),
+            subscribed_bytes: 0,
         };
         Session {
             core: Core {
@@ -296,7 +297,7 @@ impl Session {
                 stats: Arc::clone(stats),
                 client,
                 multi: None,
-                watches: Vec::new(),
+                watches: Watches::default(),
                 direct: None,
                 optimistic: None,
                 held: None,
@@ -330,9 +331,12 @@ impl Session {
         self.batch.waiting_bytes()
     }
 
-    /// How many bytes its buffers, and arguments that it keeps, take.
+    /// How many bytes its buffers, what it watches and is subscribed to, and arguments that it keeps
+    /// take.
     pub fn held_bytes(&self) -> usize {
-        self.batch.held_bytes() + self.output.capacity() + self.core.kept_bytes
+        let kept_bytes = self.core.kept_bytes + self.core.watches.bytes();
+        let held_bytes = self.batch.held_bytes() + self.output.capacity() + kept_bytes;
+        held_bytes + self.core.client.subscribed_bytes
     }
 
     /// Gives memory back that is kept for the next request. The driver has sent all of the output.

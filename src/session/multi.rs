@@ -54,6 +54,50 @@ pub(super) struct Watch {
     pub(super) keys: HashSet<(usize, Box<[u8]>)>,
 }
 
+/// All that a client watches.
+#[derive(Default)]
+pub(super) struct Watches {
+    all: Vec<Watch>,
+    bytes: usize,
+}
+
+impl Watches {
+    /// What the keys take, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.take();
+    }
+
+    /// All of them, which are forgotten here.
+    pub(super) fn take(&mut self) -> Vec<Watch> {
+        std::mem::take(self).all
+    }
+
+    fn contains(&self, key: &(usize, Box<[u8]>)) -> bool {
+        self.all.iter().any(|watch| watch.keys.contains(key))
+    }
+
+    fn add(&mut self, store: &Store, keys: HashSet<(usize, Box<[u8]>)>) {
+        const BESIDES_KEYS: usize = 64;
+        let bytes = keys.iter().map(|(_, key)| key.len() + BESIDES_KEYS);
+        self.bytes += bytes.sum::<usize>();
+        match self.all.last_mut() {
+            Some(last) if last.holds_for(store, &keys) => last.keys.extend(keys),
+            _ => self.all.push(Watch {
+                snapshot: store.snapshot(),
+                keys,
+            }),
+        }
+    }
+}
+
 impl Watch {
     /// Whether these keys still are what they were in the snapshot.
     fn holds_for(&self, store: &Store, keys: &HashSet<(usize, Box<[u8]>)>) -> bool {
@@ -72,18 +116,9 @@ impl Watch {
 pub(super) fn watch(core: &mut Core, args: &Args<'_>, reply: &mut dyn Reply) {
     let (store, database) = (&core.services.store, core.client.database);
     let named = args.from(1).iter().map(|key| (database, Box::from(*key)));
-    let keys: HashSet<_> = named
-        .filter(|key| !core.watches.iter().any(|watch| watch.keys.contains(key)))
-        .collect();
+    let keys: HashSet<_> = named.filter(|key| !core.watches.contains(key)).collect();
     reply.status("OK");
-    if keys.is_empty() {
-        return;
-    }
-    match core.watches.last_mut() {
-        Some(last) if last.holds_for(store, &keys) => last.keys.extend(keys),
-        _ => core.watches.push(Watch {
-            snapshot: store.snapshot(),
-            keys,
-        }),
+    if !keys.is_empty() {
+        core.watches.add(store, keys);
     }
 }

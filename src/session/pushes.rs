@@ -58,6 +58,7 @@ pub(crate) fn unsubscribe_all(services: &Arc<Services>, client: &mut ClientState
             services.pubsub.unsubscribe(kind, &name, &client.shared);
         }
     }
+    client.subscribed_bytes = 0;
     client.show_subscriptions();
     if count > 0 {
         services.interest.remove();

@@ -219,3 +219,32 @@ fn idle_clients_give_back_what_they_keep_before_anybody_goes() {
         assert_eq!(client.run("PING").render(), "PONG");
     }
 }
+
+#[test]
+fn what_is_watched_and_subscribed_to_counts() {
+    let process = Process::start(&[], &[]);
+    let mut operator = Client::connect(process.address);
+    let mut client = Client::connect(process.address);
+    let id = id_of(&mut client);
+    let mut held = || listed(&mut operator, &id, "tot-mem").unwrap();
+    let name = "x".repeat(MIB);
+    client.run("HELLO 3");
+    for (begin, end) in [
+        ("WATCH", "UNWATCH"),
+        ("WATCH", "MULTI EXEC"),
+        ("WATCH", "RESET"),
+        ("SUBSCRIBE", "UNSUBSCRIBE"),
+        ("PSUBSCRIBE", "PUNSUBSCRIBE"),
+        ("SSUBSCRIBE", "RESET"),
+    ] {
+        client.call(&[begin, &name]);
+        // Its request and its reply are given back by then.
+        client.run("PING");
+        assert!((MIB..4 * MIB).contains(&held()), "{begin}: {}", held());
+        for command in end.split(' ') {
+            client.run(command);
+        }
+        client.run("PING");
+        assert!(held() < MIB, "{end}: {}", held());
+    }
+}
