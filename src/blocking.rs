@@ -4,26 +4,40 @@
 //! takes something, its own commit wakes the next; if not, it passes the turn on. So clients are
 //! served in the order in which they came, and nobody is woken in vain for long. A turn is one at a
 //! key: who waits for several is not ahead of others where it is not his. Of the keys of one commit
-//! he is told at once, and takes from the one that he named first. Who reads for a group of
-//! consumers and finds nothing passes others of the group over: for them there is nothing either.
-//! It is also woken when a key goes, whoever is before it, for it has an error to tell.
+//! he is told at once, and takes from the one that he named first.
+//!
+//! Nobody has a turn while somebody before him waits for the same, for whom it would be: what has
+//! come since that one was told is his as well. So a turn that is passed on goes past those, and
+//! who comes has one at once where he is the first. Those who only read take nothing from others.
+//! Who reads for a group of consumers is also woken when a key goes, whoever is before it, for it
+//! has an error to tell.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use darter_storage::{ChangeKind, Effect};
+use darter_storage::{ChangeKind, Effect, Type};
 
 use crate::fault::fault;
 
 type Key = (usize, Box<[u8]>);
 
+/// What a client waits for.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub enum Wanted {
+    /// Elements of a value of this type. Who gets them takes them.
+    Elements(Type),
+    /// Entries that are new to the group of consumers that it reads for, and from then on are not.
+    Group(Box<[u8]>),
+    /// What others may have as well.
+    Shared,
+}
+
 /// One blocked client's places in the lines of its keys.
 pub struct Waiter {
     places: Vec<Place>,
-    /// The group of consumers that it reads for.
-    group: Option<Box<[u8]>>,
+    wanted: Wanted,
     /// Whether it is due at any of its places.
     is_due: AtomicBool,
     waker: Mutex<Waker>,
@@ -54,6 +68,11 @@ impl Waiter {
             .map(|(at, _)| at)
             .collect()
     }
+
+    fn give_turn(&self, at: usize) {
+        self.places[at].is_due.store(true, Ordering::SeqCst);
+        self.is_due.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Whom to wake once all turns of a change are given, and the lock is free.
@@ -67,10 +86,7 @@ impl Woken {
             return;
         }
         let waiter = &standing.waiter;
-        waiter.places[standing.at]
-            .is_due
-            .store(true, Ordering::SeqCst);
-        waiter.is_due.store(true, Ordering::SeqCst);
+        waiter.give_turn(standing.at);
         let waker = waiter.waker.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.push(waker.clone());
     }
@@ -95,22 +111,28 @@ impl Standing {
 type Line = VecDeque<Standing>;
 type Lines = HashMap<Key, Line>;
 
-/// In the lines of these places of a waiter it is the turn of the next behind it whom `may_try` says.
-fn call_next(
-    lines: &Lines,
-    waiter: &Arc<Waiter>,
-    places: &[usize],
-    may_try: impl Fn(&Waiter) -> bool,
-) -> Woken {
+/// In the lines of these places of a waiter it is the turn of the next behind it before whom nobody
+/// waits for the same, but for the waiter itself if it leaves.
+fn call_next(lines: &Lines, waiter: &Arc<Waiter>, places: &[usize], leaves: bool) -> Woken {
     let mut woken = Woken::default();
     for at in places {
         let Some(line) = lines.get(&waiter.places[*at].key) else {
             continue;
         };
-        let own = line.iter().position(|known| known.is_of(waiter));
-        let mut behind = line.iter().skip(own.map_or(line.len(), |own| own + 1));
-        if let Some(next) = behind.find(|next| may_try(&next.waiter)) {
-            woken.add(next);
+        let (mut before, mut is_behind) = (HashSet::new(), false);
+        for known in line {
+            let is_own = known.is_of(waiter);
+            if is_own && leaves {
+                is_behind = true;
+                continue;
+            }
+            let wanted = &known.waiter.wanted;
+            let is_first = *wanted == Wanted::Shared || before.insert(wanted);
+            if is_behind && is_first {
+                woken.add(known);
+                break;
+            }
+            is_behind |= is_own;
         }
     }
     woken
@@ -125,7 +147,7 @@ fn call_groups(line: &Line, woken: &mut Woken) {
         return;
     }
     line.iter()
-        .filter(|known| known.waiter.group.is_some())
+        .filter(|known| matches!(known.waiter.wanted, Wanted::Group(_)))
         .for_each(|known| woken.add(known));
 }
 
@@ -155,7 +177,7 @@ impl Waiters {
     /// How many keys are waited for, and for how many of them somebody also waits that they go.
     pub fn keys(&self) -> (usize, usize) {
         let lines = self.lock();
-        let is_of_group = |known: &Standing| known.waiter.group.is_some();
+        let is_of_group = |known: &Standing| matches!(known.waiter.wanted, Wanted::Group(_));
         let of_groups = lines.values().filter(|line| line.iter().any(is_of_group));
         (lines.len(), of_groups.count())
     }
@@ -165,25 +187,33 @@ impl Waiters {
         self.len() == 0
     }
 
-    /// A place at the end of each key's line. `group`: the one that it reads for, if it does.
-    pub fn add(&self, keys: Vec<Key>, group: Option<&[u8]>, waker: &Waker) -> Arc<Waiter> {
+    /// A place at the end of each key's line. It has a turn at once where nobody before it waits for
+    /// the same: something may have come before it stood there.
+    pub fn add(&self, keys: Vec<Key>, wanted: Wanted) -> Arc<Waiter> {
         let places = keys.into_iter().map(|key| Place {
             key,
             is_due: AtomicBool::new(false),
         });
         let waiter = Arc::new(Waiter {
             places: places.collect(),
-            group: group.map(Into::into),
+            wanted,
             is_due: AtomicBool::new(false),
-            waker: Mutex::new(waker.clone()),
+            waker: Mutex::new(Waker::noop().clone()),
         });
         let mut lines = self.lock();
         for (at, place) in waiter.places.iter().enumerate() {
             let line = lines.entry(place.key.clone()).or_default();
-            if !line.back().is_some_and(|last| last.is_of(&waiter)) {
-                let waiter = Arc::clone(&waiter);
-                line.push_back(Standing { waiter, at });
+            if line.back().is_some_and(|last| last.is_of(&waiter)) {
+                continue;
             }
+            let mut before = line.iter();
+            if waiter.wanted == Wanted::Shared
+                || !before.any(|known| known.waiter.wanted == waiter.wanted)
+            {
+                waiter.give_turn(at);
+            }
+            let waiter = Arc::clone(&waiter);
+            line.push_back(Standing { waiter, at });
         }
         self.count.fetch_add(1, Ordering::SeqCst);
         waiter
@@ -199,30 +229,25 @@ impl Waiters {
         waiter.take_turns()
     }
 
-    /// The waiter leaves something to others at these of its places: the next there may try.
+    /// The waiter has found nothing that it could take at these of its places: the next there that
+    /// waits for something else may try.
     pub fn pass_on(&self, waiter: &Arc<Waiter>, places: &[usize]) {
-        let woken = call_next(&self.lock(), waiter, places, |_| true);
+        let woken = call_next(&self.lock(), waiter, places, false);
         woken.wake();
     }
 
-    /// The waiter has found nothing at these of its places: the next there may try, but for those
-    /// of its group.
-    pub fn pass_over(&self, waiter: &Arc<Waiter>, places: &[usize]) {
-        let woken = call_next(&self.lock(), waiter, places, |next| {
-            next.group.is_none() || next.group != waiter.group
-        });
-        woken.wake();
-    }
-
-    /// The waiter waits no longer. If it was its turn, the turn passes on.
-    pub fn remove(&self, waiter: &Arc<Waiter>) {
+    /// The waiter waits no longer. Where it is its turn, at these of its places and where it has not
+    /// heard of it yet, the turn passes on.
+    pub fn remove(&self, waiter: &Arc<Waiter>, places: &[usize]) {
         let mut lines = self.lock();
-        // Under the lock, so that no turn comes between this look and the end of its places.
-        let turns = waiter.take_turns();
+        // Under the lock, so that no turn, and nobody who waits for the same, comes between this
+        // look and the end of its places.
+        let mut turns = waiter.take_turns();
+        turns.extend(places);
         let woken = if fault!("a turn is lost with who leaves") {
             Woken::default()
         } else {
-            call_next(&lines, waiter, &turns, |_| true)
+            call_next(&lines, waiter, &turns, true)
         };
         for place in &waiter.places {
             if let Some(line) = lines.get_mut(&place.key) {
@@ -283,29 +308,39 @@ mod tests {
         !waiter.take_turns().is_empty()
     }
 
+    fn group(name: &str) -> Wanted {
+        Wanted::Group(name.as_bytes().into())
+    }
+
+    const ELEMENTS: Wanted = Wanted::Elements(Type::List);
+
     #[test]
     fn who_leaves_on_his_turn_passes_it_on() {
         let waiters = Waiters::new();
         let add = |names: &[&str]| {
             let keys = names.iter().map(|name| key(name)).collect();
-            waiters.add(keys, None, Waker::noop())
+            waiters.add(keys, ELEMENTS)
         };
         let first = add(&["l", "m"]);
         let (second, third) = (add(&["l"]), add(&["m"]));
         waiters.wake_all();
         assert!(!is_told(&second) && !is_told(&third));
-        waiters.remove(&first);
+        waiters.remove(&first, &[]);
         assert!(is_told(&second) && is_told(&third));
-        waiters.remove(&second);
+        waiters.remove(&second, &[]);
         assert!(!is_told(&third));
-        waiters.remove(&third);
+        let fourth = add(&["m"]);
+        waiters.remove(&third, &[0]);
+        assert!(is_told(&fourth));
+        waiters.remove(&fourth, &[]);
         assert!(waiters.is_empty() && waiters.lock().is_empty());
     }
 
     #[test]
     fn a_key_named_twice_is_one_place() {
         let waiters = Waiters::new();
-        let waiter = waiters.add(vec![key("l"), key("l")], None, Waker::noop());
+        let waiter = waiters.add(vec![key("l"), key("l")], ELEMENTS);
+        assert_eq!(waiter.take_turns(), [0]);
         waiters.pass_on(&waiter, &[0, 1]);
         assert!(!is_told(&waiter));
         waiters.wake_all();
@@ -313,10 +348,31 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_has_a_turn_where_nobody_waits_for_the_same() {
+        let waiters = Waiters::new();
+        let add = |names: &[&str], wanted| {
+            let keys = names.iter().map(|name| key(name)).collect();
+            waiters.add(keys, wanted).take_turns()
+        };
+        assert_eq!(add(&["l", "m"], ELEMENTS), [0, 1]);
+        assert_eq!(add(&["n", "l", "m"], ELEMENTS), [0]);
+        assert_eq!(add(&["l"], Wanted::Elements(Type::SortedSet)), [0]);
+        assert_eq!(add(&["l", "n"], group("g")), [0, 1]);
+        assert_eq!(add(&["l", "n"], group("h")), [0, 1]);
+        assert_eq!(add(&["l", "n"], group("g")), []);
+        assert_eq!(add(&["l"], Wanted::Shared), [0]);
+        assert_eq!(add(&["l"], Wanted::Shared), [0]);
+    }
+
+    #[test]
     fn who_reads_for_a_group_is_told_of_a_key_that_goes() {
         let waiters = Waiters::new();
-        let add = |group| waiters.add(vec![key("s")], group, Waker::noop());
-        let (first, second, third) = (add(None), add(Some(b"g")), add(Some(b"h")));
+        let add = |wanted| {
+            let waiter = waiters.add(vec![key("s")], wanted);
+            waiter.take_turns();
+            waiter
+        };
+        let (first, second, third) = (add(Wanted::Shared), add(group("g")), add(group("h")));
         let effect = |kind| Effect {
             sequence: 1,
             number: 1,
@@ -338,20 +394,26 @@ mod tests {
     }
 
     #[test]
-    fn who_finds_nothing_passes_its_group_over() {
+    fn a_turn_goes_past_those_before_whom_somebody_waits_for_the_same() {
         let waiters = Waiters::new();
-        let groups = [&b"g"[..], b"g", b"h", b"g"];
-        let all = groups.map(|group| waiters.add(vec![key("s")], Some(group), Waker::noop()));
-        let readers: Vec<_> = (0..2)
-            .map(|_| waiters.add(vec![key("s")], None, Waker::noop()))
-            .collect();
-        waiters.pass_over(&all[0], &[0]);
-        assert_eq!(all.each_ref().map(is_told), [false, false, true, false]);
-        waiters.pass_on(&all[0], &[0]);
-        assert!(is_told(&all[1]));
-        waiters.pass_over(&all[3], &[0]);
-        assert!(is_told(&readers[0]));
-        waiters.pass_over(&readers[0], &[0]);
-        assert!(is_told(&readers[1]));
+        let add = |wanted| {
+            let waiter = waiters.add(vec![key("s")], wanted);
+            waiter.take_turns();
+            waiter
+        };
+        let groups = ["g", "g", "h", "g", "h"].map(|name| add(group(name)));
+        let (reader, last) = (add(Wanted::Shared), add(Wanted::Shared));
+        let told = || groups.each_ref().map(is_told);
+        waiters.pass_on(&groups[0], &[0]);
+        assert_eq!(told(), [false, false, true, false, false]);
+        waiters.pass_on(&groups[2], &[0]);
+        assert_eq!(told(), [false; 5]);
+        assert!(is_told(&reader));
+        waiters.pass_on(&reader, &[0]);
+        assert!(is_told(&last));
+        waiters.remove(&groups[2], &[0]);
+        assert_eq!(told(), [false, false, false, false, true]);
+        waiters.remove(&groups[0], &[0]);
+        assert_eq!(told(), [false, true, false, false, false]);
     }
 }

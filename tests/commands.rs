@@ -12,6 +12,8 @@ mod admission;
 mod bitmap;
 #[path = "commands/blocking.rs"]
 mod blocking;
+#[path = "commands/blocking_order.rs"]
+mod blocking_order;
 #[path = "commands/client.rs"]
 mod client;
 #[path = "commands/config.rs"]

@@ -9,7 +9,7 @@ use darter_storage::{Escalation, Mode, Type};
 
 use super::retry::{KeptCommand, Retry, RetryProgress};
 use super::{Core, Pending, Step, dispatch};
-use crate::blocking::Waiter;
+use crate::blocking::{Waiter, Wanted};
 use crate::clients::Unblock;
 use crate::commands::args::{Args, KeptArguments};
 use crate::commands::command::{Group, flag};
@@ -24,12 +24,11 @@ pub(super) const UNBLOCKED: CommandError =
 struct Blocked {
     retry: Retry,
     keys: Vec<Vec<u8>>,
-    /// The group that it reads for. It runs again whatever its keys hold, to fail without a group.
-    group: Option<Vec<u8>>,
-    /// A place in the lines of its keys, once the stream of effects goes.
-    waiter: Option<Arc<Waiter>>,
-    /// The keys at which it is its turn, by their positions, in order. At first all, whether or not
-    /// somebody says so.
+    /// Whether it reads for a group. It runs again whatever its keys hold, to fail without one.
+    is_for_group: bool,
+    /// A place in the lines of its keys, from the beginning: others come behind it.
+    waiter: Arc<Waiter>,
+    /// The keys at which it is its turn, by their positions, in order.
     due: Vec<usize>,
     deadline: Option<Instant>,
     has_ended: bool,
@@ -44,9 +43,21 @@ pub(super) fn block(core: &mut Core, mut kept: KeptCommand, wait: Wait) -> Box<d
         .then(|| Instant::now().checked_add(Duration::from_millis(wait.timeout_ms)))
         .flatten();
     kept.is_waiting = true;
-    core.has_committed |= wait.group.is_some();
+    let is_for_group = wait.group.is_some();
+    core.has_committed |= is_for_group;
     core.services.interest.add();
     core.client.shared.take_unblock();
+    let wanted = match (wait.group, wanted_type(&kept)) {
+        (Some(group), _) => Wanted::Group(group.into()),
+        (None, Some(kind @ (Type::List | Type::SortedSet))) => Wanted::Elements(kind),
+        (None, _) => Wanted::Shared,
+    };
+    let keys = wait
+        .keys
+        .iter()
+        .map(|key| (kept.database, key.as_slice().into()));
+    let waiter = core.services.waiters.add(keys.collect(), wanted);
+    // Only now: who sees it wait comes behind it.
     core.client.shared.is_blocked.store(true, Ordering::SeqCst);
     let escalation = Escalation::new(&core.services.store);
     Box::new(Blocked {
@@ -55,13 +66,23 @@ pub(super) fn block(core: &mut Core, mut kept: KeptCommand, wait: Wait) -> Box<d
             escalation,
             waits_for_gate: false,
         },
-        due: (0..wait.keys.len()).collect(),
+        due: Vec::new(),
         keys: wait.keys,
-        group: wait.group,
-        waiter: None,
+        is_for_group,
+        waiter,
         deadline,
         has_ended: false,
     })
+}
+
+/// What its keys must hold that there is something to take.
+fn wanted_type(kept: &KeptCommand) -> Option<Type> {
+    match kept.command.group {
+        Group::List => Some(Type::List),
+        Group::SortedSet => Some(Type::SortedSet),
+        Group::Stream => Some(Type::Stream),
+        _ => None,
+    }
 }
 
 impl Blocked {
@@ -69,10 +90,7 @@ impl Blocked {
         if !std::mem::replace(&mut self.has_ended, true) {
             // It may have been woken for several keys, has taken from one at most, and may have
             // committed nothing that would wake the next.
-            if let Some(waiter) = self.waiter.take() {
-                core.services.waiters.pass_on(&waiter, &self.due);
-                core.services.waiters.remove(&waiter);
-            }
+            core.services.waiters.remove(&self.waiter, &self.due);
             core.client.shared.is_blocked.store(false, Ordering::SeqCst);
             core.services.interest.remove();
         }
@@ -84,11 +102,8 @@ impl Blocked {
     /// have nothing to take either.
     fn look(&mut self, core: &Core) {
         let kept = &self.retry.kept;
-        let wanted = match kept.command.group {
-            Group::List => Type::List,
-            Group::SortedSet => Type::SortedSet,
-            Group::Stream if self.group.is_none() => Type::Stream,
-            _ => return,
+        let Some(wanted) = wanted_type(kept).filter(|_| !self.is_for_group) else {
+            return;
         };
         let transaction = core.services.store.begin(Mode::Direct);
         let mut others = Vec::new();
@@ -100,9 +115,7 @@ impl Blocked {
             }
             false
         });
-        if let Some(waiter) = &self.waiter {
-            core.services.waiters.pass_on(waiter, &others);
-        }
+        core.services.waiters.pass_on(&self.waiter, &others);
     }
 
     /// Whether nobody else gets what it takes.
@@ -111,15 +124,23 @@ impl Blocked {
         matches!(group, Group::List | Group::SortedSet)
     }
 
-    /// Its arguments, naming no list or sorted set at which it is not its turn: from there others
-    /// take before it. In their places stands one at which it is.
+    /// Its arguments, naming no key at which it is not its turn: from there others take before it.
+    /// In the places of lists and sorted sets stands one at which it is; streams are left out.
     fn arguments_of_turn(&self) -> Option<KeptArguments> {
-        if !self.takes() || self.due.len() == self.keys.len() {
+        if !self.takes() && !self.is_for_group || self.due.len() == self.keys.len() {
             return None;
         }
         let command = self.retry.kept.command;
         let mut all = self.retry.kept.arguments.to_vec();
         let positions = command.keys.positions(&Args::new(&all))?;
+        if self.is_for_group {
+            // All keys, then as many IDs, stand at the end.
+            let keys = self.due.iter().map(|at| positions[*at]);
+            let ids = keys.clone().map(|position| position + self.keys.len());
+            let streams: Vec<_> = keys.chain(ids).map(|position| all[position]).collect();
+            all.truncate(*positions.first()?);
+            return Some(all.into_iter().chain(streams).collect());
+        }
         let first = self.keys[*self.due.first()?].as_slice();
         for (at, position) in positions.into_iter().enumerate() {
             if self.due.binary_search(&at).is_err() {
@@ -145,25 +166,6 @@ impl Blocked {
         let command = self.retry.kept.command;
         command.has(flag::DENYOOM) && core.services.config.is_out_of_memory()
     }
-
-    /// Whether it stands in its lines.
-    fn is_in_line(&mut self, core: &Core, waker: &Waker) -> bool {
-        if self.waiter.is_some() {
-            return true;
-        }
-        if !core.services.interest.poll_active(waker) {
-            return false;
-        }
-        let database = self.retry.kept.database;
-        let keys = self
-            .keys
-            .iter()
-            .map(|key| (database, key.as_slice().into()))
-            .collect();
-        let group = self.group.as_deref();
-        self.waiter = Some(core.services.waiters.add(keys, group, waker));
-        true
-    }
 }
 
 impl Pending for Blocked {
@@ -180,13 +182,13 @@ impl Pending for Blocked {
             }
             None => {}
         }
-        if self.is_in_line(core, waker) {
-            if let Some(waiter) = &self.waiter {
-                waiter.set_waker(waker);
-                self.due.extend(core.services.waiters.take_turns(waiter));
-                self.due.sort_unstable();
-                self.due.dedup();
-            }
+        self.waiter.set_waker(waker);
+        // Until the stream of effects goes nobody is told of what comes.
+        if core.services.interest.poll_active(waker) {
+            self.due
+                .extend(core.services.waiters.take_turns(&self.waiter));
+            self.due.sort_unstable();
+            self.due.dedup();
             self.look(core);
             if !self.due.is_empty() && self.is_out_of_memory(core) {
                 dispatch::fail(core, &CommandError::OutOfMemory, output);
@@ -202,8 +204,8 @@ impl Pending for Blocked {
                         output.truncate(before);
                         let due = std::mem::take(&mut self.due);
                         // Those behind have nothing to take either, unless they read.
-                        if let Some(waiter) = self.waiter.as_ref().filter(|_| !self.takes()) {
-                            core.services.waiters.pass_over(waiter, &due);
+                        if !self.takes() {
+                            core.services.waiters.pass_on(&self.waiter, &due);
                         }
                     }
                 }

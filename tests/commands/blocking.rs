@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use crate::support::client::{Client, Reply, fields};
 use crate::support::server::Server;
 
-fn client(server: &Server) -> Client {
+pub(crate) fn client(server: &Server) -> Client {
     Client::connect(server.address)
 }
 
 /// Returns when so many clients stand in the lines of their keys.
-fn wait_for_waiters(server: &Server, count: usize) {
+pub(crate) fn wait_for_waiters(server: &Server, count: usize) {
     let until = Instant::now() + Duration::from_secs(10);
     while server.services.waiters.len() != count {
         assert!(Instant::now() < until, "{count} clients wait");
@@ -19,7 +19,7 @@ fn wait_for_waiters(server: &Server, count: usize) {
 }
 
 /// A client that waits, after those who wait already.
-fn blocked(server: &Server, line: &str) -> Client {
+pub(crate) fn blocked(server: &Server, line: &str) -> Client {
     let before = server.services.waiters.len();
     let mut client = client(server);
     client.send(&line.split_whitespace().collect::<Vec<_>>());
@@ -269,7 +269,7 @@ fn all_readers_of_a_stream_get_what_is_added() {
 }
 
 /// A client that waits, as `consumer`, for new entries of `s` for the group `g`.
-fn blocked_consumer(server: &Server, consumer: &str) -> Client {
+pub(crate) fn blocked_consumer(server: &Server, consumer: &str) -> Client {
     let line = format!("XREADGROUP GROUP g {consumer} COUNT 1 BLOCK 0 STREAMS s >");
     blocked(server, &line)
 }
