@@ -1,6 +1,6 @@
 //! Ranges of keys, in key order: what no hash table has.
 
-use darter_storage::prefix_end;
+use darter_storage::{ValueRef, prefix_end};
 
 use super::args::Args;
 use super::command::{Command, Group, flag};
@@ -159,11 +159,10 @@ fn key_range(view: &mut View<'_>, args: &Args<'_>, reply: &mut dyn Reply) -> Don
     reply.map(found.len());
     for key in &found {
         reply.bulk(key);
-        match view.string(key) {
-            Ok(Some(value)) => write_string(value, reply),
+        match view.get_unnamed(key)? {
+            Some(ValueRef::String(value)) => write_string(value, reply),
             // As in MGET: what is no string has no value here.
-            Ok(None) | Err(CommandError::WrongType) => reply.null(),
-            Err(error) => return Err(error),
+            _ => reply.null(),
         }
     }
     Ok(())

@@ -28,7 +28,8 @@ pub const HUGE_READ_BYTES: usize = 16 << 20;
 /// Elements of a result that may be made without one.
 const ELEMENTS_BETWEEN_CHECKS: usize = 4096;
 
-/// Who says which keys may be read that no argument names: those that SORT makes of patterns.
+/// Who says which keys may be read that no argument names: those that SORT makes of patterns, and
+/// those that KEYRANGE finds.
 pub trait KeyRules {
     /// Asked before such a key is read.
     ///

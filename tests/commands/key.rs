@@ -406,3 +406,32 @@ fn ranges_of_keys_are_in_key_order() {
         "(ERR value is out of range, must be positive); (ERR syntax error); (ERR syntax error)",
     );
 }
+
+/// That a key is there may be asked without naming it, what it holds may not.
+#[test]
+fn a_script_reads_the_values_of_a_range_that_it_declares_or_may_use() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("MSET a 1 b 2");
+    let read = "return redis.call('KEYRANGE', '-', '+', 'WITHVALUES')";
+    let direct = format!("#!lua flags=disable-atomicity\n{read}");
+    for (command, body) in [("EVAL", read), ("EVAL", &direct), ("EVAL_RO", read)] {
+        let refused = client.call(&[command, body, "1", "a"]).render();
+        let refusal = "(ERR script tried accessing undeclared key, key: b, command: KEYRANGE";
+        assert!(refused.starts_with(refusal), "{body}: {refused}");
+        let declared = client.call(&[command, body, "2", "a", "b"]);
+        assert_eq!(declared.render(), "[a '1' b '2']", "{body}");
+    }
+    for flags in ["allow-undeclared-keys", "optimistic-undeclared-keys"] {
+        let script = format!("#!lua flags={flags}\n{read}");
+        let reply = client.call(&["EVAL", &script, "0"]);
+        assert_eq!(reply.render(), "[a '1' b '2']", "{flags}");
+    }
+    let keys = "return redis.call('KEYRANGE', '-', '+')";
+    assert_eq!(client.call(&["EVAL", keys, "0"]).render(), "[a b]");
+    let explained = client.call(&["SCRIPT", "EXPLAIN", read, "1", "a"]).render();
+    assert!(
+        explained.contains("it uses undeclared keys: b"),
+        "{explained}"
+    );
+}
