@@ -11,6 +11,7 @@ use crate::client_memory::{Charge, ClientMemory};
 use crate::fault::fault;
 use crate::resp::encode::Protocol;
 use crate::services::Services;
+use crate::system_time::now_ms;
 
 use running_scripts::RunningScripts;
 pub use running_scripts::{Killed, RunningFunction};
@@ -151,8 +152,11 @@ pub struct SharedClient {
     pub local_address: String,
     /// When it came, in milliseconds since 1970.
     pub created_ms: u64,
-    /// When it last sent a command, in milliseconds since 1970.
+    /// When it last sent something or was answered, in milliseconds since 1970.
     pub active_ms: AtomicU64,
+    /// Whether a command of it is not done yet, for whatever reason. Ends only once it counts as
+    /// active.
+    pub is_suspended: AtomicBool,
     /// Its selected database.
     pub database: AtomicUsize,
     /// Names it has given itself.
@@ -215,6 +219,7 @@ impl SharedClient {
             local_address,
             created_ms: now_ms,
             active_ms: AtomicU64::new(now_ms),
+            is_suspended: AtomicBool::new(false),
             database: AtomicUsize::new(0),
             names: Mutex::default(),
             is_blocked: AtomicBool::new(false),
@@ -348,9 +353,9 @@ pub enum Pause {
 pub struct Clients {
     next_id: AtomicU64,
     all: Mutex<BTreeMap<u64, Arc<SharedClient>>>,
-    /// Until when, in milliseconds since 1970, and what; 0 = nothing is paused.
-    paused_until_ms: AtomicU64,
-    pauses_all: AtomicBool,
+    /// Until when, in milliseconds since 1970, and in the lowest bit whether everything; 0: nothing
+    /// is paused. One word, so that no two who change it at once make a third of it.
+    pause: AtomicU64,
     paused: Mutex<Vec<Waker>>,
     pub(crate) memory: ClientMemory,
 }
@@ -367,8 +372,7 @@ impl Clients {
         Clients {
             next_id: AtomicU64::new(1),
             all: Mutex::default(),
-            paused_until_ms: AtomicU64::new(0),
-            pauses_all: AtomicBool::new(false),
+            pause: AtomicU64::new(0),
             paused: Mutex::default(),
             memory: ClientMemory::default(),
         }
@@ -442,22 +446,30 @@ impl Clients {
     }
 
     /// Lets commands wait for a time. A pause that still goes on is made longer and wider.
-    pub fn pause(&self, now_ms: u64, timeout_ms: u64, what: Pause) {
-        let before_ms = self.paused_until_ms.load(Ordering::SeqCst);
-        if before_ms <= now_ms {
+    pub fn pause(&self, timeout_ms: u64, what: Pause) {
+        let now_ms = now_ms();
+        let until_ms = now_ms.saturating_add(timeout_ms).min(u64::MAX >> 1);
+        let wanted = until_ms << 1 | u64::from(what == Pause::All);
+        let change = |before: u64| {
             // It may be over without anybody having come to see.
-            self.pauses_all.store(false, Ordering::SeqCst);
-        }
-        let until_ms = now_ms.saturating_add(timeout_ms).max(before_ms);
-        self.pauses_all
-            .fetch_or(what == Pause::All, Ordering::SeqCst);
-        self.paused_until_ms.store(until_ms, Ordering::SeqCst);
+            let goes_on = before >> 1 > now_ms;
+            Some(match goes_on {
+                true => before.max(wanted) | (before | wanted) & 1,
+                false => wanted,
+            })
+        };
+        let _ = self
+            .pause
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, change);
     }
 
     /// Lets them go on.
     pub fn unpause(&self) {
-        self.paused_until_ms.store(0, Ordering::SeqCst);
-        self.pauses_all.store(false, Ordering::SeqCst);
+        self.pause.store(0, Ordering::SeqCst);
+        self.wake_paused();
+    }
+
+    fn wake_paused(&self) {
         let waiting = std::mem::take(&mut *lock(&self.paused));
         for waker in waiting {
             waker.wake();
@@ -466,16 +478,23 @@ impl Clients {
 
     /// Until when a command must wait, in milliseconds since 1970; `None` if it may run.
     #[inline]
-    pub fn paused_until_ms(&self, may_write: bool, now_ms: u64) -> Option<u64> {
-        let until_ms = self.paused_until_ms.load(Ordering::SeqCst);
-        if until_ms == 0 {
-            return None;
+    pub fn paused_until_ms(&self, may_write: bool) -> Option<u64> {
+        loop {
+            let pause = self.pause.load(Ordering::SeqCst);
+            if pause == 0 {
+                return None;
+            }
+            if now_ms() < pause >> 1 {
+                return (may_write || pause & 1 != 0).then_some(pause >> 1);
+            }
+            // But for one that has begun since.
+            let ended = self
+                .pause
+                .compare_exchange(pause, 0, Ordering::SeqCst, Ordering::SeqCst);
+            if ended.is_ok() {
+                self.wake_paused();
+            }
         }
-        if now_ms >= until_ms {
-            self.unpause();
-            return None;
-        }
-        (may_write || self.pauses_all.load(Ordering::SeqCst)).then_some(until_ms)
     }
 
     /// Wakes `waker` when the pause is ended early.

@@ -11,6 +11,7 @@ use super::error::CommandError;
 use super::table;
 use crate::clients::{Context, Pause, ReplyMode, SharedClient, Unblock};
 use crate::resp::reply::Reply;
+use crate::system_time::now_ms;
 
 /// The commands of this family.
 pub const COMMANDS: &[Command] = &[Command::container("CLIENT", Group::Connection, SUBCOMMANDS)
@@ -244,7 +245,7 @@ fn info(
     _: &Args<'_>,
     reply: &mut dyn Reply,
 ) -> Result<(), CommandError> {
-    let text = describe(&context.client.shared, context.services.store.now_ms());
+    let text = describe(&context.client.shared, now_ms());
     reply.verbatim("txt", format!("{text}\n").as_bytes());
     Ok(())
 }
@@ -293,7 +294,7 @@ fn list(
     } else {
         return Err(CommandError::Syntax);
     };
-    let now_ms = context.services.store.now_ms();
+    let now_ms = now_ms();
     let lines: Vec<String> = all.iter().map(|client| describe(client, now_ms)).collect();
     let text: String = lines
         .iter()
@@ -408,7 +409,7 @@ fn kill(
         return Ok(());
     }
     let filter = Filter::parse(args)?;
-    let (own, now_ms) = (context.client.shared.id, context.services.store.now_ms());
+    let (own, now_ms) = (context.client.shared.id, now_ms());
     let found: Vec<_> = all
         .iter()
         .filter(|client| filter.takes(client, own, now_ms))
@@ -439,8 +440,7 @@ fn pause(
         .map_err(|_| CommandError::text("ERR timeout is not an integer or out of range"))?;
     let timeout_ms =
         u64::try_from(timeout_ms).map_err(|_| CommandError::text("ERR timeout is negative"))?;
-    let now_ms = context.services.store.now_ms();
-    context.services.clients.pause(now_ms, timeout_ms, what);
+    context.services.clients.pause(timeout_ms, what);
     reply.status("OK");
     Ok(())
 }

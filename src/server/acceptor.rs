@@ -19,6 +19,7 @@ use super::Listen;
 use super::worker::{Arrival, Socket, Worker};
 use crate::fault::fault;
 use crate::services::Services;
+use crate::system_time::now_ms;
 
 const BACKLOG: i32 = 511;
 /// What the system may keep of a connection's replies before it has sent them (what was sent, and not
@@ -231,8 +232,7 @@ fn hand_over(
     local_address: String,
 ) {
     services.stats.connections.fetch_add(1, Ordering::Relaxed);
-    let now_ms = services.store.now_ms();
-    let client = services.clients.add(address, local_address, now_ms);
+    let client = services.clients.add(address, local_address, now_ms());
     if let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) {
         worker.hand_over(Arrival { socket, client });
     }

@@ -21,6 +21,7 @@ use crate::fault::fault;
 use crate::services::Services;
 use crate::session::{Progress, Session, kept_gate};
 use crate::stats::{ThreadStats, count};
+use crate::system_time::now_ms;
 use crate::wakers::wake_after_sockets;
 
 /// Bytes read at once.
@@ -105,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
                 Poll::Ready(Ok(sent)) => {
                     count(&self.stats.output_bytes, sent as u64);
                     self.sent += sent;
-                    if self.session.is_within_reply() {
+                    if self.session.is_within_reply() || sent >= *SEND_BYTES.start() {
                         self.note_active();
                     }
                     if was_slow && self.sent < self.session.output.len() {
@@ -268,11 +269,22 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
         Step::Again
     }
 
+    /// Lets others know whether a command is not done yet. Who has waited for its end is not idle.
+    fn show_suspended(&self) {
+        let shared = self.session.shared();
+        let is_suspended = self.session.is_suspended();
+        // Relaxed: this task alone changes it.
+        if shared.is_suspended.load(Ordering::Relaxed) != is_suspended {
+            self.note_active();
+            shared.is_suspended.store(is_suspended, Ordering::SeqCst);
+        }
+    }
+
     /// The client is not idle.
     fn note_active(&self) {
-        let now_ms = self.services.store.now_ms();
         let shared = self.session.shared();
-        shared.active_ms.store(now_ms, Ordering::Relaxed);
+        // Relaxed: who sees `is_suspended` end sees what stands before it.
+        shared.active_ms.store(now_ms(), Ordering::Relaxed);
     }
 
     fn take(&mut self, received: &[u8]) {
@@ -323,6 +335,7 @@ impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> Connection<S> {
         // Relaxed: shown to people, nothing depends on it.
         let shared = self.session.shared();
         shared.input_bytes.store(waiting, Ordering::Relaxed);
+        self.show_suspended();
         self.charge();
         match progress {
             Progress::Idle if self.has_ended => Step::Over,

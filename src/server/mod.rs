@@ -21,6 +21,7 @@ use crate::collection::{self, Fall};
 use crate::interest::Interest;
 use crate::memory;
 use crate::services::Services;
+use crate::system_time::now_ms;
 use crate::watchdog::Watchdog;
 
 use worker::Worker;
@@ -167,12 +168,15 @@ fn close_idle(services: &Services) {
     if timeout_s == 0 {
         return;
     }
-    let now_ms = services.store.now_ms();
+    let now_ms = now_ms();
     for client in services.clients.all() {
-        let idle_ms = now_ms.saturating_sub(client.active_ms.load(Ordering::Relaxed));
-        let is_waiting = client.is_blocked.load(Ordering::Relaxed)
+        // Before the look at when it was active: what it waits for ends behind that.
+        let is_waiting = client.is_suspended.load(Ordering::SeqCst)
+            || client.is_blocked.load(Ordering::SeqCst)
             || client.subscriptions() > 0
+            || client.is_monitor.load(Ordering::Relaxed)
             || client.is_in_script();
+        let idle_ms = now_ms.saturating_sub(client.active_ms.load(Ordering::Relaxed));
         if !is_waiting && idle_ms > timeout_s * 1000 {
             client.kill();
         }

@@ -9,6 +9,7 @@ use crate::commands::args::Args;
 use crate::commands::command::{Command, Control, Run};
 use crate::commands::table::Entry;
 use crate::fault::fault;
+use crate::system_time::now_ms;
 
 /// What may write waits, or everything.
 pub(super) fn paused(core: &Core, entry: Entry, args: &Args<'_>) -> Option<Box<dyn Pending>> {
@@ -21,7 +22,7 @@ pub(super) fn paused(core: &Core, entry: Entry, args: &Args<'_>) -> Option<Box<d
     let until_ms = paused_until(core, entry)?;
     Some(Box::new(Paused {
         item: Item::new(entry, args),
-        until: instant_of(core, until_ms),
+        until: instant_of(until_ms),
         until_ms,
         waker: None,
     }))
@@ -43,14 +44,11 @@ pub(super) fn paused_until(core: &Core, entry: Entry) -> Option<u64> {
         }),
         _ => may_write(entry.command),
     };
-    core.services
-        .clients
-        .paused_until_ms(may_write, core.services.store.now_ms())
+    core.services.clients.paused_until_ms(may_write)
 }
 
-/// When the store's clock will say so, if nobody stops it.
-fn instant_of(core: &Core, at_ms: u64) -> Instant {
-    let wait_ms = at_ms.saturating_sub(core.services.store.now_ms());
+fn instant_of(at_ms: u64) -> Instant {
+    let wait_ms = at_ms.saturating_sub(now_ms());
     Instant::now() + Duration::from_millis(wait_ms)
 }
 
@@ -58,7 +56,7 @@ fn instant_of(core: &Core, at_ms: u64) -> Instant {
 struct Paused {
     item: Item,
     until: Instant,
-    /// The same on the store's clock, which may stand still meanwhile.
+    /// The same by the system's clock, which somebody may set.
     until_ms: u64,
     /// The one that is woken if it ends early.
     waker: Option<Waker>,
@@ -72,7 +70,7 @@ impl Pending for Paused {
             // It has been made longer, or another one has begun.
             if until_ms != self.until_ms {
                 self.until_ms = until_ms;
-                self.until = instant_of(core, until_ms);
+                self.until = instant_of(until_ms);
             }
             if Instant::now() < self.until {
                 return Step::Waits;
@@ -112,12 +110,7 @@ mod tests {
     #[test]
     fn what_waits_for_a_pause_waits_also_for_what_it_is_made_longer_by() {
         let site = Site::new();
-        let pause = |timeout_ms| {
-            let now_ms = site.services.store.now_ms();
-            site.services
-                .clients
-                .pause(now_ms, timeout_ms, Pause::Writes);
-        };
+        let pause = |timeout_ms| site.services.clients.pause(timeout_ms, Pause::Writes);
         let mut client = site.connect();
         // Whoever loses the processor for as long as that has not been paused.
         let waits = (0..100).any(|_| {
@@ -145,8 +138,7 @@ mod tests {
     #[test]
     fn who_is_paused_is_known_once_and_no_longer_than_it_is_there() {
         let site = Site::new();
-        let now_ms = site.services.store.now_ms();
-        site.services.clients.pause(now_ms, 60_000, Pause::All);
+        site.services.clients.pause(60_000, Pause::All);
         let nobody = Arc::new(Nobody);
         let waker = Waker::from(Arc::clone(&nobody));
         let count = Arc::strong_count(&nobody);

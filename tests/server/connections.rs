@@ -334,6 +334,91 @@ fn an_idle_client_is_closed_and_a_busy_one_is_not() {
     assert_eq!(subscriber.read().render(), "[message news x]");
 }
 
+const ENDLESS: &str =
+    "#!lua flags=allow-undeclared-keys\nredis.call('SET', 'e', 'v') while true do end";
+
+/// However long its command has taken, and whatever for.
+#[test]
+fn who_has_waited_for_a_reply_is_not_idle() {
+    const LONGER: Duration = Duration::from_millis(2_600);
+    let server = with_options(&[("timeout", "2")]);
+    // By then it would be closed.
+    let look = || std::thread::sleep(Duration::from_millis(300));
+    let mut monitor = Client::connect(server.address);
+    monitor.run("MONITOR");
+    let mut blocked = Client::connect(server.address);
+    blocked.send(&["BLPOP", "k", "2.6"]);
+    until(|| server.services.waiters.len() == 1);
+    let mut paused = Client::connect(server.address);
+    paused.run("CLIENT PAUSE 2600 WRITE");
+    paused.send(&["SET", "k", "v"]);
+    assert_eq!(blocked.read().render(), "nil");
+    assert_eq!(paused.read().render(), "OK");
+    look();
+    for client in [&mut blocked, &mut paused] {
+        assert_eq!(client.run("ECHO here").render(), "here");
+    }
+    while !monitor.read().render().contains("here") {}
+
+    // While such a script runs the store's time stands still.
+    let mut script = Client::connect(server.address);
+    script.send(&["EVAL", ENDLESS, "0"]);
+    let mut other = Client::connect(server.address);
+    until(|| {
+        other
+            .run("INFO scripts")
+            .render()
+            .contains("suspended_scripts:1")
+    });
+    let mut behind = Client::connect(server.address);
+    behind.send(&["SET", "e", "w"]);
+    std::thread::sleep(LONGER);
+    let mut killer = Client::connect(server.address);
+    assert_eq!(killer.run("SCRIPT KILL").render(), "OK");
+    assert!(script.read().render().contains("killed"));
+    assert_eq!(behind.read().render(), "OK");
+    look();
+    for client in [&mut script, &mut behind, &mut killer] {
+        assert_eq!(client.run("PING").render(), "PONG");
+    }
+}
+
+#[test]
+fn a_pause_that_begins_while_time_stands_still_is_as_long_as_asked() {
+    let server = Server::start();
+    let mut other = Client::connect(server.address);
+    let mut script = Client::connect(server.address);
+    script.send(&["EVAL", ENDLESS, "0"]);
+    std::thread::sleep(Duration::from_millis(1_000));
+    let began = Instant::now();
+    other.run("CLIENT PAUSE 900 WRITE");
+    assert_eq!(other.run("SCRIPT KILL").render(), "OK");
+    assert!(script.read().render().contains("killed"));
+    assert_eq!(other.run("SET k v").render(), "OK");
+    assert!(began.elapsed() >= Duration::from_millis(900));
+}
+
+/// As compatibility.md says: only what begins then waits.
+#[test]
+fn what_has_begun_before_a_pause_goes_on() {
+    let server = Server::start();
+    let mut other = Client::connect(server.address);
+    let mut script = Client::connect(server.address);
+    let body = "#!lua flags=disable-atomicity\nredis.call('SET', KEYS[1], 'v') \
+                local till = redis.call('TIME')[1] + 2 \
+                repeat until redis.call('TIME')[1] + 0 >= till \
+                return redis.call('APPEND', KEYS[1], 'w')";
+    script.send(&["EVAL", body, "1", "k"]);
+    until(|| other.run("GET k").render() == "v");
+    assert_eq!(other.run("CLIENT PAUSE 60000 WRITE").render(), "OK");
+    let mut paused = Client::connect(server.address);
+    paused.send(&["SET", "l", "v"]);
+    assert_eq!(script.read().render(), "2");
+    assert_eq!(other.run("MGET k l").render(), "[vw nil]");
+    assert_eq!(other.run("CLIENT UNPAUSE").render(), "OK");
+    assert_eq!(paused.read().render(), "OK");
+}
+
 /// A blocked client's end, and what it waits for, come while the only thread is busy: what is there to
 /// be taken is for somebody who is there.
 #[test]
