@@ -223,9 +223,28 @@ impl Converter<'_> {
         }
     }
 
+    /// Writes the table on top of the stack as a map or a set. No garbage is collected meanwhile: what
+    /// a weak table holds would be counted and then be gone.
+    ///
     /// # Safety
     /// As for `table`.
     unsafe fn pairs(&mut self, depth: usize, with_values: bool) -> Option<()> {
+        // SAFETY: the caller's promise; neither call raises or collects anything.
+        unsafe {
+            let collects = ffi::lua_gc(self.lua, ffi::LUA_GCISRUNNING) != 0;
+            if !collects {
+                return self.counted_pairs(depth, with_values);
+            }
+            ffi::lua_gc(self.lua, ffi::LUA_GCSTOP);
+            let written = self.counted_pairs(depth, with_values);
+            ffi::lua_gc(self.lua, ffi::LUA_GCRESTART);
+            written
+        }
+    }
+
+    /// # Safety
+    /// As for `table`.
+    unsafe fn counted_pairs(&mut self, depth: usize, with_values: bool) -> Option<()> {
         let lua = self.lua;
         // SAFETY: the caller's promise; the table is not changed while it is walked (the values
         // are converted without changing keys in place).

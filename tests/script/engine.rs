@@ -272,3 +272,20 @@ fn a_result_can_be_read_only_when_there_is_one() {
     run.write_result(&mut recorder);
     assert_eq!(recorder.words, ["-ERR the script has not finished"]);
 }
+
+#[test]
+fn a_weak_table_has_as_many_elements_as_it_says() {
+    let mut engine = Engine::new().unwrap();
+    let mut evaluate = |body: &str| finish(&mut start(&mut engine, body), &mut TestHost::default());
+    // A collection falls between its count and its elements for a few of these at most.
+    for count in 1740..1780 {
+        let body = format!(
+            "local weak = setmetatable({{}}, {{__mode = 'v'}}) \
+             for i = 1, {count} do weak['k' .. i] = {{i}} end return {{map = weak}}"
+        );
+        let reply = evaluate(&body);
+        let announced = reply[1..].split(' ').next().unwrap();
+        let found = reply.matches("$k").count();
+        assert_eq!(announced, found.to_string(), "{count}");
+    }
+}
