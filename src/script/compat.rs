@@ -1,4 +1,5 @@
-//! Functions of Lua 5.1 that Lua 5.4 lacks and that are not written in Lua (see prelude.lua).
+//! Functions of Lua 5.1 that Lua 5.4 lacks, or reads otherwise, and that are not written in Lua (see
+//! prelude.lua).
 
 use std::ffi::c_int;
 
@@ -8,7 +9,7 @@ use super::call::draw;
 use super::error::Failure;
 use super::number;
 use super::random::Random;
-use super::trampoline::{Frame, Function};
+use super::trampoline::{Frame, Function, push_with_second};
 
 pub(super) const MATH: &[(&str, Function)] = &[
     ("random", random),
@@ -129,6 +130,56 @@ unsafe extern "C" {
     fn c_ldexp(mantissa: f64, exponent: c_int) -> f64;
     #[link_name = "frexp"]
     fn c_frexp(value: f64, exponent: *mut c_int) -> f64;
+}
+
+/// Puts a `tonumber` that takes bases as in Lua 5.1 in the place of Lua's own.
+///
+/// # Safety
+/// As for `sandbox::open`, and the base library is open.
+pub(super) unsafe fn install_tonumber(lua: *mut ffi::lua_State) {
+    // SAFETY: the caller's promise; Lua's own is a C function without upvalues.
+    unsafe {
+        ffi::lua_getglobal(lua, c"tonumber".as_ptr());
+        push_with_second(lua, number_of_base);
+        ffi::lua_setglobal(lua, c"tonumber".as_ptr());
+    }
+}
+
+/// With base 10 whatever `tonumber` takes without a base; with another one what C's `strtoul` reads.
+fn number_of_base(frame: &mut Frame) -> Result<c_int, Failure> {
+    let base = frame.integer_argument(2)?;
+    if base == 10 {
+        if frame.number(1).is_some() {
+            frame.make_number(1);
+            // SAFETY: the argument exists; LUA_MINSTACK leaves a slot.
+            unsafe { ffi::lua_pushvalue(frame.lua, 1) };
+        } else {
+            frame.push_nil();
+        }
+        return Ok(1);
+    }
+    let text = frame.string_argument(1)?;
+    let base = c_int::try_from(base)
+        .ok()
+        .filter(|base| (2..=36).contains(base));
+    let Some(base) = base else {
+        return Err(frame.argument_error(2, "base out of range"));
+    };
+    let start = text.as_ptr().cast();
+    let mut end = std::ptr::null_mut();
+    // SAFETY: Lua ends its strings with NUL, so strtoul stops within the text.
+    let value = unsafe { libc::strtoul(start, &mut end, base) };
+    let length = (end as usize).wrapping_sub(start as usize);
+    let is_space = |byte: &&u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let behind = text.iter().skip(length).find(|byte| !is_space(byte));
+    if length == 0 || !matches!(behind, None | Some(0)) {
+        frame.push_nil();
+    } else if let Ok(integer) = i64::try_from(value) {
+        frame.push_integer(integer);
+    } else {
+        frame.push_number(value as f64);
+    }
+    Ok(1)
 }
 
 /// Processor time of the process in seconds.

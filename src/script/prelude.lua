@@ -7,7 +7,7 @@ local native = ...
 local lua = _G
 local setmetatable, next, type, error, select = setmetatable, next, type, error, select
 local rawget, tostring, tonumber = rawget, tostring, tonumber
-local assert, load, pcall, collectgarbage = assert, load, pcall, collectgarbage
+local load, pcall, collectgarbage = load, pcall, collectgarbage
 local floor, tointeger = math.floor, math.tointeger
 
 local function refuse_write()
@@ -70,8 +70,13 @@ end
 -- The message gets a position, as in Lua 5.1.
 function globals.assert(...)
   local condition, message = ...
-  if condition or select("#", ...) == 0 then
-    return assert(...)
+  if condition then
+    return ...
+  elseif select("#", ...) == 0 then
+    error("bad argument #1 to 'assert' (value expected)", 2)
+  end
+  if type(message) == "number" then
+    message = tostring(message)
   end
   error(message == nil and "assertion failed!" or message, 2)
 end
@@ -104,7 +109,16 @@ end
 local table = pick(lua.table, "concat insert move pack remove sort unpack")
 globals.unpack = table.unpack
 
+-- Raised where the script calls the function of this name.
+local function expect(kind, value, position, name)
+  if type(value) ~= kind then
+    local reason = kind .. " expected, got " .. type(value)
+    error("bad argument #" .. position .. " to '" .. name .. "' (" .. reason .. ")", 3)
+  end
+end
+
 function table.getn(list)
+  expect("table", list, 1, "getn")
   return #list
 end
 
@@ -113,6 +127,7 @@ function table.setn()
 end
 
 function table.maxn(list)
+  expect("table", list, 1, "maxn")
   local largest = 0
   for key in next, list do
     if type(key) == "number" and key > largest then
@@ -123,6 +138,8 @@ function table.maxn(list)
 end
 
 function table.foreach(list, visit)
+  expect("table", list, 1, "foreach")
+  expect("function", visit, 2, "foreach")
   for key, value in next, list do
     local result = visit(key, value)
     if result ~= nil then
@@ -132,6 +149,8 @@ function table.foreach(list, visit)
 end
 
 function table.foreachi(list, visit)
+  expect("table", list, 1, "foreachi")
+  expect("function", visit, 2, "foreachi")
   for position = 1, #list do
     local result = visit(position, list[position])
     if result ~= nil then

@@ -36,6 +36,7 @@ pub(super) unsafe fn open(lua: *mut ffi::lua_State) -> Result<(), String> {
     unsafe {
         open_lua_libraries(lua);
         gsub::install(lua);
+        compat::install_tonumber(lua);
         let status = load_prelude(lua);
         let mut result = status;
         if status == ffi::LUA_OK {

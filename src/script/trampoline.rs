@@ -1,7 +1,7 @@
 //! The one way from Lua into Rust.
 //!
-//! Every Rust function that a script can reach is a Lua closure over `trampoline`, or over `prepared`,
-//! which ends with one of Lua's own, with a pointer to the function as its first upvalue. So each one runs unpreempted, its panics end the run, its
+//! Every Rust function that a script can reach is a Lua closure over `trampoline`, or over `prepared`
+//! or `with_second`, which end with one of Lua's own, with a pointer to the function as its first upvalue. So each one runs unpreempted, its panics end the run, its
 //! values are dropped before Lua goes on or the fiber is suspended, and an end of the slice or of
 //! the memory that happened meanwhile is noticed.
 
@@ -50,6 +50,34 @@ pub(super) unsafe fn push_prepared(lua: *mut ffi::lua_State, prepare: Function) 
         ffi::lua_pushlightuserdata(lua, prepare as *mut c_void);
         ffi::lua_rotate(lua, -2, 1);
         ffi::lua_pushcclosure(lua, prepared, 2);
+    }
+}
+
+/// Takes the C function on top of the stack, which has no upvalues, and pushes one that is it without
+/// a second argument, and `function` with one.
+///
+/// # Safety
+/// As for `push_function`.
+pub(super) unsafe fn push_with_second(lua: *mut ffi::lua_State, function: Function) {
+    // SAFETY: the caller's promise. A function pointer fits a light userdata.
+    unsafe {
+        ffi::lua_pushlightuserdata(lua, function as *mut c_void);
+        ffi::lua_rotate(lua, -2, 1);
+        ffi::lua_pushcclosure(lua, with_second, 2);
+    }
+}
+
+/// No local of this function has a destructor: either that it calls raises errors over it.
+unsafe extern "C-unwind" fn with_second(lua: *mut ffi::lua_State) -> c_int {
+    // SAFETY: called by Lua, with the upvalues that `push_with_second` gave.
+    unsafe {
+        if ffi::lua_type(lua, 2) > ffi::LUA_TNIL {
+            return trampoline(lua);
+        }
+        match ffi::lua_tocfunction(lua, ffi::lua_upvalueindex(2)) {
+            Some(own) => own(lua),
+            None => 0,
+        }
     }
 }
 

@@ -222,10 +222,14 @@ fn a_panic_in_the_host_ends_the_script_and_no_pcall_hides_it() {
 fn log_lines_and_permissions_come_from_the_host() {
     let mut engine = Engine::new().unwrap();
     let mut host = TestHost::default();
-    let body = "redis.log(redis.LOG_WARNING, 'a', 1) \
+    let body = "redis.log(redis.LOG_WARNING, 'a', 1) redis.log('2', 'b') \
         return {redis.acl_check_cmd('GET'), redis.acl_check_cmd('SET')}";
     assert_eq!(finish(&mut start(&mut engine, body), &mut host), "*2 :1 _");
-    assert_eq!(host.logged, [(LogLevel::Warning, "a 1".to_owned())]);
+    let expected = [(LogLevel::Warning, "a 1"), (LogLevel::Notice, "b")];
+    assert_eq!(
+        host.logged,
+        expected.map(|(level, line)| (level, line.to_owned()))
+    );
     let unknown = evaluate("redis.acl_check_cmd('NONE')");
     assert!(
         unknown.starts_with("-ERR Invalid command passed to redis.acl_check_cmd()"),

@@ -94,6 +94,83 @@ fn functions_of_lua_5_1_are_there() {
 }
 
 #[test]
+fn a_base_makes_no_difference_where_it_is_ten() {
+    for (arguments, expected) in [
+        ("'1.5', 10", "1.5"),
+        ("'1e3', 10", "1000"),
+        ("'0x10', 10", "16"),
+        ("' -7 ', '10'", "-7"),
+        ("7, 10", "7"),
+        ("9007199254740993, 10", "9007199254740993"),
+        ("'z', 10", "nil"),
+        ("'', 10", "nil"),
+        ("'1\\0', 10", "nil"),
+        ("false, 10", "nil"),
+        ("nil, 10", "nil"),
+        ("{}, 10", "nil"),
+        ("'1.5', nil", "1.5"),
+        ("'0x10', 16", "16"),
+        ("' ff ', 16", "255"),
+        ("'z', 36", "35"),
+        ("'8', 8", "nil"),
+        ("'1.5', 2", "nil"),
+        ("'', 16", "nil"),
+        ("' ', 16", "nil"),
+        ("'1\\0x', 2", "1"),
+        ("11, 2", "3"),
+        ("'7fffffffffffffff', 16", "9223372036854775807"),
+        ("'-11', 2", "1.844674407371e+19"),
+        ("'ffffffffffffffffff', 16", "1.844674407371e+19"),
+    ] {
+        let body = format!("return tostring(tonumber({arguments}))");
+        assert_eq!(evaluate(&body), format!("${expected}"), "{arguments}");
+    }
+    for (arguments, error) in [
+        ("", "#1 to 'tonumber' (value expected)"),
+        ("'1', 1", "#2 to 'tonumber' (base out of range)"),
+        ("'1', 2^32 + 10", "#2 to 'tonumber' (base out of range)"),
+        (
+            "false, 2",
+            "#1 to 'tonumber' (string expected, got boolean)",
+        ),
+        ("'1', 'x'", "#2 to 'tonumber' (number expected, got string)"),
+    ] {
+        let reply = evaluate(&format!("return tonumber({arguments})"));
+        let expected = format!("-ERR user_script:1: bad argument {error}");
+        assert!(reply.starts_with(&expected), "{arguments}: {reply}");
+    }
+}
+
+#[test]
+fn what_the_sandbox_raises_stands_at_the_script_s_line() {
+    for (expression, error) in [
+        ("assert()", "bad argument #1 to 'assert' (value expected)"),
+        ("assert(false, 5)", "5"),
+        (
+            "table.getn('abc')",
+            "bad argument #1 to 'getn' (table expected, got string)",
+        ),
+        (
+            "table.maxn(5)",
+            "bad argument #1 to 'maxn' (table expected, got number)",
+        ),
+        (
+            "table.foreach(nil)",
+            "bad argument #1 to 'foreach' (table expected, got nil)",
+        ),
+        (
+            "table.foreachi({}, 5)",
+            "bad argument #2 to 'foreachi' (function expected, got number)",
+        ),
+    ] {
+        // No tail call, which would take the place of the script's line.
+        let reply = evaluate(&format!("\nlocal value = {expression}\nreturn value"));
+        let expected = format!("-ERR user_script:2: {error} script: ");
+        assert!(reply.starts_with(&expected), "{expression}: {reply}");
+    }
+}
+
+#[test]
 fn random_numbers_are_redis_s_and_begin_where_the_host_says() {
     let body = "math.randomseed(42) \
         return {tostring(math.random()), math.random(100), math.random(-5, 5), math.random(1000000)}";

@@ -57,7 +57,7 @@ fn log(frame: &mut Frame) -> Result<c_int, Failure> {
             b"ERR redis.log() requires two arguments or more.",
         ));
     }
-    if frame.kind(1) != ffi::LUA_TNUMBER {
+    if frame.number(1).is_none() {
         return Err(raise(
             frame,
             b"ERR First argument must be a number (log level).",
