@@ -84,6 +84,13 @@ impl ClientState {
         self.shared.is_resp3.store(is_resp3, Ordering::Relaxed);
     }
 
+    /// Its last subscription has ended: what came meanwhile is not for whenever it subscribes again.
+    pub(crate) fn forget_pushes(&self) {
+        if !self.is_monitor {
+            drop(self.shared.take_pushes());
+        }
+    }
+
     /// Lets others see how many of which kind.
     pub fn show_subscriptions(&self) {
         // Relaxed: see `SharedClient::subscriptions`.

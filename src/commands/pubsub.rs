@@ -235,6 +235,7 @@ fn remove(
                 .unsubscribe(kind, &name, &context.client.shared);
             if context.client.subscriptions() == 0 {
                 context.services.interest.remove();
+                context.client.forget_pushes();
             }
         }
         reply.push(3);

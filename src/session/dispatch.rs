@@ -121,6 +121,9 @@ pub(super) fn run_entry(
     if !matches!(command.run, Run::Control(Control::Exec)) {
         core.tell_monitors(command, args.all());
     }
+    if command.has(flag::SUBSCRIBED) || changes_subscriptions(core, command) {
+        deliver(core, output);
+    }
     match command.run {
         Run::Data(handler) if held_snapshot::read(core, command, handler, args, output) => None,
         Run::Data(handler) => retry::run(core, command, handler, args, output),
@@ -344,12 +347,28 @@ fn any_subscribes(items: &[Item]) -> bool {
     items.iter().any(|item| subscribes(item.entry.command))
 }
 
+fn changes_subscriptions(core: &Core, command: &Command) -> bool {
+    let queued = core.multi.as_ref().map_or(&[][..], |multi| &multi.items);
+    subscribes(command)
+        || matches!(command.run, Run::Control(Control::Exec)) && any_subscribes(queued)
+}
+
 /// Subscribing needs the stream of effects to go before it is confirmed.
 fn needs_stream(core: &Core, command: &Command) -> bool {
-    let queued = core.multi.as_ref().map_or(&[][..], |multi| &multi.items);
-    core.client.subscriptions() == 0
-        && (subscribes(command)
-            || matches!(command.run, Run::Control(Control::Exec)) && any_subscribes(queued))
+    core.client.subscriptions() == 0 && changes_subscriptions(core, command)
+}
+
+/// Writes the messages that were published so far, by this client too, before the reply: what it is
+/// subscribed to may be about to change.
+fn deliver(core: &mut Core, output: &mut Vec<u8>) {
+    if core.client.subscriptions() == 0 {
+        return;
+    }
+    if std::mem::take(&mut core.has_committed) {
+        core.services.store.merge_effects();
+    }
+    pushes::write(&core.client, output);
+    core.reply_from = output.len();
 }
 
 fn run_control(
@@ -449,7 +468,9 @@ fn reset(core: &mut Core, output: &mut Vec<u8>) {
     core.client.database = 0;
     core.client.shared.database.store(0, Ordering::Relaxed);
     core.client.speak(Protocol::Resp2);
-    core.client.reply_mode = Default::default();
+    if core.client.reply_mode != ReplyMode::SkipThis {
+        core.client.reply_mode = ReplyMode::On;
+    }
     core.client.is_authenticated = services.config.password().is_none();
     core.client.shared.names().name.clear();
     Encoder::new(output, core.client.protocol).status("RESET");

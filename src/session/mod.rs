@@ -154,6 +154,9 @@ pub(crate) struct Core {
     earlier_ns: u64,
     /// Whether something was committed that the stream of effects should show soon.
     has_committed: bool,
+    /// Where the reply of the command that runs begins in the output. While it waits it has
+    /// written nothing, so the driver may take all.
+    reply_from: usize,
     /// Where the arguments of the command that runs are laid out.
     bump: Bump,
     /// Bytes of arguments kept beyond their requests: queued by MULTI, or of a command that waits.
@@ -163,20 +166,18 @@ pub(crate) struct Core {
 impl Core {
     /// A command has ended: counts it and obeys CLIENT REPLY. Returns for how many nanoseconds it
     /// has kept the thread.
-    fn finish(&mut self, output: &mut Vec<u8>, reply_from: usize) -> u64 {
+    fn finish(&mut self, output: &mut Vec<u8>) -> u64 {
         let elapsed_ns = self.lap() + std::mem::take(&mut self.earlier_ns);
         self.count_run(elapsed_ns);
         match self.client.reply_mode {
             ReplyMode::On => {}
-            // A subscription's confirmation is a message, not a reply.
-            ReplyMode::Off if self.confirms_subscription() => {}
-            ReplyMode::Off => output.truncate(reply_from),
+            ReplyMode::Off => self.take_reply_back(output),
             ReplyMode::SkipNext => {
                 self.client.reply_mode = ReplyMode::SkipThis;
             }
             ReplyMode::SkipThis => {
                 if !fault!("a skipped reply is sent") {
-                    output.truncate(reply_from);
+                    self.take_reply_back(output);
                 }
                 self.client.reply_mode = ReplyMode::On;
             }
@@ -228,6 +229,13 @@ impl Core {
         self.earlier_ns += self.clock.elapsed().as_nanos() as u64;
     }
 
+    /// Drops a reply that is not wanted. A subscription's confirmation is a message, not a reply.
+    fn take_reply_back(&self, output: &mut Vec<u8>) {
+        if !self.confirms_subscription() {
+            output.truncate(self.reply_from);
+        }
+    }
+
     fn confirms_subscription(&self) -> bool {
         const SUBSCRIBING: u32 = flag::PUBSUB | flag::SUBSCRIBED;
         let entry = self.running.and_then(|running| table::all().get(running));
@@ -266,9 +274,6 @@ pub struct Session {
     /// Replies that are still to be sent; the driver takes them.
     pub output: Vec<u8>,
     pending: Option<Box<dyn Pending>>,
-    /// Where the reply of the command that runs begins in the output. While it waits it has
-    /// written nothing, so the driver may take all.
-    reply_from: usize,
 }
 
 impl Session {
@@ -305,6 +310,7 @@ impl Session {
                 clock: Instant::now(),
                 earlier_ns: 0,
                 has_committed: false,
+                reply_from: 0,
                 bump: Bump::new(),
                 kept_bytes: 0,
             },
@@ -312,7 +318,6 @@ impl Session {
             combined: Combined::default(),
             output: Vec::new(),
             pending: None,
-            reply_from: 0,
         }
     }
 
@@ -393,9 +398,11 @@ impl Session {
     pub fn process(&mut self, waker: &Waker) -> Progress {
         self.core.services.read_clock();
         self.core.clock = Instant::now();
+        // What was sent before a request comes before its reply.
+        self.take_pushes();
         if self.pending.is_some() {
             // What stands before its reply may have been sent since.
-            self.reply_from = self.output.len();
+            self.core.reply_from = self.output.len();
         }
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let progress = self.process_batch(waker);
@@ -428,7 +435,7 @@ impl Session {
                 match pending.poll(&mut self.core, &mut self.output, waker) {
                     Step::Done => {
                         let done = self.pending.take();
-                        let elapsed_ns = self.core.finish(&mut self.output, self.reply_from);
+                        let elapsed_ns = self.core.finish(&mut self.output);
                         self.note_if_slow(elapsed_ns, || {
                             let arguments = done.as_ref().and_then(|pending| pending.arguments());
                             arguments.map_or_else(Vec::new, KeptArguments::to_vec)
@@ -448,7 +455,7 @@ impl Session {
                     }
                 }
             }
-            self.reply_from = self.output.len();
+            self.core.reply_from = self.output.len();
             if self.core.client.is_closing {
                 return Progress::Closing;
             }
@@ -465,7 +472,7 @@ impl Session {
                     if self.pending.is_some() {
                         self.core.kept_bytes += taken.argument_bytes();
                     } else {
-                        let elapsed_ns = self.core.finish(&mut self.output, self.reply_from);
+                        let elapsed_ns = self.core.finish(&mut self.output);
                         self.note_if_slow(elapsed_ns, || taken.arguments());
                     }
                     self.batch.done(taken);
@@ -473,9 +480,11 @@ impl Session {
                 Ok(None) => return Progress::Idle,
                 Err(error) => {
                     let text = format!("ERR Protocol error: {error}");
-                    Encoder::new(&mut self.output, self.core.client.protocol)
-                        .error(text.as_bytes());
                     self.core.services.stats.count_error(text.as_bytes());
+                    if self.core.client.reply_mode == ReplyMode::On {
+                        Encoder::new(&mut self.output, self.core.client.protocol)
+                            .error(text.as_bytes());
+                    }
                     return Progress::Closing;
                 }
             }
@@ -517,11 +526,11 @@ impl Session {
             entry.map_or_else(|| "no command".into(), |entry| entry.full_name()),
         );
         if !is_within_reply {
-            self.output.truncate(self.reply_from);
+            self.output.truncate(self.core.reply_from);
             Encoder::new(&mut self.output, self.core.client.protocol).error(TEXT);
         }
         self.core.ended(true, false);
-        self.core.finish(&mut self.output, self.reply_from);
+        self.core.finish(&mut self.output);
         self.core.client.is_closing = true;
         Progress::Closing
     }

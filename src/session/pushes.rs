@@ -62,5 +62,6 @@ pub(crate) fn unsubscribe_all(services: &Arc<Services>, client: &mut ClientState
     client.show_subscriptions();
     if count > 0 {
         services.interest.remove();
+        client.forget_pushes();
     }
 }

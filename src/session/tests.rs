@@ -228,3 +228,24 @@ fn nothing_is_said_of_a_panic_to_one_who_wants_no_replies() {
     client.send(&["PANIC", "k"]);
     assert_eq!(client.finish(), (Progress::Closing, String::new()));
 }
+
+#[test]
+fn what_was_published_before_a_request_comes_before_its_reply() {
+    const MESSAGE: &str = ">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nm\r\n";
+    let site = Site::new();
+    let (mut subscriber, mut publisher) = (site.connect(), site.connect());
+    subscriber.run(&["HELLO", "3"]);
+    subscriber.run(&["SUBSCRIBE", "b"]);
+    for (words, reply) in [
+        (&["GET", "k"][..], "_\r\n"),
+        (
+            &["UNSUBSCRIBE", "a"],
+            ">3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:1\r\n",
+        ),
+        (&["RESET"], "+RESET\r\n"),
+    ] {
+        subscriber.run(&["SUBSCRIBE", "a"]);
+        assert_eq!(publisher.run(&["PUBLISH", "a", "m"]), ":1\r\n");
+        assert_eq!(subscriber.run(words), format!("{MESSAGE}{reply}"));
+    }
+}

@@ -140,6 +140,25 @@ fn client_reply_switches_replies_off_and_on() {
 }
 
 #[test]
+fn a_confirmation_is_not_skipped_and_an_error_of_the_protocol_is() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("HELLO 3");
+    client.send_bytes(b"CLIENT REPLY SKIP\r\nSUBSCRIBE a\r\nPING\r\n");
+    assert_eq!(client.read().render(), "[subscribe a 1]");
+    assert_eq!(client.read().render(), "PONG");
+    client.send_bytes(b"CLIENT REPLY SKIP\r\nRESET\r\nECHO there\r\n");
+    assert_eq!(client.read().render(), "there");
+    client.send_bytes(b"CLIENT REPLY OFF\r\nRESET\r\n");
+    assert_eq!(client.read().render(), "RESET");
+    for words in ["OFF", "SKIP"] {
+        let mut client = Client::connect(server.address);
+        client.send_bytes(format!("CLIENT REPLY {words}\r\n*x\r\n").as_bytes());
+        assert!(client.is_at_end(), "{words}");
+    }
+}
+
+#[test]
 fn paused_writes_wait_and_reads_do_not() {
     let server = Server::start();
     let mut client = Client::connect(server.address);

@@ -102,6 +102,35 @@ fn who_has_unsubscribed_hears_nothing() {
     }
 }
 
+#[test]
+fn who_unsubscribes_has_heard_what_it_published_before() {
+    let server = Server::start();
+    let mut client = Client::connect(server.address);
+    client.run("HELLO 3");
+    for (end, confirmation) in [
+        ("UNSUBSCRIBE a", "[unsubscribe a 0]"),
+        ("PUNSUBSCRIBE", "[punsubscribe nil 1]"),
+        ("SSUBSCRIBE s", "[ssubscribe s 1]"),
+        ("PING", "PONG"),
+        ("RESET", "RESET"),
+    ] {
+        client.run("SUBSCRIBE a");
+        client.send_bytes(format!("PUBLISH a m\r\n{end}\r\n").as_bytes());
+        assert_eq!(client.read().render(), "1", "{end}");
+        assert_eq!(client.read().render(), "[message a m]", "{end}");
+        assert_eq!(client.read().render(), confirmation, "{end}");
+    }
+    assert_eq!(client.run("SUBSCRIBE b").render(), "[subscribe b 1]");
+    assert_eq!(client.run("PING").render(), "[pong '']", "nothing is left");
+    for line in ["RESET", "HELLO 3", "SUBSCRIBE b"] {
+        client.run(line);
+    }
+    client.send_bytes(b"CLIENT REPLY OFF\r\nPUBLISH b m\r\nPING\r\nPUBLISH b n\r\nQUIT\r\n");
+    assert_eq!(client.read().render(), "[message b m]");
+    assert_eq!(client.read().render(), "[message b n]");
+    assert!(client.is_at_end());
+}
+
 /// Asking who has subscribed tells nobody anything.
 #[test]
 fn scripts_that_only_read_ask_who_has_subscribed() {
