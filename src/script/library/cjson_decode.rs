@@ -8,7 +8,7 @@ use mlua::ffi;
 use crate::script::error::Failure;
 use crate::script::trampoline::Frame;
 
-use super::{Level, Scratch};
+use super::{Level, PIECE_BYTES, Scratch};
 
 /// Values between two looks at the clock and the memory.
 const CHECKPOINT_VALUES: u32 = 256;
@@ -334,14 +334,23 @@ impl Decoder<'_> {
     fn string(&mut self) -> Token {
         self.scratch.text.clear();
         self.position += 1;
+        let mut looked_at = self.position;
         loop {
+            if self.position - looked_at >= PIECE_BYTES {
+                looked_at = self.position;
+                self.frame.checkpoint();
+            }
             let rest = &self.text[self.position..];
+            let rest = &rest[..rest.len().min(PIECE_BYTES)];
             let plain = rest
                 .iter()
                 .take_while(|&&byte| !matches!(byte, b'"' | b'\\' | 0))
                 .count();
             self.scratch.text.extend_from_slice(&rest[..plain]);
             self.position += plain;
+            if plain == PIECE_BYTES {
+                continue;
+            }
             match self.byte(self.position) {
                 b'"' => break,
                 b'\\' => {}

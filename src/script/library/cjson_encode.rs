@@ -9,7 +9,7 @@ use crate::script::number;
 use crate::script::trampoline::Frame;
 
 use super::cjson::{InvalidNumbers, Settings};
-use super::{Level, Scratch};
+use super::{Level, PIECE_BYTES, Scratch};
 
 /// Elements between two looks at the clock and the memory.
 const CHECKPOINT_ELEMENTS: u32 = 256;
@@ -104,10 +104,7 @@ impl Encoder<'_> {
                 self.scratch.text.extend_from_slice(b"\":");
             }
             ffi::LUA_TSTRING => {
-                append_string(
-                    &mut self.scratch.text,
-                    self.frame.bytes(-2).unwrap_or_default(),
-                );
+                self.string(-2)?;
                 self.scratch.text.push(b':');
             }
             kind => return Err(self.refusal(kind, "table key must be a number or string")),
@@ -137,10 +134,7 @@ impl Encoder<'_> {
     fn begin_value(&mut self) -> Result<(), Failure> {
         let kind = self.frame.kind(-1);
         match kind {
-            ffi::LUA_TSTRING => {
-                let bytes = self.frame.bytes(-1).unwrap_or_default();
-                append_string(&mut self.scratch.text, bytes);
-            }
+            ffi::LUA_TSTRING => self.string(-1)?,
             ffi::LUA_TNUMBER => self.number(-1)?,
             ffi::LUA_TBOOLEAN => {
                 // SAFETY: a boolean is on top of the stack.
@@ -224,6 +218,21 @@ impl Encoder<'_> {
         Ok(usize::try_from(largest).ok())
     }
 
+    /// Writes the text at `index`.
+    fn string(&mut self, index: c_int) -> Result<(), Failure> {
+        self.scratch.text.push(b'"');
+        let bytes = self.frame.bytes(index).unwrap_or_default();
+        for piece in bytes.chunks(PIECE_BYTES) {
+            append_escaped(&mut self.scratch.text, piece);
+            self.frame.admit(self.scratch.text.len())?;
+            if piece.len() == PIECE_BYTES {
+                self.frame.checkpoint();
+            }
+        }
+        self.scratch.text.push(b'"');
+        Ok(())
+    }
+
     /// Writes the number at `index`: integers in full, others with the precision that was set.
     fn number(&mut self, index: c_int) -> Result<(), Failure> {
         // SAFETY: `index` holds a number.
@@ -271,8 +280,7 @@ impl Encoder<'_> {
     }
 }
 
-fn append_string(text: &mut Vec<u8>, bytes: &[u8]) {
-    text.push(b'"');
+fn append_escaped(text: &mut Vec<u8>, bytes: &[u8]) {
     let mut rest = bytes;
     while let Some(plain) = rest.iter().position(|&byte| needs_escape(byte)) {
         text.extend_from_slice(&rest[..plain]);
@@ -280,7 +288,6 @@ fn append_string(text: &mut Vec<u8>, bytes: &[u8]) {
         rest = &rest[plain + 1..];
     }
     text.extend_from_slice(rest);
-    text.push(b'"');
 }
 
 fn needs_escape(byte: u8) -> bool {

@@ -8,7 +8,7 @@ use crate::script::error::Failure;
 use crate::script::number;
 use crate::script::trampoline::{Frame, Function};
 
-use super::{Level, Scratch};
+use super::{Level, PIECE_BYTES, Scratch};
 
 pub(super) const FUNCTIONS: &[(&str, Function)] = &[
     ("pack", pack),
@@ -139,7 +139,13 @@ impl Packer<'_> {
             ffi::LUA_TSTRING => {
                 let bytes = self.frame.bytes(-1).unwrap_or_default();
                 append_header(text, bytes.len(), 0xa0, 32, Some(0xd9), 0xda, 0xdb);
-                text.extend_from_slice(bytes);
+                self.frame.admit(text.len().saturating_add(bytes.len()))?;
+                for piece in bytes.chunks(PIECE_BYTES) {
+                    text.extend_from_slice(piece);
+                    if piece.len() == PIECE_BYTES {
+                        self.frame.checkpoint();
+                    }
+                }
             }
             ffi::LUA_TBOOLEAN => {
                 // SAFETY: a boolean is on top of the stack.

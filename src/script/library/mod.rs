@@ -17,6 +17,9 @@ use super::sandbox::push_functions;
 
 pub(super) use cjson::Settings;
 
+/// Bytes of one text between two looks at the clock and the memory.
+const PIECE_BYTES: usize = 64 << 10;
+
 /// Scratch space larger than this is not kept between runs.
 const SCRATCH_BYTES_MAX: usize = 64 << 10;
 

@@ -10,6 +10,8 @@ use crate::script::call::{self, LogLevel, current_host, raise};
 use crate::script::error::Failure;
 use crate::script::trampoline::{Frame, Function};
 
+use super::PIECE_BYTES;
+
 /// Functions by name.
 pub(in crate::script) const FUNCTIONS: &[(&str, Function)] = &[
     ("call", call::call),
@@ -46,9 +48,6 @@ pub(in crate::script) const CONSTANTS: &[(&str, i64)] = &[
     ("REDIS_VERSION_NUM", 0x0007_0200),
 ];
 
-/// Bytes hashed between two looks at the clock.
-const HASHED_PIECE_BYTES: usize = 1 << 16;
-
 fn log(frame: &mut Frame) -> Result<c_int, Failure> {
     let count = frame.top();
     if count < 2 {
@@ -76,6 +75,7 @@ fn log(frame: &mut Frame) -> Result<c_int, Failure> {
             if index > 2 {
                 message.push(b' ');
             }
+            frame.admit(message.len().saturating_add(text.len()))?;
             message.extend_from_slice(text);
         }
     }
@@ -108,11 +108,7 @@ fn sha1_hex(frame: &mut Frame) -> Result<c_int, Failure> {
         return Err(raise(frame, b"ERR wrong number of arguments"));
     }
     let mut hasher = Sha1::new();
-    for piece in frame
-        .bytes(1)
-        .unwrap_or_default()
-        .chunks(HASHED_PIECE_BYTES)
-    {
+    for piece in frame.bytes(1).unwrap_or_default().chunks(PIECE_BYTES) {
         hasher.update(piece);
         frame.checkpoint();
     }
