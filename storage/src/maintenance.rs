@@ -65,7 +65,8 @@ impl Store {
         let mut due = Vec::new();
         let has_expired = expires && inner.expire_some(keys, &mut due, &local, &guard);
         self.end_snapshots(&guard);
-        let has_swept = inner.spaces.is_sweep_due() && inner.sweep(keys, &local, &guard);
+        let has_swept = inner.spaces.is_sweep_due()
+            && inner.spaces.pays_again(inner.sweep(keys, &local, &guard));
         guard.flush();
         drop(guard);
         // Without the pin, for it may take long.

@@ -34,6 +34,21 @@ struct Stripe {
     volatile: AtomicU64,
 }
 
+/// So often in a row a sweep that can only wait is said to be worth another one. A grace period, and
+/// there are two, ends after a few if nobody is pinned for long.
+const WAITS_MAX: usize = 64;
+
+/// How far a sweep has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Swept {
+    /// There is nothing to sweep, or nothing that may be.
+    All,
+    /// What is left waits for those who are pinned.
+    Waits,
+    /// There is more to remove at once.
+    Part,
+}
+
 /// What a database number stands for until the next FLUSH of that database.
 pub(crate) struct Space {
     pub(crate) id: SpaceId,
@@ -96,6 +111,8 @@ pub(crate) struct Spaces {
     sweeping: AtomicBool,
     /// A keyspace may have fallen out of the table.
     to_sweep: AtomicBool,
+    /// How many sweeps in a row could only wait.
+    waits: AtomicUsize,
 }
 
 impl Spaces {
@@ -107,6 +124,7 @@ impl Spaces {
             table: Record::new(SpaceId::MAX, 0, b""),
             sweeping: AtomicBool::new(false),
             to_sweep: AtomicBool::new(false),
+            waits: AtomicUsize::new(0),
         }
     }
 
@@ -143,6 +161,19 @@ impl Spaces {
     /// Whether `ask_sweeper` was called since a sweep last found nothing more to do.
     pub(crate) fn is_sweep_due(&self) -> bool {
         self.to_sweep.load(Relaxed)
+    }
+
+    /// Whether another sweep pays at once. Whoever goes on for as long as it does must come to an end
+    /// while somebody is pinned, who may be the caller.
+    pub(crate) fn pays_again(&self, swept: Swept) -> bool {
+        // Relaxed: a count of attempts, nothing depends on it.
+        let waits = match swept {
+            Swept::Waits => self.waits.load(Relaxed) + 1,
+            Swept::Part | Swept::All => 0,
+        };
+        let is_over = waits > WAITS_MAX;
+        self.waits.store(if is_over { 0 } else { waits }, Relaxed);
+        swept == Swept::Part || swept == Swept::Waits && !is_over
     }
 
     fn iter(&self) -> impl Iterator<Item = *mut Space> {
@@ -251,11 +282,10 @@ impl Inner {
         })
     }
 
-    /// Removes up to `keys` keys of keyspaces that nobody can name any more. `true` if there is
-    /// more to do.
-    pub(crate) fn sweep(&self, keys: usize, local: &Local, guard: &Guard) -> bool {
+    /// Removes up to `keys` keys of keyspaces that nobody can name any more.
+    pub(crate) fn sweep(&self, keys: usize, local: &Local, guard: &Guard) -> Swept {
         if self.spaces.sweeping.swap(true, Acquire) {
-            return false;
+            return Swept::All;
         }
         self.spaces.to_sweep.store(false, SeqCst);
         // Before the table is read: what is open by now was in a table that is committed, so the
@@ -270,7 +300,7 @@ impl Inner {
             .filter(|space| !space.is_private.load(SeqCst) && !space.forgotten.load(SeqCst))
             .collect();
         let newest = self.table(None, guard);
-        let mut more = false;
+        let mut swept = Swept::All;
         // An older table is kept for a snapshot: what it names must stay whole.
         let is_kept = !newest.older.load(Acquire).is_null();
         if !is_kept {
@@ -279,19 +309,19 @@ impl Inner {
                 .into_iter()
                 .filter(|space| !named.contains(&ptr::from_ref(*space)))
             {
-                more |= self.sweep_space(space, keys, local, guard);
+                swept = swept.max(self.sweep_space(space, keys, local, guard));
             }
         }
-        if more || is_kept {
+        if swept != Swept::All || is_kept {
             self.spaces.ask_sweeper();
         }
         self.spaces
             .sweeping
             .store(false, crate::sync::atomic::Ordering::Release);
-        more
+        swept
     }
 
-    fn sweep_space(&self, space: &Space, keys: usize, local: &Local, guard: &Guard) -> bool {
+    fn sweep_space(&self, space: &Space, keys: usize, local: &Local, guard: &Guard) -> Swept {
         let mut swept = 0;
         self.keyspace.walk(space.id, b"", guard, |record| {
             self.discard(space, record, local, guard);
@@ -299,16 +329,16 @@ impl Inner {
             swept < keys
         });
         if swept > 0 {
-            return true;
+            return Swept::Part;
         }
         if space.removals.load(Relaxed) > 0 {
-            return true;
+            return Swept::Waits;
         }
         if !space.forgotten.swap(true, SeqCst) {
             let job = Job::Forget(ptr::from_ref(space).cast_mut());
             self.afterwards.after_grace(job, guard);
         }
-        false
+        Swept::All
     }
 
     /// Removes a key whatever it holds: nobody new can name its keyspace. A key that is being

@@ -159,6 +159,21 @@ fn i5_a_flushed_database_is_swept_once_no_snapshot_names_it() {
 }
 
 #[test]
+fn maintenance_comes_to_an_end_while_somebody_is_pinned() {
+    let store = Store::new();
+    for key in 0..1000 {
+        store.set(format!("k{key}"), "v");
+    }
+    let pinned = store.begin(Mode::Direct);
+    assert!(pinned.get(0, b"k1").expect("a database").is_some());
+    store.exclusive(|tx| tx.flush(0)).expect("a database");
+    // As long as there is something to do at once, and no longer: this thread waits for itself.
+    settled(&store);
+    drop(pinned);
+    assert_eq!(settled(&store), 0);
+}
+
+#[test]
 fn sweeping_leaves_the_databases_that_a_flush_has_just_made() {
     let store = Store::new();
     let is_done = AtomicBool::new(false);
