@@ -10,7 +10,7 @@ use std::{fmt, mem};
 use crate::resp::reply::Reply;
 
 use super::call::Host;
-use super::convert::Converter;
+use super::convert::{Converter, bytes_at};
 use super::error_handler;
 use super::fiber::{Fiber, Slice, StackPool};
 use super::functions::register::{self, RegisterError, Registered};
@@ -25,6 +25,8 @@ const IDLE_STATES: usize = 4;
 pub enum Kind {
     /// The body.
     Script,
+    /// Nothing: the body is only compiled.
+    Check,
     /// The body, to learn which functions it registers.
     Library,
     /// A function that the body registers.
@@ -53,7 +55,7 @@ impl Script {
     pub fn name(&self) -> &[u8] {
         match &self.kind {
             Kind::Function { name, .. } => name,
-            Kind::Script | Kind::Library => &self.sha,
+            Kind::Script | Kind::Check | Kind::Library => &self.sha,
         }
     }
 
@@ -61,7 +63,7 @@ impl Script {
     pub(super) fn chunk_sha(&self) -> &[u8; 40] {
         match &self.kind {
             Kind::Function { library, .. } => library,
-            Kind::Script | Kind::Library => &self.sha,
+            Kind::Script | Kind::Check | Kind::Library => &self.sha,
         }
     }
 
@@ -87,6 +89,11 @@ fn without_header(body: &[u8]) -> &[u8] {
         .position(|&byte| byte == b'\n')
         .unwrap_or(body.len());
     &body[end..]
+}
+
+/// The error of a text that the compiler refuses.
+pub(super) fn no_script(message: &[u8]) -> Vec<u8> {
+    [b"Error compiling script (new function): ", message].concat()
 }
 
 /// What one run may use.
@@ -199,13 +206,7 @@ impl Engine {
         let mut state = self.shared.take_state(None)?;
         let result = state.check(without_header(body));
         self.shared.put_state(state);
-        result.map_err(|message| {
-            [
-                b"Error compiling script (new function): ",
-                message.as_slice(),
-            ]
-            .concat()
-        })
+        result.map_err(|message| no_script(&message))
     }
 
     /// Drops the interpreters that no script runs in, if that was asked.
@@ -238,6 +239,7 @@ impl Engine {
         state.begin_run(script, limits.memory_bytes);
         let (keys, arguments) = (keys.into_iter(), arguments.into_iter());
         match script.kind {
+            Kind::Check => {}
             Kind::Script => state.set_arguments(keys, arguments),
             Kind::Library | Kind::Function { .. } => state.push_arguments(keys, arguments),
         }
@@ -342,6 +344,14 @@ impl Run {
                 reply.error(&unsafe { error_handler::compose(state.lua(), name) });
             }
         }
+    }
+
+    /// The error of a body that was only to be compiled, if it is no script. Meaningful after `Done`.
+    pub(super) fn compile_error(&self) -> Option<Vec<u8>> {
+        let state = self.state.as_ref().filter(|_| self.failed())?;
+        // SAFETY: the compiler has ended, its message is on top of the stack.
+        let message = unsafe { bytes_at(state.lua(), -1) };
+        Some(no_script(message.unwrap_or_default()))
     }
 
     /// What a library has registered, or why it could not. Meaningful after `Done`, once.

@@ -8,6 +8,7 @@ mod arena;
 pub mod cache;
 mod call;
 mod compat;
+mod compiling;
 mod convert;
 mod engine;
 mod error;
@@ -27,6 +28,7 @@ mod state;
 mod trampoline;
 
 pub use call::{CallContext, Called, Host, LogLevel};
+pub use compiling::Compiling;
 pub use engine::{Engine, Kind, Limits, Run, Script, Step};
 #[doc(hidden)]
 pub use preempt::set_slice_ns;

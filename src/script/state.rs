@@ -266,6 +266,8 @@ impl State {
             (*state).outcome = match (*state).registering {
                 Registering::No if !State::push_function(state) => Outcome::Failed,
                 Registering::No => State::call(state, 0, 1),
+                Registering::Nothing if State::push_function(state) => Outcome::Returned,
+                Registering::Nothing => Outcome::Failed,
                 Registering::All(_) => State::run_library(state),
                 Registering::Again => State::run_callback(state),
             };
@@ -356,7 +358,7 @@ impl State {
             };
             let (start, length) = (source.cast(), source.len());
             let name = match (*state).registering {
-                Registering::No => CHUNK_NAME,
+                Registering::No | Registering::Nothing => CHUNK_NAME,
                 Registering::All(_) | Registering::Again => LIBRARY_NAME,
             };
             let before = (*state).arena.used_bytes();

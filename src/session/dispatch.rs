@@ -10,8 +10,8 @@ use super::multi::{self, Item, Multi};
 use super::paused::{paused, paused_until};
 use super::rules::Rules;
 use super::{
-    Core, Pending, Step, eval, explain, function_load, held_snapshot, kept_gate, protected, pushes,
-    resting, retry, suspended,
+    Core, Pending, Step, compiling, eval, explain, function_load, held_snapshot, kept_gate,
+    protected, pushes, resting, retry, suspended,
 };
 use crate::clients::ReplyMode;
 use crate::commands::admission::{self, InMulti};
@@ -124,6 +124,9 @@ pub(super) fn run_entry(
     if command.has(flag::SUBSCRIBED) || changes_subscriptions(core, command) {
         deliver(core, output);
     }
+    if let Some(pending) = compiling::before(core, entry, args) {
+        return Some(pending);
+    }
     match command.run {
         Run::Data(handler) if held_snapshot::read(core, command, handler, args, output) => None,
         Run::Data(handler) => retry::run(core, command, handler, args, output),
@@ -140,7 +143,8 @@ pub(super) fn run_entry(
     }
 }
 
-fn run_on_connection(
+/// Runs a command that is none on data.
+pub(super) fn run_on_connection(
     core: &mut Core,
     entry: Entry,
     args: &Args<'_>,

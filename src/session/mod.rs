@@ -10,6 +10,7 @@ mod call_counts;
 mod combining;
 #[cfg(test)]
 mod combining_tests;
+mod compiling;
 mod dispatch;
 mod eval;
 mod exec;

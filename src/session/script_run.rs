@@ -116,7 +116,7 @@ impl Registered {
         let now_ms = core.services.store.now_ms();
         let number = match script.kind {
             Kind::Function { .. } => client.begin_function(script, arguments, now_ms),
-            Kind::Script | Kind::Library => client.begin_script(script.sha, now_ms),
+            Kind::Script | Kind::Check | Kind::Library => client.begin_script(script.sha, now_ms),
         };
         Registered {
             client: Arc::clone(client),

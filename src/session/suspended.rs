@@ -26,20 +26,22 @@ impl Drop for Suspended {
     }
 }
 
+/// Whether there are `lua-max-suspended`.
+pub(super) fn are_too_many(core: &Core) -> bool {
+    // Relaxed: threads may go beyond the limit by a script each.
+    let config = &core.services.config;
+    let max = config.lua_suspended_max.load(Ordering::Relaxed);
+    let now = core.services.suspended_scripts.load(Ordering::Relaxed);
+    max > 0 && now >= max && !fault!("scripts without end in number")
+}
+
 /// Refuses what would run a script, while there are `lua-max-suspended` that have not come to their
 /// end.
 pub(super) fn check(core: &Core, command: &Command) -> Result<(), CommandError> {
     let Run::Control(control) = command.run else {
         return Ok(());
     };
-    // Relaxed: threads may go beyond the limit by a script each.
-    let max = core
-        .services
-        .config
-        .lua_suspended_max
-        .load(Ordering::Relaxed);
-    let now = core.services.suspended_scripts.load(Ordering::Relaxed);
-    if max == 0 || now < max || fault!("scripts without end in number") {
+    if !are_too_many(core) {
         return Ok(());
     }
     let begins = match (&core.multi, control) {

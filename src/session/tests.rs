@@ -249,3 +249,62 @@ fn what_was_published_before_a_request_comes_before_its_reply() {
         assert_eq!(subscriber.run(words), format!("{MESSAGE}{reply}"));
     }
 }
+
+/// A text that is new, of about a mebibyte, which no script runs through.
+fn long_text(end: &str) -> String {
+    format!("if false then {}end {end}", "KEYS.a = 1 ".repeat(100_000))
+}
+
+#[test]
+fn a_long_text_is_compiled_by_slices() {
+    let site = Site::new();
+    let mut client = site.connect();
+    let mut run = |words: &[&str]| {
+        client.send(words);
+        let mut turns = 1;
+        while client.0.process(Waker::noop()) == Progress::Yielded {
+            turns += 1;
+        }
+        let output = std::mem::take(&mut client.0.output);
+        (turns, String::from_utf8(output).unwrap())
+    };
+    let (turns, reply) = run(&["EVAL", &long_text("return 7"), "0"]);
+    assert_eq!(reply, ":7\r\n");
+    assert!(turns > 3, "{turns}");
+    let (turns, reply) = run(&["EVAL", &long_text("return 7 7"), "0"]);
+    assert!(turns > 3, "{turns}");
+    let error = "-ERR Error compiling script (new function): user_script:1: ";
+    assert!(reply.starts_with(error), "{reply}");
+    let (turns, sha) = run(&["SCRIPT", "LOAD", &long_text("return 8")]);
+    assert!(turns > 3, "{turns}");
+    let sha = sha.lines().nth(1).unwrap();
+    assert_eq!(run(&["EVALSHA", sha, "0"]).1, ":8\r\n");
+    let (_, reply) = run(&["SCRIPT", "LOAD", &long_text("return 8 8")]);
+    assert!(reply.starts_with(error), "{reply}");
+    for (count, error) in [
+        ("x", "value is not an integer"),
+        ("-1", "can't be negative"),
+    ] {
+        let (turns, reply) = run(&["EVAL", &long_text("return 9 9"), count]);
+        assert!(turns == 1 && reply.contains(error), "{turns} {reply}");
+    }
+    let (_, memory) = run(&["INFO", "memory"]);
+    let kept = "\r\nnumber_of_cached_scripts:2\r\n";
+    assert!(
+        memory.contains(kept),
+        "what is no script is not kept: {memory}"
+    );
+}
+
+#[test]
+fn a_long_text_runs_although_its_client_has_gone() {
+    let site = Site::new();
+    let mut client = site.connect();
+    let text = long_text("return redis.call('SET', KEYS[1], 1)");
+    client.send(&["EVAL", &text, "1", "k"]);
+    assert_eq!(client.0.process(Waker::noop()), Progress::Yielded);
+    while !client.0.disconnect() {
+        client.0.process(Waker::noop());
+    }
+    assert_eq!(site.connect().run(&["GET", "k"]), "$1\r\n1\r\n");
+}

@@ -69,6 +69,8 @@ pub(in crate::script) struct Registrations {
 pub(in crate::script) enum Registering {
     /// It is no library.
     No,
+    /// No code runs, it is only compiled.
+    Nothing,
     /// They are noted.
     All(Registrations),
     /// One of them is to be called, the others are known.
@@ -79,6 +81,7 @@ impl Registering {
     pub(in crate::script) fn of(kind: &Kind) -> Registering {
         match kind {
             Kind::Script => Registering::No,
+            Kind::Check => Registering::Nothing,
             Kind::Library => Registering::All(Registrations::default()),
             Kind::Function { .. } => Registering::Again,
         }
@@ -92,7 +95,7 @@ impl Registering {
     pub(in crate::script) fn take(&mut self) -> Vec<Registered> {
         match self {
             Registering::All(noted) => std::mem::take(&mut noted.functions),
-            Registering::No | Registering::Again => Vec::new(),
+            Registering::No | Registering::Nothing | Registering::Again => Vec::new(),
         }
     }
 }
@@ -231,7 +234,7 @@ fn note(frame: &mut Frame, registration: Registration) -> Result<c_int, Failure>
     let Registration { function, callback } = registration;
     let state = frame.state();
     match &mut state.registering {
-        Registering::No => {}
+        Registering::No | Registering::Nothing => {}
         Registering::Again => {
             let wanted = state.script().map_or(&b""[..], |script| script.name());
             if *function.name == *wanted {
