@@ -218,6 +218,14 @@ fn as_many_entries_go_together_as_the_option_says() {
         ("XTRIM s MAXLEN ~ 0 LIMIT 2", "2"),
     ];
     fill(2, 3, &limits);
+    let parts = [
+        ("XTRIM s MAXLEN 555", "445"),
+        ("XTRIM s MAXLEN ~ 444", "55"),
+        ("XTRIM s MAXLEN ~ 401", "0"),
+        ("XTRIM s MINID ~ 600", "0"),
+        ("XTRIM s MINID ~ 601", "100"),
+    ];
+    fill(100, 1_000, &parts);
     // Redis fills a node up to 4,096 bytes then.
     fill(
         0,

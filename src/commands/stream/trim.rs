@@ -121,8 +121,13 @@ impl Trim {
                 .count(),
         };
         let count = if self.is_approximate && excess < length {
-            // Nodes go as a whole, the last one too if nothing stays.
-            excess - excess % node_entries
+            // Nodes go as a whole, the last one too if nothing stays. Of the first one as many have
+            // gone as make it a whole one.
+            let gone = usize::try_from(entries.entries_added())
+                .unwrap_or(length)
+                .saturating_sub(length);
+            let end = gone.saturating_add(excess);
+            (end - end % node_entries).saturating_sub(gone)
         } else {
             excess
         };
