@@ -460,9 +460,10 @@ impl Clients {
         let change = |before: u64| {
             // It may be over without anybody having come to see.
             let goes_on = before >> 1 > now_ms;
-            Some(match goes_on {
-                true => before.max(wanted) | (before | wanted) & 1,
-                false => wanted,
+            Some(if goes_on {
+                before.max(wanted) | (before | wanted) & 1
+            } else {
+                wanted
             })
         };
         let _ = self

@@ -147,7 +147,6 @@ pub(super) fn check_permission(frame: &mut Frame) -> Result<c_int, Failure> {
     }
 }
 
-/// The host of the running slice.
 /// A number drawn at random by the host.
 pub(super) fn draw(frame: &mut Frame) -> Result<u64, Failure> {
     let mut host = current_host(frame)?;
@@ -158,6 +157,7 @@ pub(super) fn draw(frame: &mut Frame) -> Result<u64, Failure> {
     }))
 }
 
+/// The host of the running slice.
 pub(super) fn current_host(frame: &mut Frame) -> Result<NonNull<dyn Host>, Failure> {
     frame
         .state()

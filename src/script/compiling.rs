@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::resp::reply::Reply;
 
-use super::cache::sha_of;
+use super::cache::Sha;
 use super::engine::{Kind, Limits, Run, Script, Step, no_script};
 use super::{CallContext, Called, Host, LogLevel, with_engine};
 
@@ -15,13 +15,13 @@ pub struct Compiling {
 }
 
 impl Compiling {
-    /// Prepares it.
+    /// Prepares it, with its SHA-1.
     ///
     /// # Errors
     /// The system refuses what a run needs.
-    pub fn begin(body: &[u8], limits: Limits) -> Result<Compiling, String> {
+    pub fn begin((sha, body): (Sha, &[u8]), limits: Limits) -> Result<Compiling, String> {
         let script = Arc::new(Script {
-            sha: sha_of(body),
+            sha,
             body: body.into(),
             kind: Kind::Check,
         });

@@ -49,15 +49,18 @@ fn text_of(entry: Entry, args: &Args<'_>) -> Option<(usize, Retention)> {
 pub(super) fn before(core: &Core, entry: Entry, args: &Args<'_>) -> Option<Box<dyn Pending>> {
     let (text_at, retention) = text_of(entry, args)?;
     let text = args.at(text_at);
-    let is_known = || core.services.scripts.contains(&sha_of(text));
     // Each that waits has an interpreter: beyond the limit one is compiled after the other.
-    if suspended::are_too_many(core) || Header::of(text).is_err() || is_known() {
+    if suspended::are_too_many(core) || Header::of(text).is_err() {
+        return None;
+    }
+    let sha = sha_of(text);
+    if core.services.scripts.contains(&sha) {
         return None;
     }
     let config = &core.services.config;
     // Relaxed: an option, read anew each time.
     let memory_bytes = config.lua_memory_bytes.load(Ordering::Relaxed);
-    let compiling = Compiling::begin(text, Limits { memory_bytes }).ok()?;
+    let compiling = Compiling::begin((sha, text), Limits { memory_bytes }).ok()?;
     Some(Box::new(Compile {
         item: Item::new(entry, args),
         text_at,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use darter_storage::{CommitError, Error, Escalation, Mode, Transaction};
 
 use super::dispatch::Interested;
-use super::exec_counts::{Counts, Ending, count_run, lap};
+use super::exec_counts::{Counts, Ending, count_failure, count_run, lap};
 use super::exec_elements::{Cached, error_reply, finish_item, run_client};
 use super::function_load::Load;
 use super::multi::{Item, Watch};
@@ -23,7 +23,6 @@ use crate::fault::fault;
 use crate::resp::encode::{Encoder, Protocol};
 use crate::resp::reply::Reply;
 use crate::script_stats::Tally;
-use crate::stats::count;
 
 /// Commands that may be run again, in all, to take back what scripts of one EXEC did.
 const RUN_AGAIN_MAX: usize = 100_000;
@@ -387,8 +386,7 @@ impl Exec {
             Err(error) => {
                 let mark = encoder.mark();
                 if let Some(error) = finish_item(Err(error), &mut encoder, mark) {
-                    count(&core.stats.commands[self.items[at].entry.index].failed, 1);
-                    core.services.stats.count_error(&error.wire());
+                    count_failure(core, &self.items[at], &error);
                 }
             }
         }

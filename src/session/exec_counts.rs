@@ -17,6 +17,12 @@ pub(super) fn lap(clock: &mut Instant) -> u64 {
     now.saturating_duration_since(began).as_nanos() as u64
 }
 
+/// A command has replied an error.
+pub(super) fn count_failure(core: &Core, item: &Item, error: &CommandError) {
+    count(&core.stats.commands[item.entry.index].failed, 1);
+    core.services.stats.count_error(&error.wire());
+}
+
 /// A command that has run.
 struct Command {
     /// Its place in the queue.
@@ -109,8 +115,7 @@ impl Counts {
             let item = &items[command.at];
             count_run(core, item, command.elapsed_ns);
             if let Some(error) = &command.error {
-                count(&core.stats.commands[item.entry.index].failed, 1);
-                core.services.stats.count_error(&error.wire());
+                count_failure(core, item, error);
             }
         }
         for script in &self.scripts {

@@ -1,6 +1,7 @@
 //! Elements of EXEC's reply: those that are kept for all attempts, and those that are errors.
 
 use super::Core;
+use super::exec_counts::count_failure;
 use super::multi::Item;
 use super::script_run::Ended;
 use crate::commands::args::Args;
@@ -8,7 +9,6 @@ use crate::commands::command::Run;
 use crate::commands::error::CommandError;
 use crate::resp::encode::{Encoder, Protocol};
 use crate::resp::reply::{Mark, Reply};
-use crate::stats::count;
 
 /// What a command did that is not run again with the others.
 pub(super) struct Cached {
@@ -59,10 +59,8 @@ pub(super) fn run_client(core: &mut Core, item: &Item, database: usize) -> Cache
             && !matches!(error, CommandError::WouldBlock(_))
         {
             reply.clear();
-            let text = error.wire();
-            count(&core.stats.commands[item.entry.index].failed, 1);
-            core.services.stats.count_error(&text);
-            Encoder::new(&mut reply, protocol).error(&text);
+            count_failure(core, item, &error);
+            Encoder::new(&mut reply, protocol).error(&error.wire());
         }
     }
     // What is selected becomes the client's own at the commit.

@@ -101,26 +101,36 @@ fn walk(
         return 0..0;
     }
     if is_reverse {
-        let behind = set
-            .iter_back_from(usize::MAX)
-            .position(|(member, _)| high.is_above(member));
-        let end = length - behind.unwrap_or(length);
-        let members = set.iter_back_from(usize::MAX).skip(length - end);
-        let count = members
-            .take_while(|(member, _)| low.is_below(member))
-            .count();
-        end - count..end
+        let members = set.iter_back_from(usize::MAX).map(|(member, _)| member);
+        let (behind, count) = stretch(
+            members,
+            |member| high.is_above(member),
+            |member| low.is_below(member),
+        );
+        length - behind - count..length - behind
     } else {
-        let before = set
-            .iter_from(0)
-            .position(|(member, _)| low.is_below(member));
-        let start = before.unwrap_or(length);
-        let members = set.iter_from(start);
-        let count = members
-            .take_while(|(member, _)| high.is_above(member))
-            .count();
+        let members = set.iter_from(0).map(|(member, _)| member);
+        let (start, count) = stretch(
+            members,
+            |member| low.is_below(member),
+            |member| high.is_above(member),
+        );
         start..start + count
     }
+}
+
+/// How many members stand before the first with which it begins, and with how many it goes on then.
+fn stretch<'a>(
+    members: impl Iterator<Item = &'a [u8]>,
+    begins: impl Fn(&[u8]) -> bool,
+    goes_on: impl Fn(&[u8]) -> bool,
+) -> (usize, usize) {
+    let mut members = members.peekable();
+    let mut before = 0;
+    while members.next_if(|member| !begins(member)).is_some() {
+        before += 1;
+    }
+    (before, members.take_while(|member| goes_on(member)).count())
 }
 
 /// A stretch of a sorted set.
